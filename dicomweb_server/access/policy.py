@@ -1,0 +1,40 @@
+"""What a principal may touch: a policy fixes a Scope, every statement compiles it into its WHERE."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from dicomweb_server.access.principal import Principal
+
+
+class Action(Enum):
+    """What the caller wants to do; the audit speaks of the same kinds (PS3.15 A.5)."""
+
+    SEARCH = "search"
+    RETRIEVE = "retrieve"
+    STORE = "store"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The studies a caller may touch: those of some institutions, or some studies of them.
+
+    `study_instance_uids` None means all. Outside one's scope looks the same as absent.
+    """
+
+    institution_ids: tuple[int, ...]
+    study_instance_uids: tuple[str, ...] | None = None
+
+    @property
+    def home(self) -> int:
+        """The institution into which this caller stores."""
+        return self.institution_ids[0]
+
+
+DEFAULT_INSTITUTION = 1
+
+
+def decide(principal: Principal, action: Action) -> Scope:
+    """The scope of `principal` for `action`: today everything of the one institution."""
+    del principal, action
+    return Scope((DEFAULT_INSTITUTION,))

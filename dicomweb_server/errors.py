@@ -1,0 +1,73 @@
+"""What the server refuses on purpose, as types that carry data and know no protocol.
+
+Each face has one table from these to its own statuses (``web/errors.py``). Anything that
+is not a Refusal is a bug. No message here ever holds patient data: values sent by the
+caller are quoted only where they are parameters, never where they are content.
+"""
+
+from collections.abc import Sequence
+
+
+class Refusal(Exception):
+    """A request that is understood and refused. ``str()`` is fit to be shown to the caller."""
+
+
+class InvalidParameter(Refusal):
+    """A request parameter or path segment does not follow PS3.18's grammar."""
+
+    def __init__(self, name: str, value: str, expected: str) -> None:
+        self.name = name
+        shown = value if len(value) <= 80 else value[:77] + "..."
+        super().__init__(f"{name}={shown!r}: expected {expected}")
+
+
+class NotFound(Refusal):
+    """The resource does not exist, or lies outside the caller's scope (the same to the caller)."""
+
+
+class MethodNotAllowed(Refusal):
+    """The resource does not support the method, or a setting forbids it."""
+
+    def __init__(self, message: str, allowed: Sequence[str]) -> None:
+        self.allowed = tuple(allowed)
+        super().__init__(message)
+
+
+class NotAcceptable(Refusal):
+    """No representation that the server can make is acceptable (PS3.18 §8.7.8.1)."""
+
+    def __init__(self, available: Sequence[str]) -> None:
+        self.available = tuple(available)
+        super().__init__("none of the accepted media types can be had for this resource")
+
+
+class UnsupportedContent(Refusal):
+    """The media type of the request's content is not supported."""
+
+
+class MalformedContent(Refusal):
+    """The request's content does not follow the grammar of its media type."""
+
+
+class MalformedMultipart(MalformedContent):
+    """A multipart/related body that does not follow RFC 2046 and RFC 2387."""
+
+
+class ContentTooLarge(Refusal):
+    """The request's content, or one piece of it, is larger than the configured limit."""
+
+
+class NotPart10(Refusal):
+    """The bytes are not a DICOM file (PS3.10), or one that cannot be walked to its end."""
+
+
+class UndecodablePixels(Refusal):
+    """The pixel data cannot be decoded: damaged, forged, or in a syntax without a decoder."""
+
+
+class Unavailable(Refusal):
+    """The server cannot answer now: overloaded, out of space, or its database is away."""
+
+    def __init__(self, message: str, retry_after: int = 5) -> None:
+        self.retry_after = retry_after  # seconds
+        super().__init__(message)

@@ -1,0 +1,1 @@
+"""Everything SQL: the Postgres metadata index."""

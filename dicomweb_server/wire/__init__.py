@@ -1,0 +1,1 @@
+"""What PS3.18 messages look like. No I/O."""
