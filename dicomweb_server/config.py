@@ -1,0 +1,157 @@
+"""Every option of the server: its environment variable, its default, one line of help.
+
+The variable's name is the field's name in capitals, without a prefix. An empty variable
+counts as one not set. The README's table is made of these same lines, and a test holds
+the two together.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ByteSize, Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+GIB = 2**30
+
+
+class Settings(BaseSettings):
+    """The server's options, read from the environment once and never changed after.
+
+    Byte counts may be written with a unit (``16GiB``). Raises pydantic's ValidationError
+    for a value that an option cannot have.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True, env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    # Not plain HOST: some shells export that one with the machine's own name in it, and an
+    # archive without a login would then be open to the whole network by accident.
+    listen_host: str = Field("127.0.0.1", description="Address to listen on")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes any free one")
+    data_dir: Path = Field(Path("data"), description="Folder that everything stored lies in")
+    database_url: str = Field(
+        "",
+        repr=False,  # it may hold a password
+        description="An existing Postgres 15 to 18 (`postgresql://user:password@host/name`); "
+        "empty starts one of our own in the data folder",
+    )
+    public_url: str = Field(
+        "",
+        description="Address that clients see, as behind a proxy; empty is the one listened on",
+    )
+    workers: int = Field(1, ge=1, le=256, description="Processes that answer requests")
+    cpu_workers: int = Field(
+        0, ge=0, le=1024, description="Processes that parse and decode; 0 is one per core"
+    )
+    allow_delete: bool = Field(False, description="Whether studies may be deleted over HTTP")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins of web pages that may use the server, separated by commas"
+    )
+    max_instance_bytes: ByteSize = Field(
+        ByteSize(16 * GIB), ge=1, description="Largest single instance that is stored"
+    )
+    max_request_parts: int = Field(
+        100_000, ge=1, description="Most parts that one store request may have"
+    )
+    max_concurrent_uploads: int = Field(
+        32, ge=1, description="Store requests that one process works on at a time"
+    )
+    min_free_bytes: ByteSize = Field(
+        ByteSize(GIB), ge=0, description="Free space on the disk below which nothing is stored"
+    )
+    inflate_limit_bytes: ByteSize = Field(
+        ByteSize(2 * GIB), ge=1, description="Largest size that compressed content may unpack to"
+    )
+    pixel_limit_bytes: ByteSize = Field(
+        ByteSize(4 * GIB), ge=1, description="Largest decoded image, all that one answer needs"
+    )
+    default_results: int = Field(
+        1000, ge=1, description="Matches a search returns when it names no limit"
+    )
+    max_results: int = Field(5000, ge=1, description="Matches a search returns at most")
+    body_timeout_seconds: float = Field(
+        60, gt=0, description="Longest silence in the middle of an upload"
+    )
+    worker_timeout_seconds: float = Field(
+        60, gt=0, description="Longest time that one file or frame may keep a process busy"
+    )
+    database_pool: int = Field(
+        8, ge=1, le=90, description="Database connections that one process keeps"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level that is logged: debug, info, warning or error"
+    )
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        # Not resolved: a link that the operator put there is meant, also when it changes.
+        return path.expanduser().absolute()
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split(cls, origins: object) -> object:
+        return tuple(origins.replace(",", " ").split()) if isinstance(origins, str) else origins
+
+    @field_validator("public_url")
+    @classmethod
+    def _whole_address(cls, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("should begin with http:// or https://")
+        return url.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres(cls, url: str) -> str:
+        if url and not url.startswith(("postgresql://", "postgres://")):
+            raise ValueError("should begin with postgresql://")
+        return url
+
+    @property
+    def blobs_dir(self) -> Path:
+        """The stored DICOM files, as they were received."""
+        return self.data_dir / "blobs"
+
+    @property
+    def postgres_dir(self) -> Path:
+        """The embedded Postgres: its cluster, password and log. Unused with DATABASE_URL."""
+        return self.data_dir / "postgres"
+
+    @property
+    def tmp_dir(self) -> Path:
+        """Uploads under way; on the file system of ``blobs_dir``, so that a rename moves them."""
+        return self.data_dir / "tmp"
+
+    @property
+    def cache_dir(self) -> Path:
+        """What can be made again; may be deleted at any time."""
+        return self.data_dir / "cache"
+
+    @property
+    def base_url(self) -> str:
+        """Scheme, host and port of every URL in an answer, without a closing slash (BLK-01)."""
+        return self.public_url or f"http://{_reachable(self.listen_host)}:{self.port}"
+
+    @property
+    def dicomweb_url(self) -> str:
+        """The base URI of the DICOMweb services (PS3.18 §8.2)."""
+        return f"{self.base_url}/dicomweb"
+
+    def environment(self) -> dict[str, str]:
+        """The variables from which another process reads exactly these settings."""
+        return {name.upper(): _text(getattr(self, name)) for name in type(self).model_fields}
+
+
+def _reachable(host: str) -> str:
+    """`host` as it stands in a URL; for "every address" the one that this machine can use."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (a comparison)
+    return f"[{host}]" if ":" in host else host
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if isinstance(value, bool | int):  # a ByteSize prints itself rounded to a unit
+        return str(int(value))
+    return str(value)
