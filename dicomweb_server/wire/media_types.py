@@ -1,0 +1,277 @@
+"""Media types: Content-Type, Accept, and the choice of a representation (PS3.18 §8.7).
+
+Real clients write media types in many ways (traps 1 to 12); both headers are read by one
+scanner that follows RFC 9110 and takes what is understood beyond it.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from dicomweb_server.errors import MalformedContent, NotAcceptable, UnsupportedContent
+
+MULTIPART = "multipart/related"
+AS_STORED = "*"  # in place of a transfer syntax (TS-03)
+MAX_RANGES = 128  # of one Accept; more are not looked at
+
+# Names of older editions and habits of clients (digest 1.5, trap 12).
+ALIASES = {
+    "application/json": "application/dicom+json",
+    "image/x-jls": "image/jls",
+    "image/x-dicom-rle": "image/dicom-rle",
+    "image/jpg": "image/jpeg",
+    "image/dicom+jpeg": "image/jpeg",
+    "image/dicom+jpeg-ls": "image/jls",
+    "image/dicom+jp2": "image/jp2",
+    "image/dicom+jpx": "image/jpx",
+    "image/dicom+rle": "image/dicom-rle",
+}
+
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105  (RFC 9110's word)
+_TYPE = re.compile(rf"[ \t]*({_TOKEN}/{_TOKEN}|\*)[ \t]*")
+# A value without quotes may hold what only quotes allow, such as the slash of type=image/jls.
+_PARAMETER = re.compile(
+    rf';[ \t]*(?:({_TOKEN})[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^;"]*)))?[ \t]*', re.DOTALL
+)
+_ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)*+', re.DOTALL)
+_QUALITY = re.compile(r"\d{1,3}(?:\.\d{0,9})?|\.\d{1,9}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class ContentType:
+    """A media type in lower case, its parameters by name in lower case, values as written."""
+
+    media_type: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse_content_type(text: str | None) -> ContentType:
+    """Read a Content-Type (RFC 9110 §8.3). Aliases are not resolved.
+
+    A ``type`` that swallowed other parameters is split (NEG-07). Raises UnsupportedContent if
+    there is no media type, MalformedContent if what follows it is no list of parameters or gives
+    one name two values.
+    """
+    match = _TYPE.match(text or "")
+    if text is None or match is None or "*" in match[1]:
+        raise UnsupportedContent("the content has no media type")
+    parameters = _parameters(text, match.end())
+    if parameters is None:
+        raise MalformedContent("the parameters of Content-Type cannot be read")
+    return ContentType(match[1].lower(), parameters)
+
+
+def _parameters(text: str, at: int) -> dict[str, str] | None:
+    """The parameters from `at` to the end of `text`; None if that is something else."""
+    parameters: dict[str, str] = {}
+    while at < len(text):
+        match = _PARAMETER.match(text, at)
+        if match is None:
+            return None
+        at = match.end()
+        name, quoted, bare = match.groups()
+        if name is None:  # a lone semicolon
+            continue
+        value = bare.strip() if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+        if parameters.setdefault(name.lower(), value) != value:
+            return None
+    part_type, semicolon, swallowed = parameters.get("type", "").partition(";")
+    if semicolon:
+        parameters["type"] = part_type.strip()
+        parameters = {**(_parameters(";" + swallowed, 0) or {}), **parameters}
+    return parameters
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRange:
+    """One element of Accept. Types in lower case, today's name for aliases.
+
+    `part_type`: the ``type`` parameter of multipart/related, ``*/*`` if it is missing (NEG-05).
+    `transfer_syntax`: a UID, AS_STORED, or None for the default of the type (TS-02).
+    """
+
+    media_type: str
+    part_type: str | None = None
+    transfer_syntax: str | None = None
+    q: float = 1.0
+
+
+def parse_accept(text: str | None) -> list[MediaRange]:
+    """Read an Accept header, or the value of an ``accept`` parameter (RFC 9110 §12.5.1).
+
+    Absent or blank is ``*/*`` (design decision on HDR-01). What is invalid is left out, never
+    an error (HDR-03).
+    """
+    if text is None or not text.strip():
+        return [MediaRange("*/*")]
+    ranges = (_media_range(element) for element in islice(_elements(text), MAX_RANGES))
+    return [media_range for media_range in ranges if media_range is not None]
+
+
+def _elements(text: str) -> Iterator[str]:
+    """Split at the commas that stand outside quotes."""
+    at = 0
+    while at <= len(text):
+        match = _ELEMENT.match(text, at)
+        assert match is not None  # it matches the empty string
+        yield match[0]
+        at = match.end() + 1
+
+
+def _media_range(element: str) -> MediaRange | None:
+    match = _TYPE.match(element)
+    parameters = None if match is None else _parameters(element, match.end())
+    if match is None or parameters is None:
+        return None
+    # Java's HttpURLConnection sends "*; q=.2" by default
+    media_type = "*/*" if match[1] == "*" else _modern(match[1])
+    part_type = _modern(parameters.get("type") or "*/*") if media_type == MULTIPART else None
+    return MediaRange(
+        media_type,
+        part_type,
+        parameters.get("transfer-syntax") or None,
+        _quality(parameters.get("q", "1")),
+    )
+
+
+def _modern(media_type: str) -> str:
+    return ALIASES.get(media_type.lower(), media_type.lower())
+
+
+def _quality(text: str) -> float:
+    """A weight from 0 to 1; one that cannot be read counts as absent (HDR-03)."""
+    return min(float(text), 1.0) if _QUALITY.fullmatch(text) else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A media type that the server can make of a resource.
+
+    `multipart`: as parts of a multipart/related. `transfer_syntaxes`: those it can be had in,
+    the default of the type first, AS_STORED among them if it can be sent as stored; empty if the
+    type has none. `default`: it is what ``*/*`` stands for; one offer of a resource at most.
+    """
+
+    media_type: str
+    multipart: bool
+    transfer_syntaxes: tuple[str, ...] = ()
+    default: bool = False
+
+    @property
+    def content_type(self) -> str:
+        """The media type as Accept would name it, with quotes around ``type`` (MP-01)."""
+        return f'{MULTIPART}; type="{self.media_type}"' if self.multipart else self.media_type
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What to send: an offer, and one of its transfer syntaxes (None if it has none)."""
+
+    offer: Offer
+    transfer_syntax: str | None
+
+
+def choose(
+    accept: str | None, offers: Sequence[Offer], accept_parameter: str | None = None
+) -> Choice:
+    """Choose the representation to send (PS3.18 §8.7.8.1, digest 1.6).
+
+    `offers` stand in the server's order of preference, which decides between equal weights; a
+    range that names a type goes before a wildcard of the same weight. The parameter goes before
+    the header, within what the header covers (ACC-02, ACC-03).
+
+    Raises NotAcceptable, naming what is available, if nothing on offer is accepted (NEG-02).
+    """
+    header = parse_accept(accept)
+    if accept_parameter is not None:
+        # a plus that was sent bare has been decoded to a space (ACC-04)
+        written = re.sub(r"dicom (json|xml)", r"dicom+\1", accept_parameter)
+        named = [part for part in parse_accept(written) if "*" not in part.media_type]  # ACC-01
+        covered = [offer for offer in offers if _covers(header, offer)]
+        choice = _best(named, offers, covered)
+        if choice is not None:
+            return choice
+    choice = _best(header, offers, offers)
+    if choice is None:
+        raise NotAcceptable(list(_available(offers)))
+    return choice
+
+
+def _available(offers: Iterable[Offer]) -> Iterator[str]:
+    for offer in offers:
+        yield offer.content_type
+        for syntax in offer.transfer_syntaxes[1:]:
+            yield f"{offer.content_type}; transfer-syntax={syntax}"
+
+
+def _best(
+    ranges: Sequence[MediaRange], offers: Sequence[Offer], candidates: Sequence[Offer]
+) -> Choice | None:
+    """The representation of the highest weight among `candidates`, each having the weight of
+    the most specific range that it matches; 0 bars it (NEG-08)."""
+    best: tuple[float, int, int, bool, int] | None = None
+    chosen: Choice | None = None
+    for place, offer in enumerate(candidates):
+        matching = [
+            (specific, -index, media_range)
+            for index, media_range in enumerate(ranges)
+            if (specific := _specificity(media_range, offer, offers)) > 0
+        ]
+        for syntax in offer.transfer_syntaxes or (None,):
+            ruling = [entry for entry in matching if _rules(entry[2], syntax, offer)]
+            if not ruling:
+                continue
+            specific, order, media_range = max(
+                ruling, key=lambda entry: (entry[0], entry[2].transfer_syntax == syntax, entry[1])
+            )
+            rank = (media_range.q, specific, -place, syntax == AS_STORED, order)
+            if media_range.q > 0 and (best is None or rank > best):
+                best, chosen = rank, Choice(offer, syntax)
+    return chosen
+
+
+def _specificity(media_range: MediaRange, offer: Offer, offers: Sequence[Offer]) -> int:
+    """How closely a range names an offer, 0 if it does not cover it (NEG-01, NEG-03 to 05)."""
+    if media_range.media_type == "*/*":
+        return 1 if _is_default(offer, offers) else 0
+    if not offer.multipart:
+        return _named(media_range.media_type, offer.media_type)
+    if media_range.media_type not in (MULTIPART, "multipart/*"):
+        return 0
+    if media_range.part_type in (None, "*/*"):
+        return 2 if _is_default(offer, [each for each in offers if each.multipart]) else 0
+    return _named(media_range.part_type, offer.media_type)
+
+
+def _named(pattern: str | None, media_type: str) -> int:
+    if pattern == media_type:
+        return 4
+    return 3 if pattern == f"{media_type.partition('/')[0]}/*" else 0
+
+
+def _is_default(offer: Offer, among: Sequence[Offer]) -> bool:
+    """Whether a full wildcard means this offer: the default, or any where there is none."""
+    return offer.default or not any(each.default for each in among)
+
+
+def _rules(media_range: MediaRange, syntax: str | None, offer: Offer) -> bool:
+    """Whether a range that covers the type says something of one transfer syntax of it."""
+    asked = media_range.transfer_syntax
+    if syntax is None or asked == syntax:
+        return True  # a type without transfer syntaxes: the parameter is ignored (HDR-03)
+    if media_range.q == 0:
+        return asked is None
+    if asked == AS_STORED and AS_STORED not in offer.transfer_syntaxes:
+        asked = None  # any will do
+    return asked is None and syntax == offer.transfer_syntaxes[0]
+
+
+def _covers(header: Iterable[MediaRange], offer: Offer) -> bool:
+    """Whether a type named by the ``accept`` parameter is compatible with the header (ACC-02):
+    here a wildcard covers every type."""
+    return any(
+        media_range.q > 0
+        and (media_range.media_type == "*/*" or _specificity(media_range, offer, [offer]) > 0)
+        for media_range in header
+    )
