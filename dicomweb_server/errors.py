@@ -5,11 +5,24 @@ is not a Refusal is a bug. No message here ever holds patient data: values sent 
 caller are quoted only where they are parameters, never where they are content.
 """
 
+import traceback
 from collections.abc import Sequence
+from typing import Any
 
 
 class Refusal(Exception):
     """A request that is understood and refused. ``str()`` is fit to be shown to the caller."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Refusals come back from worker processes; their constructors take other arguments.
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[Refusal], args: tuple[Any, ...], data: dict[str, Any]) -> Refusal:
+    refusal = kind.__new__(kind, *args)
+    refusal.args = args
+    refusal.__dict__.update(data)
+    return refusal
 
 
 class InvalidParameter(Refusal):
@@ -71,3 +84,13 @@ class Unavailable(Refusal):
     def __init__(self, message: str, retry_after: int = 5) -> None:
         self.retry_after = retry_after  # seconds
         super().__init__(message)
+
+
+def where(error: BaseException) -> str:
+    """Where an unexpected error arose, innermost first, without its message.
+
+    Messages of exceptions may quote the content of a file; places in the code cannot.
+    """
+    steps = list(traceback.extract_tb(error.__traceback__))[-6:]
+    place = " < ".join(f"{s.filename.rsplit('/', 1)[-1]}:{s.lineno}" for s in reversed(steps))
+    return f"{type(error).__name__} at {place}"

@@ -1,4 +1,4 @@
-"""What a principal may touch: a policy fixes a Scope, every statement compiles it into its WHERE."""
+"""What a principal may touch: a policy fixes a Scope, each statement has it in its WHERE."""
 
 from dataclasses import dataclass
 from enum import Enum

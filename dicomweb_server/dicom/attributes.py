@@ -162,7 +162,14 @@ def _table(level: Level, marks: dict[str, str]) -> dict[int, Attribute]:
         tag = tag_for_keyword(keyword)
         assert tag is not None, keyword
         table[tag] = Attribute(
-            keyword, tag, dictionary_VR(tag), level, "R" in mark, "C" in mark, "K" in mark, "D" in mark
+            keyword,
+            tag,
+            dictionary_VR(tag),
+            level,
+            "R" in mark,
+            "C" in mark,
+            "K" in mark,
+            "D" in mark,
         )
     return dict(sorted(table.items()))
 

@@ -1,0 +1,97 @@
+"""Wires the rooms together: settings → archive → ASGI application. Nobody imports it."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.commit import Committer
+from dicomweb_server.archive.pictures import PictureCache
+from dicomweb_server.archive.workers import WorkerPool
+from dicomweb_server.blobs.filesystem import FilesystemBlobs
+from dicomweb_server.config import Settings
+from dicomweb_server.errors import Refusal
+from dicomweb_server.index.database import open_pool
+from dicomweb_server.web.errors import refuse, refuse_http
+from dicomweb_server.web.logs import configure_logs
+from dicomweb_server.web.middleware import RequestLog, TrailingSlash
+from dicomweb_server.web.routes import routes
+
+PICTURES = 64 << 20  # bytes of rendered pictures kept in memory
+WORKER_MEMORY = 4 << 30  # bytes of data that one piece of CPU work may hold
+
+# Digest §7.2: what viewers send and need to read.
+_ALLOW = ["Accept", "Accept-Language", "Authorization", "Content-Type", "If-Match"]
+_ALLOW += ["If-None-Match", "Range", "Cache-Control", "X-Requested-With", "traceparent"]
+_EXPOSE = ["Content-Location", "Location", "ETag", "Warning", "Content-Range", "Accept-Ranges"]
+_EXPOSE += ["Content-Length", "Content-Encoding", "Content-Disposition", "Retry-After", "Allow"]
+_EXPOSE += ["WWW-Authenticate", "X-Request-ID"]
+
+
+@asynccontextmanager
+async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
+    """An archive whose database is migrated already, ready for work; closed on leaving."""
+    for folder in (settings.blobs_dir, settings.tmp_dir):
+        folder.mkdir(parents=True, exist_ok=True)
+    cores = len(os.sched_getaffinity(0))
+    workers = WorkerPool(
+        settings.cpu_workers or max(1, cores // settings.workers),
+        timeout=settings.worker_timeout_seconds,
+        memory=WORKER_MEMORY,
+    )
+    blobs = FilesystemBlobs(settings.blobs_dir)
+    pool = await open_pool(settings.database_url, max_size=settings.database_pool)
+    try:
+        await workers.start()
+        committer = Committer(pool, blobs)
+        pictures = PictureCache(PICTURES)
+        yield Archive(settings, pool, blobs, workers, committer, pictures)
+        await committer.close()
+    finally:
+        await workers.close()
+        await pool.close()
+        blobs.close()
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The ASGI application: routes, middleware, exception handlers, lifespan."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with open_archive(settings) as archive:
+            app.state.archive = archive
+            app.state.uploads = asyncio.Semaphore(settings.max_concurrent_uploads)
+            yield
+
+    middleware = [Middleware(RequestLog), Middleware(TrailingSlash)]
+    if settings.cors_origins:
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"],
+            allow_headers=_ALLOW,
+            expose_headers=_EXPOSE,
+            max_age=3600,
+        )
+        middleware.insert(1, cors)
+    app = Starlette(
+        routes=routes(),
+        middleware=middleware,
+        exception_handlers={Refusal: refuse, HTTPException: refuse_http},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def create() -> Starlette:
+    """The application of a serving process, with its settings from the environment."""
+    settings = Settings()
+    configure_logs(settings.log_level)
+    return create_app(settings)

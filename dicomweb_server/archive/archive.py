@@ -1,0 +1,60 @@
+"""The door: every operation gets its scope and its database connection here, and nowhere else."""
+
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dicomweb_server.access.policy import Action, Scope, decide
+from dicomweb_server.access.principal import Principal
+from dicomweb_server.archive.commit import Committer
+from dicomweb_server.archive.pictures import PictureCache
+from dicomweb_server.archive.workers import WorkerPool
+from dicomweb_server.blobs.store import BlobStore
+from dicomweb_server.config import Settings
+from dicomweb_server.index.database import Connection, Pool, acquire
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What one operation may use: a connection, and the studies it may touch with it."""
+
+    conn: Connection
+    scope: Scope
+
+
+@dataclass(frozen=True)
+class Archive:
+    """The archive and everything it stands on. Opened once a process, by ``app.open_archive``."""
+
+    settings: Settings
+    pool: Pool
+    blobs: BlobStore
+    workers: WorkerPool
+    committer: Committer
+    pictures: PictureCache
+
+    @asynccontextmanager
+    async def session(self, principal: Principal, action: Action) -> AsyncIterator[Session]:
+        """A connection for one operation of `principal`; give it back before sending an answer.
+
+        Raises Unavailable when the database is away or has no connection left in time.
+        """
+        scope = self.scope(principal, action)
+        async with acquire(self.pool) as conn:
+            yield Session(conn, scope)
+
+    def scope(self, principal: Principal, action: Action) -> Scope:
+        """The policy's answer for work that takes its connection later (a store's group commit)."""
+        return decide(principal, action)
+
+    def scratch_file(self, suffix: str = "") -> Path:
+        """A new path in the scratch folder, on the same file system as the blobs."""
+        return self.settings.tmp_dir / f"{new_token()}{suffix}"
+
+
+def new_token() -> str:
+    """A name never used before, in order of time."""
+    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(6)}"

@@ -1,0 +1,30 @@
+"""Delete a study, series or instance. Not in PS3.18; common practice (digest §6.1 [D])."""
+
+import structlog
+
+from dicomweb_server.access.policy import Action
+from dicomweb_server.access.principal import Principal
+from dicomweb_server.archive.archive import Archive
+from dicomweb_server.errors import MethodNotAllowed
+from dicomweb_server.index import instances as index
+
+log = structlog.get_logger()
+
+
+async def delete(
+    archive: Archive,
+    principal: Principal,
+    study: str,
+    series: str | None = None,
+    instance: str | None = None,
+) -> None:
+    """Rows first, blobs second: a crash in between leaves blobs that no row names.
+
+    Raises MethodNotAllowed unless ALLOW_DELETE is set; NotFound.
+    """
+    if not archive.settings.allow_delete:
+        raise MethodNotAllowed("deleting is switched off (ALLOW_DELETE)", ["GET", "HEAD"])
+    async with archive.session(principal, Action.DELETE) as session:
+        keys = await index.delete(session.conn, session.scope, study, series, instance)
+    await archive.blobs.delete(keys)
+    log.info("deleted", instances=len(keys))

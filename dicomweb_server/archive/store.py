@@ -1,0 +1,278 @@
+"""Store (PS3.18 §10.5): staged files become instances, each on its own."""
+
+import asyncio
+import hashlib
+import os
+import shutil
+from collections.abc import Awaitable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+from dicomweb_server.access.policy import Action, Scope
+from dicomweb_server.access.principal import Principal
+from dicomweb_server.archive.archive import Archive, new_token
+from dicomweb_server.archive.commit import Candidate, StorageFailed
+from dicomweb_server.archive.work import Described, dataset_digest, describe_file
+from dicomweb_server.archive.workers import WorkerFailed
+from dicomweb_server.dicom.description import Description
+from dicomweb_server.dicom.part10 import InvalidIdentity, UnknownTransferSyntax
+from dicomweb_server.errors import ContentTooLarge, NotPart10, Unavailable
+from dicomweb_server.index.instances import Existing, NewInstance
+from dicomweb_server.wire.store_report import REASONS, Failed, Result, Stored
+
+log = structlog.get_logger()
+
+FLUSH = 1 << 20  # bytes collected before they are hashed and written in a thread
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """A received file, complete, in the scratch folder. Not durable yet."""
+
+    path: Path
+    size: int
+    sha256: bytes
+
+
+class Staging:
+    """A file being received: written and hashed as it comes, a megabyte held at the most."""
+
+    def __init__(self, path: Path, limit: int) -> None:
+        """`limit`: bytes above which write raises ContentTooLarge."""
+        self.path = path
+        self._limit = limit
+        self._size = 0
+        self._digest = hashlib.sha256()
+        self._held: list[bytes | memoryview] = []
+        self._held_size = 0
+        self._file = -1
+
+    async def write(self, data: bytes | memoryview) -> None:
+        """Take the next bytes. Raises ContentTooLarge, OSError when the disk is full."""
+        self._held.append(data)
+        self._held_size += len(data)
+        if self._size + self._held_size > self._limit:
+            raise ContentTooLarge(f"an instance may have {self._limit} bytes at the most")
+        if self._held_size >= FLUSH:
+            await self._flush()
+
+    async def finish(self) -> StagedFile:
+        """The complete file. Raises OSError when the disk is full."""
+        await self._flush()
+        self._close()
+        return StagedFile(self.path, self._size, self._digest.digest())
+
+    async def discard(self) -> None:
+        """Leave nothing behind."""
+        self._close()
+        self._held.clear()
+        with suppress(FileNotFoundError):
+            await asyncio.to_thread(self.path.unlink)
+
+    async def _flush(self) -> None:
+        held, self._held, self._held_size = self._held, [], 0
+        await asyncio.to_thread(self._write, held)
+
+    def _write(self, held: list[bytes | memoryview]) -> None:
+        if self._file < 0:
+            self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+        for data in held:
+            self._digest.update(data)
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._file, view) :]
+            self._size += len(data)
+
+    def _close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+class Intake:
+    """The instances of one request: described and committed side by side, reported in order.
+
+    What has been received whole is stored even if the client leaves: a retry finds it
+    (STOW-42), and the request that was cut off reports nothing.
+    """
+
+    def __init__(
+        self, archive: Archive, principal: Principal, study_instance_uid: str | None
+    ) -> None:
+        """Raises Unavailable when there is no room for an upload (503 before a byte is read)."""
+        self._archive = archive
+        self._scope = archive.scope(principal, Action.STORE)
+        self._study = study_instance_uid
+        self._results: list[asyncio.Task[Result] | Result] = []
+        self._in_flight = asyncio.Semaphore(32)
+        check_room(archive)
+
+    def new_file(self) -> Staging:
+        """Where the next instance is to be received."""
+        return Staging(
+            self._archive.scratch_file(".part"), self._archive.settings.max_instance_bytes
+        )
+
+    async def accept(self, staged: StagedFile) -> None:
+        """Store a complete file, in the background; waits while too many are under way."""
+        await self._in_flight.acquire()
+        task = keep(store_file(self._archive, self._scope, staged, self._study))
+        task.add_done_callback(lambda _: self._in_flight.release())
+        self._results.append(task)
+
+    def fail(self, failure: Failed) -> None:
+        """Report a part that never became a file."""
+        self._results.append(failure)
+
+    async def results(self) -> list[Result]:
+        """What became of each, in the order received. Raises Unavailable if the index is away
+        and nothing was stored."""
+        results: list[Result] = []
+        unavailable: Unavailable | None = None
+        for entry in self._results:
+            if not isinstance(entry, asyncio.Task):
+                results.append(entry)
+                continue
+            try:
+                results.append(await asyncio.shield(entry))
+            except Unavailable as error:
+                unavailable = error
+                results.append(_failed(None, "out of resources", "the index was not available"))
+        if unavailable and not any(isinstance(result, Stored) for result in results):
+            raise unavailable
+        return results
+
+
+def check_room(archive: Archive) -> None:
+    """Raises Unavailable when the disk is nearly full."""
+    if shutil.disk_usage(archive.settings.tmp_dir).free < archive.settings.min_free_bytes:
+        log.error("uploads refused: the disk is nearly full")
+        raise Unavailable("the archive is out of space", retry_after=300)
+
+
+async def store_file(
+    archive: Archive, scope: Scope, staged: StagedFile, study_instance_uid: str | None = None
+) -> Result:
+    """Store one staged file, and remove it from the scratch folder whatever happens.
+
+    The result says what a Store Instances Response says of it; only Unavailable is raised.
+    """
+    try:
+        described = await _describe(archive, staged)
+        if isinstance(described, Failed):
+            return described
+        description = described.description
+        if study_instance_uid not in (None, description.study_instance_uid):
+            return _failed(
+                description, "study mismatch", "the Study Instance UID is not that of the request"
+            )
+        return await _commit(archive, scope, staged, described)
+    finally:
+        with suppress(FileNotFoundError):
+            await asyncio.to_thread(staged.path.unlink)
+
+
+async def _describe(archive: Archive, staged: StagedFile) -> Described | Failed:
+    limit = archive.settings.inflate_limit_bytes
+    try:
+        return await archive.workers.run(describe_file, staged.path, limit)
+    except InvalidIdentity as error:
+        uids = (error.sop_class_uid, error.sop_instance_uid)
+        return Failed(*uids, REASONS[_IDENTITY[error.reason]].code, str(error))
+    except UnknownTransferSyntax as error:
+        return _failed(None, "transfer syntax", str(error))
+    except (NotPart10, ContentTooLarge) as error:
+        return _failed(None, "cannot understand", str(error))
+    except WorkerFailed as error:
+        return _failed(None, "processing failure", str(error))
+
+
+_IDENTITY = {
+    "missing": "missing attribute",
+    "syntax": "invalid SOP instance",
+    "mismatch": "does not match SOP class",
+}
+
+
+async def _commit(
+    archive: Archive, scope: Scope, staged: StagedFile, described: Described
+) -> Result:
+    description = described.description
+    instance = NewInstance(
+        description=description,
+        metadata=described.metadata,
+        blob_key=blob_key(description),
+        size=staged.size,
+        sha256=staged.sha256,
+    )
+    try:
+        existing = await archive.committer.commit(Candidate(scope, instance, staged.path))
+    except StorageFailed as error:
+        return _failed(description, "out of resources", str(error))
+    if existing is None or await _same(archive, existing, description, staged):
+        return _stored(description)
+    return _failed(
+        description,
+        "duplicate SOP instance",
+        "another instance with this SOP Instance UID is stored already; it was kept",
+    )
+
+
+async def _same(
+    archive: Archive, existing: Existing, description: Description, staged: StagedFile
+) -> bool:
+    """Whether what is stored has the same identity and the same data set (STOW-20)."""
+    ours = (description.study_instance_uid, description.series_instance_uid)
+    if ours != (existing.study_instance_uid, existing.series_instance_uid):
+        return False
+    if existing.sha256 == staged.sha256:
+        return True
+    if existing.transfer_syntax_uid != description.transfer_syntax_uid:
+        return False
+    stored = await archive.blobs.local(existing.blob_key)
+    run = archive.workers.run
+    return await run(dataset_digest, stored) == await run(dataset_digest, staged.path)
+
+
+def blob_key(description: Description) -> str:
+    """A new key, readable and never used before: what it names never changes or comes back.
+
+    Institutions get a folder of their own name; there is one until more can be configured.
+    """
+    d = description
+    folder = f"default/{d.study_instance_uid}/{d.series_instance_uid}"
+    return f"{folder}/{d.sop_instance_uid}~{new_token()}.dcm"
+
+
+def _stored(description: Description) -> Stored:
+    return Stored(
+        sop_class_uid=description.sop_class_uid,
+        sop_instance_uid=description.sop_instance_uid,
+        study_instance_uid=description.study_instance_uid,
+        series_instance_uid=description.series_instance_uid,
+        warning_reason=REASONS["data set does not match"].code if description.problems else None,
+        problems=description.problems,
+    )
+
+
+def _failed(description: Description | None, reason: str, comment: str) -> Failed:
+    sop_class = description.sop_class_uid if description else None
+    sop_instance = description.sop_instance_uid if description else None
+    return Failed(sop_class, sop_instance, REASONS[reason].code, comment)
+
+
+_kept: set["asyncio.Task[Result]"] = set()
+
+
+def keep(work: Awaitable[Result]) -> "asyncio.Task[Result]":
+    """A task that goes on when the request that began it is gone."""
+    task: asyncio.Task[Result] = asyncio.ensure_future(work)  # type: ignore[assignment]
+    _kept.add(task)
+    task.add_done_callback(_kept.discard)
+    return task

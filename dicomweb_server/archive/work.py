@@ -1,0 +1,143 @@
+"""What workers do with stored files. Plain functions of local paths: run through ``workers``."""
+
+import hashlib
+import mmap
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+from dicomweb_server.dicom.description import BULK_BASE, Description, JsonDataset
+from dicomweb_server.dicom.images import encode, picture, placeholder
+from dicomweb_server.dicom.part10 import describe, inflate, is_deflated, read_file_meta
+from dicomweb_server.dicom.pixels import decode_frame, image_pixel
+from dicomweb_server.dicom.rendering import RenderOptions
+from dicomweb_server.errors import NotPart10
+from dicomweb_server.index.instances import pack_metadata
+
+_CHUNK = 1 << 20  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A description whose metadata is packed as the index keeps it."""
+
+    description: Description
+    metadata: bytes
+
+
+def describe_file(path: Path, inflate_limit: int) -> Described:
+    """Walk the PS3.10 file at `path` once. Raises NotPart10 and its kinds, ContentTooLarge."""
+    if path.stat().st_size == 0:
+        raise NotPart10("the content is empty")
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        meta = read_file_meta(view)
+        if not is_deflated(meta.transfer_syntax_uid):
+            return _packed(describe(view))
+        inflated = path.with_suffix(".inflated")
+        try:
+            inflate_file(path, inflated, inflate_limit)
+            with (
+                inflated.open("rb") as whole,
+                mmap.mmap(whole.fileno(), 0, access=mmap.ACCESS_READ) as data,
+            ):
+                return _packed(describe(view, data))
+        finally:
+            inflated.unlink(missing_ok=True)
+
+
+def _packed(description: Description) -> Described:
+    metadata = pack_metadata(description.metadata)
+    # The text goes to the index packed; sending it twice between processes would be waste.
+    bare = {field: getattr(description, field) for field in description.__slots__}
+    return Described(Description(**{**bare, "metadata": b""}), metadata)
+
+
+def inflate_file(source: Path, target: Path, limit: int) -> None:
+    """Write `source` to `target` with its data set inflated: preamble, File Meta, data set.
+
+    Raises ContentTooLarge past `limit` bytes (PS3.5 A.5).
+    """
+    with (
+        source.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view,
+        target.open("wb") as out,
+    ):
+        meta = read_file_meta(view)
+        out.write(view[: meta.dataset_offset])
+        with memoryview(view) as whole, whole[meta.dataset_offset :] as deflated:
+            for chunk in inflate(deflated, limit):
+                out.write(chunk)
+
+
+def dataset_digest(path: Path) -> bytes:
+    """SHA-256 of the data set without the File Meta, which the transport may rewrite (STOW-20)."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+            start = read_file_meta(view).dataset_offset
+        file.seek(start)
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.digest()
+
+
+def uncompressed_frame(packed_metadata: bytes, frame: bytes, transfer_syntax_uid: str) -> bytes:
+    """One compressed frame decoded to native little-endian bytes (WADO-04).
+
+    Raises UndecodablePixels.
+    """
+    image = image_pixel(_dataset(packed_metadata))
+    array = decode_frame(frame, image, transfer_syntax_uid).array
+    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def uncompressed_value(data: bytes, vr: str) -> bytes:
+    """A big endian value as little endian (trap 36)."""
+    word = _WORD.get(vr, 1)
+    if word == 1 or len(data) % word:
+        return data
+    return np.frombuffer(data, f">u{word}").astype(f"<u{word}").tobytes()
+
+
+# Bytes of one word of a VR (PS3.5 Table 6.2-1).
+_WORD = {
+    **dict.fromkeys(("OW", "US", "SS", "AT"), 2),
+    **dict.fromkeys(("OL", "OF", "UL", "SL", "FL"), 4),
+    **dict.fromkeys(("OV", "OD", "UV", "SV", "FD"), 8),
+}
+
+
+def rendered_frame(
+    packed_metadata: bytes,
+    frame: bytes,
+    transfer_syntax_uid: str,
+    number: int,
+    options: RenderOptions,
+    media_type: str,
+    quality: int,
+    longest: int | None,
+) -> bytes:
+    """One frame as a picture (PS3.18 §10.4.1.1.3): decoded, displayed, encoded."""
+    metadata = inflate_metadata(packed_metadata)
+    return picture(
+        metadata, frame, transfer_syntax_uid, number, options, media_type, quality, longest
+    )
+
+
+def icon(label: str, media_type: str, longest: int) -> bytes:
+    """The picture of what has none (THB-03, THB-05)."""
+    return encode(placeholder(label, longest), media_type)
+
+
+def inflate_metadata(packed: bytes) -> bytes:
+    """Metadata as text, from the form the index keeps."""
+    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed)
+
+
+def _dataset(packed_metadata: bytes) -> JsonDataset:
+    text = inflate_metadata(packed_metadata).replace(BULK_BASE, b"")
+    dataset: JsonDataset = orjson.loads(text)
+    return dataset

@@ -1,0 +1,177 @@
+"""CPU work outside the event loop: a pool of processes that may be killed.
+
+What a worker runs touches untrusted bytes: decoders written in C, deflate streams, element
+walks. It is bounded in time (the process is killed and replaced) and in memory (the process
+has a limit of its own), and a crash costs one request, never the server.
+"""
+
+import asyncio
+import os
+import pickle
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import dicomweb_server
+from dicomweb_server.errors import Refusal, Unavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_LENGTH = struct.Struct("<Q")
+_BUFFER = 1 << 22  # bytes; a 0.5 MB frame passes without waiting for the reader
+
+
+class WorkerFailed(Refusal):
+    """The work could not be finished: it took too long, too much memory, or crashed a decoder."""
+
+
+class WorkerPool:
+    """A fixed number of worker processes, each doing one thing at a time."""
+
+    def __init__(self, size: int, *, timeout: float, memory: int, max_waiting: int = 1000) -> None:
+        """`timeout` in seconds and `memory` in bytes bound each piece of work."""
+        self._size = size
+        self._timeout = timeout
+        self._memory = memory
+        self._max_waiting = max_waiting
+        self._waiting = 0
+        self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._all: set[_Worker] = set()
+        self._closed = False
+
+    async def start(self) -> None:
+        workers = await asyncio.gather(*(self._spawn() for _ in range(self._size)))
+        for worker in workers:
+            self._idle.put_nowait(worker)
+
+    async def close(self) -> None:
+        self._closed = True
+        for worker in list(self._all):
+            worker.kill()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a function of a module, with arguments that pickle, in a worker.
+
+        Raises what it raises if that is a Refusal; WorkerFailed if it took longer or more
+        memory than is allowed or crashed; Unavailable if too much work is waiting.
+        """
+        if self._waiting >= self._max_waiting or self._closed:
+            raise Unavailable("too much work is waiting; try again")
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._timeout):
+                worker = await self._idle.get()
+        except TimeoutError:
+            raise Unavailable("too much work is waiting; try again") from None
+        finally:
+            self._waiting -= 1
+        # The exchange goes on when the caller is cancelled: the worker must be given back whole.
+        task = asyncio.create_task(self._exchange(worker, (function, args, kwargs)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(_retrieve)
+        result: T = await asyncio.shield(task)
+        return result
+
+    async def _exchange(self, worker: "_Worker", call: tuple[Any, ...]) -> Any:
+        try:
+            async with asyncio.timeout(self._timeout):
+                kind, value = await worker.call(call)
+        except (TimeoutError, OSError, EOFError, asyncio.IncompleteReadError) as error:
+            worker.kill()
+            self._all.discard(worker)
+            self._replace()
+            slow = isinstance(error, TimeoutError)
+            reason = f"it took more than {self._timeout:g} s" if slow else "it ended unexpectedly"
+            raise WorkerFailed(f"the content could not be processed: {reason}") from None
+        self._idle.put_nowait(worker)
+        if kind == "refused":
+            raise value
+        if kind == "memory":
+            raise WorkerFailed("the content could not be processed: it needs too much memory")
+        if kind == "failed":
+            raise RuntimeError(f"in a worker: {value}")
+        return value
+
+    def _replace(self) -> None:
+        if self._closed:
+            return
+
+        async def replace() -> None:
+            self._idle.put_nowait(await self._spawn())
+
+        task = asyncio.create_task(replace())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _spawn(self) -> "_Worker":
+        ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+        with theirs:
+            process = await asyncio.to_thread(_start, theirs, self._memory)
+        reader, writer = await asyncio.open_connection(sock=ours, limit=_BUFFER)
+        worker = _Worker(process, reader, writer)
+        self._all.add(worker)
+        return worker
+
+
+def _start(connection: socket.socket, memory: int) -> subprocess.Popen[bytes]:
+    package = str(Path(dicomweb_server.__file__).parents[1])
+    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return subprocess.Popen(  # noqa: S603  our own interpreter and module
+        [
+            sys.executable,
+            "-m",
+            "dicomweb_server.archive.worker",
+            str(connection.fileno()),
+            str(memory),
+        ],
+        pass_fds=[connection.fileno()],
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
+    )
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()  # nobody may be waiting any more; the log need not hear of it
+
+
+class _Worker:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+
+    async def call(self, call: tuple[Any, ...]) -> tuple[str, Any]:
+        message = pickle.dumps(call, protocol=5)
+        self._writer.write(_LENGTH.pack(len(message)))
+        self._writer.write(message)
+        await self._writer.drain()
+        (length,) = _LENGTH.unpack(await self._reader.readexactly(_LENGTH.size))
+        answer: tuple[str, Any] = pickle.loads(  # noqa: S301  from our own process
+            await self._reader.readexactly(length)
+        )
+        return answer
+
+    def kill(self) -> None:
+        with suppress(OSError):
+            self._process.kill()
+        self._writer.close()
+        asyncio.get_running_loop().run_in_executor(None, self._process.wait)

@@ -1,0 +1,106 @@
+"""Refusal → status: one table, and one form of answer (RFC 9457, rule ERR-01)."""
+
+from typing import Any
+
+import orjson
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dicomweb_server.archive.workers import WorkerFailed
+from dicomweb_server.errors import (
+    ContentTooLarge,
+    InvalidParameter,
+    MalformedContent,
+    MethodNotAllowed,
+    NotAcceptable,
+    NotFound,
+    NotPart10,
+    Refusal,
+    Unavailable,
+    UndecodablePixels,
+    UnsupportedContent,
+)
+
+log = structlog.get_logger()
+
+# The status of a refusal is that of its nearest base that stands here.
+STATUS: dict[type[Refusal], int] = {
+    InvalidParameter: 400,
+    MalformedContent: 400,
+    NotPart10: 400,
+    NotFound: 404,
+    MethodNotAllowed: 405,
+    NotAcceptable: 406,
+    UndecodablePixels: 406,  # what is stored cannot be had in an accepted form (WADO-09)
+    WorkerFailed: 406,
+    ContentTooLarge: 413,
+    UnsupportedContent: 415,
+    Unavailable: 503,
+}
+
+TITLES = {
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    406: "Not Acceptable",
+    408: "Request Timeout",
+    413: "Content Too Large",
+    414: "URI Too Long",
+    415: "Unsupported Media Type",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+
+
+def status_of(refusal: Refusal) -> int:
+    """The HTTP status of a refusal. Raises KeyError for one that is not in the table."""
+    for kind in type(refusal).__mro__:
+        if kind in STATUS:
+            return STATUS[kind]
+    raise KeyError(type(refusal))
+
+
+async def refuse(request: Request, error: Exception) -> Response:
+    """The answer to a refused request."""
+    assert isinstance(error, Refusal)
+    status = status_of(error)
+    headers = {}
+    members: dict[str, Any] = {}
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = ", ".join(error.allowed)
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, NotAcceptable) and error.available:
+        members["available"] = list(error.available)  # NEG-11
+    return problem(request, status, str(error), headers=headers, **members)
+
+
+async def refuse_http(request: Request, error: Exception) -> Response:
+    """What Starlette itself refuses: unknown paths, methods that a resource lacks."""
+    assert isinstance(error, HTTPException)
+    detail = "there is no such resource" if error.status_code == 404 else error.detail
+    return problem(request, error.status_code, detail, headers=dict(error.headers or {}))
+
+
+def problem(
+    request: Request,
+    status: int,
+    detail: str,
+    *,
+    headers: dict[str, str] | None = None,
+    **members: Any,
+) -> Response:
+    """An ``application/problem+json`` answer. `detail` must not hold patient data."""
+    body = {
+        "type": "about:blank",
+        "title": TITLES.get(status, "Error"),
+        "status": status,
+        "detail": detail,
+        "request_id": request.scope.get("request_id", ""),
+        **members,
+    }
+    return Response(
+        orjson.dumps(body), status, media_type="application/problem+json", headers=headers
+    )

@@ -1,0 +1,91 @@
+"""What surrounds every request: an id, one line of log, and an answer when there is a bug."""
+
+import secrets
+import time
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dicomweb_server.errors import where
+from dicomweb_server.web.errors import problem
+
+log = structlog.get_logger()
+
+
+class RequestLog:
+    """One structured line a request, without query string or content: they name patients."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        watch = _Watch(send)
+        scope["request_id"] = watch.request_id
+        started = time.perf_counter()
+        failure = None
+        try:
+            await self.app(scope, receive, watch.send)
+        except ClientDisconnect:
+            failure = "the client left"
+        except Exception as error:
+            failure = type(error).__name__
+            log.error("a request failed", request_id=watch.request_id, where=where(error))
+            if watch.status is not None:
+                raise  # begun: the connection is cut, so that it cannot look complete (ERR-03)
+            detail = "the server failed; its log has more under this request id"
+            await problem(Request(scope), 500, detail)(scope, receive, watch.send)
+        finally:
+            log.info(
+                "request",
+                request_id=watch.request_id,
+                method=scope["method"],
+                path=scope["path"],
+                status=watch.status or 499,
+                bytes=watch.sent,
+                ms=round((time.perf_counter() - started) * 1000, 1),
+                **({"failure": failure} if failure else {}),
+            )
+
+
+class _Watch:
+    """Notes what is sent."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.request_id = secrets.token_hex(8)
+        self.status: int | None = None
+        self.sent = 0  # bytes of body
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            _add_headers(message, self.request_id)
+        elif message["type"] == "http.response.body":
+            self.sent += len(message.get("body", b""))
+        await self._send(message)
+
+
+def _add_headers(message: MutableMapping[str, Any], request_id: str) -> None:
+    message["headers"] = [
+        *message.get("headers", ()),
+        (b"x-request-id", request_id.encode()),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+
+
+class TrailingSlash:
+    """A resource is the same with a slash behind it; a redirect would lose Accept (RES-04)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and len(scope["path"]) > 1 and scope["path"].endswith("/"):
+            scope = {**scope, "path": scope["path"].rstrip("/") or "/"}
+        await self.app(scope, receive, send)

@@ -1,0 +1,32 @@
+"""What every handler reads from a request."""
+
+from starlette.requests import Request
+
+from dicomweb_server.access.principal import ANONYMOUS, Principal
+from dicomweb_server.archive.archive import Archive
+from dicomweb_server.wire.resources import parse_uid
+
+
+def archive_of(request: Request) -> Archive:
+    """The archive that the application's lifespan opened."""
+    archive: Archive = request.app.state.archive
+    return archive
+
+
+def principal_of(request: Request) -> Principal:
+    """Who is asking. Until access control is configured, everybody is the same."""
+    del request
+    return ANONYMOUS
+
+
+def uids_of(request: Request) -> tuple[str, ...]:
+    """The UIDs of the path, outermost first. Raises InvalidParameter (RES-05)."""
+    params = request.path_params
+    return tuple(
+        parse_uid(name, params[name]) for name in ("study", "series", "instance") if name in params
+    )
+
+
+def base_url_of(request: Request) -> str:
+    """The base of URLs in answers: configured, never taken from the Host header (BLK-01)."""
+    return archive_of(request).settings.dicomweb_url

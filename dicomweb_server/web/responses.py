@@ -1,0 +1,128 @@
+"""Answers: JSON, single part and multipart, sent in pieces that are never joined."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from dicomweb_server.archive.content import Content
+from dicomweb_server.wire.multipart import closing, new_boundary, part_header
+
+DICOM_JSON = "application/dicom+json"
+
+# What is kept private and checked again: patient data, in a store that may change (CCH-03).
+PRIVATE = {"Cache-Control": "private, no-cache"}
+
+
+class DicomJSON(Response):
+    """An ``application/dicom+json`` answer. The type carries no parameter (trap 24)."""
+
+    media_type = DICOM_JSON
+    charset = ""
+
+    def __init__(
+        self, body: bytes, status_code: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(body, status_code, {**PRIVATE, "Vary": "Accept", **(headers or {})})
+
+
+class Pieces(StreamingResponse):
+    """A streamed answer that a HEAD request gets without its body (RES-06)."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "HEAD":
+            start = {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": self.raw_headers,
+            }
+            await send(start)
+            await send({"type": "http.response.body", "body": b""})
+            return
+        await super().__call__(scope, receive, send)
+
+
+class Ready(Response):
+    """An answer whose pieces are in memory: sent one by one, not copied into one."""
+
+    def __init__(
+        self, pieces: Sequence[bytes], media_type: str, headers: Mapping[str, str]
+    ) -> None:
+        self._pieces = pieces
+        length = sum(map(len, pieces))
+        super().__init__(
+            headers={**headers, "Content-Type": media_type, "Content-Length": str(length)}
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        await send(start)
+        if scope["method"] != "HEAD":
+            for piece in self._pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def content_type(content: Content) -> str:
+    """The real type, with the real transfer syntax, unquoted (TS-09)."""
+    return f"{content.media_type}; transfer-syntax={content.transfer_syntax_uid}"
+
+
+def single_part(content: Content, headers: Mapping[str, str]) -> Response:
+    """One representation by itself."""
+    return Pieces(
+        content.read(),
+        media_type=content_type(content),
+        headers={**PRIVATE, "Vary": "Accept", **headers, "Content-Length": str(content.length)},
+    )
+
+
+def multipart(
+    parts: AsyncIterator[tuple[Content, str]], media_type: str, length: int | None = None
+) -> Response:
+    """``multipart/related`` of (content, Content-Location) pairs, made as they are sent.
+
+    `media_type` is that of the parts asked for. A fault midway cuts the connection (ERR-03).
+    """
+    boundary = new_boundary()
+    headers = {**PRIVATE, "Vary": "Accept"}
+    if length is not None:
+        headers["Content-Length"] = str(length)
+    return Pieces(
+        _encode(parts, boundary),
+        media_type=f'multipart/related; type="{media_type}"; boundary={boundary}',
+        headers=headers,
+    )
+
+
+async def _encode(parts: AsyncIterator[tuple[Content, str]], boundary: str) -> AsyncIterator[bytes]:
+    first = True
+    async for content, location in parts:
+        yield part_header(boundary, _part_headers(content, location), first=first)
+        first = False
+        async for chunk in content.read():
+            yield chunk
+    yield closing(boundary)
+
+
+def _part_headers(content: Content, location: str) -> dict[str, str]:
+    return {
+        "Content-Type": content_type(content),
+        "Content-Length": str(content.length),
+        "Content-Location": location,
+    }
+
+
+async def ready_multipart(
+    parts: Iterable[tuple[Content, str]], media_type: str, headers: Mapping[str, str]
+) -> Response:
+    """The same for contents that are in memory already, with a length."""
+    boundary = new_boundary()
+    pieces: list[bytes] = []
+    for content, location in parts:
+        fields = _part_headers(content, location)
+        pieces.append(part_header(boundary, fields, first=not pieces))
+        pieces.extend([chunk async for chunk in content.read()])
+    pieces.append(closing(boundary))
+    kind = f'multipart/related; type="{media_type}"; boundary={boundary}'
+    return Ready(pieces, kind, {**PRIVATE, "Vary": "Accept", **headers})

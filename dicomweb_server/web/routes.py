@@ -1,0 +1,78 @@
+"""The URL table on one page (PS3.18 §10.1, Table 10.1-1)."""
+
+from collections.abc import Awaitable, Callable, Iterator
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from dicomweb_server.web.delete import delete_resource
+from dicomweb_server.web.operations import healthz, home, readyz, style
+from dicomweb_server.web.rendered import retrieve_rendered, retrieve_thumbnail
+from dicomweb_server.web.retrieve import (
+    retrieve_bulk_data,
+    retrieve_frames,
+    retrieve_instances,
+    retrieve_metadata,
+)
+from dicomweb_server.web.search import search_instances, search_series, search_studies
+from dicomweb_server.web.store import store_instances
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+STUDY = "/studies/{study}"
+SERIES = STUDY + "/series/{series}"
+INSTANCE = SERIES + "/instances/{instance}"
+FRAMES = INSTANCE + "/frames/{frames}"
+
+# Resource → method → handler. Longer paths stand before those that would match them too.
+TABLE: dict[str, dict[str, Handler]] = {
+    "/studies": {"GET": search_studies, "POST": store_instances},
+    "/series": {"GET": search_series},
+    "/instances": {"GET": search_instances},
+    STUDY: {"GET": retrieve_instances, "POST": store_instances, "DELETE": delete_resource},
+    STUDY + "/metadata": {"GET": retrieve_metadata},
+    STUDY + "/rendered": {"GET": retrieve_rendered},
+    STUDY + "/thumbnail": {"GET": retrieve_thumbnail},
+    STUDY + "/series": {"GET": search_series},
+    STUDY + "/instances": {"GET": search_instances},
+    SERIES: {"GET": retrieve_instances, "DELETE": delete_resource},
+    SERIES + "/metadata": {"GET": retrieve_metadata},
+    SERIES + "/rendered": {"GET": retrieve_rendered},
+    SERIES + "/thumbnail": {"GET": retrieve_thumbnail},
+    SERIES + "/instances": {"GET": search_instances},
+    INSTANCE: {"GET": retrieve_instances, "DELETE": delete_resource},
+    INSTANCE + "/metadata": {"GET": retrieve_metadata},
+    INSTANCE + "/rendered": {"GET": retrieve_rendered},
+    INSTANCE + "/thumbnail": {"GET": retrieve_thumbnail},
+    INSTANCE + "/bulkdata/{path:path}": {"GET": retrieve_bulk_data},
+    FRAMES: {"GET": retrieve_frames},
+    FRAMES + "/rendered": {"GET": retrieve_rendered},
+    FRAMES + "/thumbnail": {"GET": retrieve_thumbnail},
+}
+
+
+def routes() -> list[BaseRoute]:
+    """Everything the server answers."""
+    return [
+        Route("/", home),
+        Route("/home.css", style),
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Mount("/dicomweb", routes=list(_resources())),
+    ]
+
+
+def _resources() -> Iterator[BaseRoute]:
+    for path, handlers in TABLE.items():
+        yield Route(path, _by_method(handlers), methods=list(handlers))
+
+
+def _by_method(handlers: dict[str, Handler]) -> Handler:
+    """One route a resource, so that 405 names every method of it (RES-07)."""
+
+    async def handle(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        return await handlers[method](request)
+
+    return handle

@@ -1,0 +1,57 @@
+"""GET on /studies, /series, /instances and below: Search (PS3.18 §10.6, QIDO-RS)."""
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dicomweb_server.archive.search import search
+from dicomweb_server.dicom.query import Level
+from dicomweb_server.web.requests import archive_of, base_url_of, principal_of, uids_of
+from dicomweb_server.web.responses import DicomJSON
+from dicomweb_server.wire.media_types import Offer, choose
+from dicomweb_server.wire.search import parse_search
+from dicomweb_server.wire.search_results import remaining_text, search_result, warning
+
+RESULTS = [Offer("application/dicom+json", multipart=False, default=True)]
+
+
+async def search_studies(request: Request) -> Response:
+    """GET /studies."""
+    return await _search(request, Level.STUDY)
+
+
+async def search_series(request: Request) -> Response:
+    """GET /series and /studies/{study}/series."""
+    return await _search(request, Level.SERIES)
+
+
+async def search_instances(request: Request) -> Response:
+    """GET /instances, /studies/{study}/instances and …/series/{series}/instances."""
+    return await _search(request, Level.INSTANCE)
+
+
+async def _search(request: Request, level: Level) -> Response:
+    archive = archive_of(request)
+    choose(request.headers.get("accept"), RESULTS, request.query_params.get("accept"))
+    study, series = (*uids_of(request), None, None)[:2]
+    parsed = parse_search(
+        level,
+        request.scope["query_string"],
+        study_instance_uid=study,
+        series_instance_uid=series,
+        max_results=archive.settings.max_results,
+        default_results=archive.settings.default_results,
+    )
+    page = await search(archive, principal_of(request), parsed.query)
+    base_url = base_url_of(request)
+    warnings = [*parsed.warnings]
+    if page.remaining:
+        warnings.append(remaining_text(page.remaining))
+    if page.found:
+        results = [search_result(parsed.query, found, base_url) for found in page.found]
+        response: Response = DicomJSON(orjson.dumps(results))
+    else:
+        response = Response(status_code=204)  # never 404 and never an empty list (4.7)
+    for text in warnings:
+        response.headers.append("Warning", warning(base_url, text))
+    return response

@@ -1,0 +1,83 @@
+"""CPU work in processes that may be killed."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from dicomweb_server.archive.workers import WorkerFailed, WorkerPool
+from dicomweb_server.errors import InvalidParameter, Unavailable
+from dicomweb_server.wire.resources import parse_uid
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[WorkerPool]:
+    workers = WorkerPool(2, timeout=2, memory=1 << 30, max_waiting=4)
+    await workers.start()
+    yield workers
+    await workers.close()
+
+
+async def test_work_is_done_in_another_process(pool: WorkerPool) -> None:
+    assert await pool.run(os.getpid) != os.getpid()
+
+
+async def test_large_arguments_and_results_pass(pool: WorkerPool) -> None:
+    data = os.urandom(20 << 20)
+    assert await pool.run(bytes.upper, data) == data.upper()
+
+
+async def test_what_takes_too_long_is_killed_and_replaced(pool: WorkerPool) -> None:
+    with pytest.raises(WorkerFailed, match="more than 2 s"):
+        await pool.run(time.sleep, 30)
+
+    pids = {await pool.run(os.getpid) for _ in range(8)}
+    assert len(pids) <= 2
+
+
+async def test_a_crash_costs_one_piece_of_work(pool: WorkerPool) -> None:
+    with pytest.raises(WorkerFailed, match="unexpectedly"):
+        await pool.run(os._exit, 11)
+
+    results = await asyncio.gather(*(pool.run(len, b"abc") for _ in range(4)))
+    assert results == [3] * 4
+
+
+async def test_a_memory_bomb_is_refused(pool: WorkerPool) -> None:
+    with pytest.raises(WorkerFailed, match="memory"):
+        await pool.run(bytes, 3 << 30)
+
+    assert await pool.run(len, b"abc") == 3
+
+
+async def test_a_refusal_comes_back_as_it_was(pool: WorkerPool) -> None:
+    with pytest.raises(InvalidParameter, match="expected a UID") as caught:
+        await pool.run(parse_uid, "study", "../etc")
+    assert caught.value.name == "study"
+
+
+async def test_an_unexpected_error_tells_where_but_not_what(pool: WorkerPool) -> None:
+    with pytest.raises(RuntimeError) as caught:
+        await pool.run(int, "DOE^JOHN")
+
+    assert "ValueError" in str(caught.value)
+    assert "DOE" not in str(caught.value)
+
+
+async def test_work_whose_caller_left_gives_the_worker_back(pool: WorkerPool) -> None:
+    tasks = [asyncio.create_task(pool.run(time.sleep, 0.3)) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    for task in tasks:
+        task.cancel()
+
+    assert await asyncio.gather(pool.run(len, b"ab"), pool.run(len, b"abc")) == [2, 3]
+
+
+async def test_too_much_waiting_work_is_refused(pool: WorkerPool) -> None:
+    results = await asyncio.gather(
+        *(pool.run(time.sleep, 0.2) for _ in range(12)), return_exceptions=True
+    )
+    assert any(isinstance(result, Unavailable) for result in results)
+    assert any(result is None for result in results)

@@ -1,0 +1,149 @@
+"""The contract that every blob store keeps."""
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dicomweb_server.blobs import filesystem
+from dicomweb_server.blobs.filesystem import CHUNK, FilesystemBlobs
+from dicomweb_server.blobs.store import BlobMissing, BlobStore
+
+KEY = "default/1.2.3/1.2.3.4/1.2.3.4.5~a.dcm"
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[BlobStore]:
+    blobs = FilesystemBlobs(tmp_path / "blobs")
+    yield blobs
+    blobs.close()
+
+
+def staged(tmp_path: Path, data: bytes, name: str = "staged") -> Path:
+    path = tmp_path / name
+    path.write_bytes(data)
+    return path
+
+
+async def test_what_was_put_is_read_back(store: BlobStore, tmp_path: Path) -> None:
+    data = bytes(range(256)) * 10
+    source = staged(tmp_path, data)
+
+    assert await store.put_many([(source, KEY)]) == [None]
+
+    assert not source.exists()
+    assert await store.read(KEY, 0, len(data)) == data
+    assert await store.read(KEY, 250, 10) == data[250:260]
+    assert (await store.local(KEY)).read_bytes() == data
+    assert await store.keys() == [KEY]
+
+
+async def test_a_stream_gives_a_range_in_chunks(store: BlobStore, tmp_path: Path) -> None:
+    data = b"".join(n.to_bytes(4, "big") for n in range(CHUNK))
+    await store.put_many([(staged(tmp_path, data), KEY)])
+
+    chunks = [chunk async for chunk in store.stream(KEY, 10, len(data) - 30)]
+
+    assert b"".join(chunks) == data[10:-20]
+    assert max(map(len, chunks)) <= CHUNK
+
+
+async def test_a_blob_that_is_not_there_is_missing(store: BlobStore) -> None:
+    with pytest.raises(BlobMissing):
+        await store.read(KEY, 0, 1)
+    with pytest.raises(BlobMissing):
+        await store.local(KEY)
+    with pytest.raises(BlobMissing):
+        await anext(store.stream(KEY, 0, 1))
+
+
+async def test_a_range_past_the_end_is_damage_not_a_short_answer(
+    store: BlobStore, tmp_path: Path
+) -> None:
+    await store.put_many([(staged(tmp_path, b"12345"), KEY)])
+
+    with pytest.raises(EOFError):
+        await store.read(KEY, 3, 3)
+    with pytest.raises(EOFError):
+        [chunk async for chunk in store.stream(KEY, 3, 3)]
+
+
+async def test_deleted_blobs_are_gone_and_leave_no_folders(
+    store: FilesystemBlobs, tmp_path: Path
+) -> None:
+    other = KEY.replace("~a", "~b")
+    await store.put_many([(staged(tmp_path, b"a", "a"), KEY), (staged(tmp_path, b"b", "b"), other)])
+
+    await store.delete([KEY, "default/9/9/not-there.dcm"])
+    assert await store.keys() == [other]
+
+    await store.delete([other])
+    assert not list(store.root.glob("default/*"))
+
+
+async def test_one_that_cannot_be_put_does_not_harm_the_others(
+    store: BlobStore, tmp_path: Path
+) -> None:
+    good = staged(tmp_path, b"good")
+
+    first, second = await store.put_many([(tmp_path / "missing", "default/1/1/x.dcm"), (good, KEY)])
+
+    assert first is not None
+    assert second is None
+    assert await store.keys() == [KEY]
+
+
+async def test_a_blob_whose_folder_cannot_be_flushed_is_not_stored(
+    store: FilesystemBlobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = staged(tmp_path, b"data")
+
+    def full(path: Path) -> None:
+        raise OSError(errno.EIO, "flush failed")
+
+    monkeypatch.setattr(filesystem, "_flush_folder", full)
+    [error] = await store.put_many([(source, KEY)])
+
+    assert error is not None
+    assert source.read_bytes() == b"data"
+    assert await store.keys() == []
+
+
+async def test_storing_and_deleting_in_one_folder_at_a_time(
+    store: BlobStore, tmp_path: Path
+) -> None:
+    async def one(number: int) -> None:
+        key = f"default/1/1/{number}.dcm"
+        source = staged(tmp_path, b"x", str(number))
+        assert await store.put_many([(source, key)]) == [None]
+        assert await store.read(key, 0, 1) == b"x"
+        await store.delete([key])
+
+    for _ in range(5):
+        await asyncio.gather(*(one(number) for number in range(16)))
+    assert await store.keys() == []
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    size=st.integers(1, 3 * CHUNK),
+    cut=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+)
+async def test_any_range_of_any_blob(
+    tmp_path_factory: pytest.TempPathFactory, size: int, cut: tuple[float, float]
+) -> None:
+    folder = tmp_path_factory.mktemp("range")
+    blobs = FilesystemBlobs(folder / "blobs")
+    data = (bytes(range(251)) * (size // 251 + 1))[:size]
+    await blobs.put_many([(staged(folder, data), KEY)])
+    begin, end = sorted(int(part * size) for part in cut)
+
+    streamed = b"".join([chunk async for chunk in blobs.stream(KEY, begin, end - begin)])
+
+    assert streamed == data[begin:end]
+    await blobs.delete([KEY])
+    blobs.close()

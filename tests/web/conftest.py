@@ -1,0 +1,22 @@
+"""One running server for the tests of the HTTP face; they know it by its URL alone."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.running import RunningServer
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    folder = tmp_path_factory.mktemp("server")
+    with RunningServer(folder / "data", {"ALLOW_DELETE": "true"}) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def http(server: RunningServer) -> Iterator[httpx.Client]:
+    """A client of the DICOMweb services; paths are relative to their base URI."""
+    with httpx.Client(base_url=server.base, timeout=60) as client:
+        yield client
