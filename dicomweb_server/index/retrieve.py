@@ -1,0 +1,292 @@
+"""Where the bytes of stored instances lie, each answered by one statement.
+
+Everything is looked up by its full triple of UIDs and within the caller's scope: what is
+under another parent, or outside the scope, is not found (RES-02). $1 to $3 are the same in all
+statements: Study Instance UID, the institutions, and the studies of the scope or NULL for all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from dicomweb_server.access.policy import Scope
+from dicomweb_server.dicom.description import BulkValue, FrameTable
+from dicomweb_server.errors import NotFound
+from dicomweb_server.index.database import Connection
+
+_RECORD = 20  # bytes of "<QQI", see dicom.description.FrameTable
+_MOST_FRAMES = 2**31 - 1  # what the column frame_count can hold
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where the file of one instance lies, and what it holds."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    blob_key: str
+    size: int  # bytes of the file
+    sha256: bytes  # of the file
+    dataset_offset: int  # bytes from the beginning of the file
+
+
+@dataclass(frozen=True, slots=True)
+class FrameLocation:
+    """Where frames of one instance lie.
+
+    `table` comes without its `ranges`; instead `records` has the 20-byte record of each frame
+    that was asked for, in that order. It is empty for native pixel data, where a frame's place
+    follows from its number.
+    """
+
+    location: Location
+    table: FrameTable
+    records: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataRow:
+    """The metadata of one instance, as ``instances.pack_metadata`` made it."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    packed: bytes
+    sha256: bytes  # of the file
+
+
+@dataclass(frozen=True, slots=True)
+class Representative:
+    """The instance that stands for a study or series in a thumbnail (THB-04)."""
+
+    location: Location
+    frame_count: int
+    packed: bytes  # metadata
+
+
+_LOCATION = """s.study_instance_uid, e.series_instance_uid, i.sop_instance_uid, i.sop_class_uid,
+       i.transfer_syntax_uid, i.blob_key, i.size, i.sha256, i.dataset_offset"""
+
+_TABLES = """instances i
+  JOIN series e ON e.id = i.series_id
+  JOIN studies s ON s.id = e.study_id"""
+
+# The study itself: the same UID may exist in several institutions; the first of the scope is meant.
+_STUDY = """(SELECT id FROM studies
+               WHERE study_instance_uid = $1
+                 AND institution_id = ANY ($2::integer[])
+                 AND ($3::text[] IS NULL OR study_instance_uid = ANY ($3))
+               ORDER BY array_position($2, institution_id) LIMIT 1)"""
+
+_INSTANCE = f"""i.sop_instance_uid = $5
+   AND i.institution_id = ANY ($2)
+   AND e.series_instance_uid = $4
+   AND s.id = {_STUDY}"""
+
+_ORDER = """e.series_number NULLS LAST, e.series_instance_uid,
+          i.instance_number NULLS LAST, i.sop_instance_uid"""  # WADO-11
+
+LOCATE_INSTANCE = f"""
+SELECT {_LOCATION}
+  FROM {_TABLES}
+ WHERE {_INSTANCE}
+"""  # noqa: S608 - put together from the constants above, as are those below
+
+LOCATE_INSTANCES = f"""
+SELECT {_LOCATION}
+  FROM {_TABLES}
+ WHERE s.id = {_STUDY}
+   AND ($4::text IS NULL OR e.series_instance_uid = $4)
+ ORDER BY {_ORDER}
+"""  # noqa: S608
+
+_FRAMES = f"""
+SELECT {_LOCATION}, i.metadata,
+       i.frame_count, i.encapsulated, i.pixel_offset, i.pixel_length, i.frame_bits, i.frame_word,
+       ARRAY (SELECT substr(i.frame_ranges, (asked.number - 1) * {_RECORD} + 1, {_RECORD})
+                FROM unnest($6::integer[]) WITH ORDINALITY AS asked (number, place)
+               WHERE asked.number <= i.frame_count
+               ORDER BY asked.place) AS records
+  FROM {_TABLES}
+ WHERE {_INSTANCE}
+"""  # noqa: S608
+
+LOCATE_RENDERED = _FRAMES
+LOCATE_FRAMES = _FRAMES.replace(", i.metadata", "")
+
+LOCATE_BULK = f"""
+SELECT {_LOCATION}, (i.bulk -> $6::text)::text AS bulk_value
+  FROM {_TABLES}
+ WHERE {_INSTANCE}
+"""  # noqa: S608
+
+READ_METADATA = f"""
+SELECT s.study_instance_uid, e.series_instance_uid, i.sop_instance_uid,
+       i.metadata AS packed, i.sha256
+  FROM {_TABLES}
+ WHERE s.id = {_STUDY}
+   AND ($4::text IS NULL OR e.series_instance_uid = $4)
+   AND ($5::text IS NULL OR i.sop_instance_uid = $5)
+ ORDER BY {_ORDER}
+"""  # noqa: S608
+
+# A row without an instance says that the study or series exists and has no image.
+REPRESENTATIVE = f"""
+WITH asked AS (
+  SELECT e.id, e.series_number, e.series_instance_uid
+    FROM series e
+   WHERE e.study_id = {_STUDY} AND ($4::text IS NULL OR e.series_instance_uid = $4)
+), first AS (
+  SELECT id
+    FROM asked e
+   WHERE EXISTS (SELECT FROM instances i WHERE i.series_id = e.id AND i.frame_count > 0)
+   ORDER BY series_number NULLS LAST, series_instance_uid
+   LIMIT 1
+), images AS (
+  SELECT i.id, count(*) OVER () AS total,
+         row_number() OVER (ORDER BY i.instance_number NULLS LAST, i.sop_instance_uid) AS place
+    FROM instances i JOIN first ON first.id = i.series_id
+   WHERE i.frame_count > 0
+), chosen AS (
+  SELECT {_LOCATION}, i.frame_count, i.metadata
+    FROM {_TABLES}
+   WHERE i.id = (SELECT id FROM images WHERE place = total / 2 + 1)
+)
+SELECT chosen.*
+  FROM (SELECT FROM asked LIMIT 1) AS present LEFT JOIN chosen ON true
+"""  # noqa: S608
+
+
+def _scope(study: str, scope: Scope) -> tuple[str, list[int], list[str] | None]:
+    studies = scope.study_instance_uids
+    return study, list(scope.institution_ids), None if studies is None else list(studies)
+
+
+def _location(row: Any) -> Location:
+    return Location(**{name: row[name] for name in Location.__slots__})
+
+
+async def locate_instance(
+    conn: Connection, scope: Scope, study: str, series: str, instance: str
+) -> Location:
+    """Find the file of one instance. Raises NotFound."""
+    row = await conn.fetchrow(LOCATE_INSTANCE, *_scope(study, scope), series, instance)
+    if row is None:
+        raise NotFound(f"no instance {instance}")
+    return _location(row)
+
+
+async def locate_instances(
+    conn: Connection, scope: Scope, study: str, series: str | None = None
+) -> list[Location]:
+    """Find the files of a study or a series, ordered by WADO-11: series number, series UID,
+    instance number, SOP UID, numbers that are unknown last. Raises NotFound."""
+    rows = await conn.fetch(LOCATE_INSTANCES, *_scope(study, scope), series)
+    if not rows:
+        raise NotFound(_no_parent(study, series))
+    return [_location(row) for row in rows]
+
+
+async def locate_frames(
+    conn: Connection,
+    scope: Scope,
+    study: str,
+    series: str,
+    instance: str,
+    numbers: Sequence[int],
+) -> FrameLocation:
+    """Find frames of one instance by their numbers, counted from 1.
+
+    Raises NotFound if there is no such instance, it has no pixel data, or it lacks a frame.
+    """
+    key = (*_scope(study, scope), series, instance)
+    row = await conn.fetchrow(LOCATE_FRAMES, *key, _representable(numbers))
+    return _frame_location(row, instance, numbers)
+
+
+async def locate_rendered(
+    conn: Connection, scope: Scope, study: str, series: str, instance: str, number: int
+) -> tuple[FrameLocation, bytes]:
+    """Find one frame and the packed metadata that rendering it needs. Raises NotFound as
+    `locate_frames` does."""
+    key = (*_scope(study, scope), series, instance)
+    row = await conn.fetchrow(LOCATE_RENDERED, *key, _representable([number]))
+    location = _frame_location(row, instance, [number])
+    assert row is not None
+    return location, row["metadata"]
+
+
+def _representable(numbers: Sequence[int]) -> list[int]:
+    """The numbers that a frame can have; of others there is nothing to be read."""
+    return [number for number in numbers if 1 <= number <= _MOST_FRAMES // _RECORD]
+
+
+def _frame_location(row: Any, instance: str, numbers: Sequence[int]) -> FrameLocation:
+    if row is None:
+        raise NotFound(f"no instance {instance}")
+    if row["frame_count"] is None:
+        raise NotFound(f"instance {instance} has no pixel data")
+    if not all(1 <= number <= row["frame_count"] for number in numbers):
+        raise NotFound(f"instance {instance} has {row['frame_count']} frames")
+    table = FrameTable(
+        count=row["frame_count"],
+        encapsulated=row["encapsulated"],
+        offset=row["pixel_offset"],
+        length=row["pixel_length"],
+        frame_bits=row["frame_bits"],
+        word=row["frame_word"],
+    )
+    records = tuple(row["records"]) if table.encapsulated else ()
+    return FrameLocation(_location(row), table, records)
+
+
+async def locate_bulk(
+    conn: Connection, scope: Scope, study: str, series: str, instance: str, path: str
+) -> tuple[Location, BulkValue]:
+    """Find one value that metadata refers to, by its path (BLK-04). Raises NotFound."""
+    row = await conn.fetchrow(LOCATE_BULK, *_scope(study, scope), series, instance, path)
+    if row is None:
+        raise NotFound(f"no instance {instance}")
+    if row["bulk_value"] is None:
+        raise NotFound(f"instance {instance} has no bulk data {path}")
+    offset, length, vr = orjson.loads(row["bulk_value"])
+    return _location(row), BulkValue(offset, length, vr)
+
+
+async def read_metadata(
+    conn: Connection,
+    scope: Scope,
+    study: str,
+    series: str | None = None,
+    instance: str | None = None,
+) -> list[MetadataRow]:
+    """The metadata of a study, a series or an instance, ordered by WADO-11. Raises NotFound."""
+    rows = await conn.fetch(READ_METADATA, *_scope(study, scope), series, instance)
+    if not rows:
+        raise NotFound(_no_parent(study, series) if instance is None else f"no {instance}")
+    return [MetadataRow(**row) for row in rows]
+
+
+async def representative(
+    conn: Connection, scope: Scope, study: str, series: str | None = None
+) -> Representative | None:
+    """The middle image of the series, or of the study's first series with images (THB-04).
+
+    None if there is no instance with pixel data. Raises NotFound if there is no such study or
+    series.
+    """
+    row = await conn.fetchrow(REPRESENTATIVE, *_scope(study, scope), series)
+    if row is None:
+        raise NotFound(_no_parent(study, series))
+    if row["blob_key"] is None:
+        return None
+    return Representative(_location(row), row["frame_count"], row["metadata"])
+
+
+def _no_parent(study: str, series: str | None) -> str:
+    return f"no study {study}" if series is None else f"no series {series} in study {study}"

@@ -1,0 +1,229 @@
+"""What of an instance goes into which column: match keys, normalised, and what reads need.
+
+The columns stand here once, with their types; the statements of ``instances`` are made from
+these tables. The match keys of an attribute with several values where the standard allows one
+are made from the first.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from dicomweb_server.dicom.description import BulkValue, Description, FrameTable, JsonDataset
+from dicomweb_server.dicom.matching import normal_date, normal_number, normal_time
+from dicomweb_server.dicom.person_name import fold, groups
+
+# Column -> type, in the order of the values that the functions below give.
+STUDY_COLUMNS = {
+    "study_instance_uid": "text",
+    "sort_key": "bigint",
+    "study_date": "text",
+    "study_time": "text",
+    "accession_number": "text",
+    "study_id": "text",
+    "patient_id": "text",
+    "issuer_of_patient_id": "text",
+    "patient_name": "text",
+    "patient_name_other": "text",
+    "patient_birth_date": "text",
+    "patient_sex": "text",
+    "referring_physician_name": "text",
+    "referring_physician_name_other": "text",
+    "study_description": "text",
+    "attributes": "text",
+}
+SERIES_COLUMNS = {
+    "series_instance_uid": "text",
+    "modality": "text",
+    "series_number": "bigint",
+    "series_description": "text",
+    "body_part_examined": "text",
+    "pps_start_date": "text",
+    "pps_start_time": "text",
+    "attributes": "text",
+}
+REQUEST_COLUMNS = {
+    "scheduled_procedure_step_id": "text",
+    "requested_procedure_id": "text",
+    "accession_number": "text",
+}
+INSTANCE_COLUMNS = {
+    "sop_instance_uid": "text",
+    "sop_class_uid": "text",
+    "transfer_syntax_uid": "text",
+    "instance_number": "bigint",
+    "number_of_frames": "bigint",
+    "rows": "integer",
+    "columns": "integer",
+    "dataset_offset": "integer",
+    "attributes": "text",
+    "bulk": "jsonb",
+    "frame_count": "integer",
+    "encapsulated": "boolean",
+    "pixel_offset": "bigint",
+    "pixel_length": "bigint",
+    "frame_bits": "bigint",
+    "frame_word": "integer",
+    "frame_ranges": "bytea",
+}
+
+# Characters of a match key that are kept. The standard's longest, LO and a group of PN, have 64;
+# a btree entry may have 2704 bytes, and a damaged file shall not fail for it.
+KEY_LENGTH = 512
+
+_PADDING = " \0"
+
+
+def study_row(description: Description) -> tuple[object, ...]:
+    """The values of STUDY_COLUMNS."""
+    study = description.study
+    day, moment = _date(study, "00080020"), _time(study, "00080030")
+    patient_name, patient_name_other = _names(study, "00100010")
+    referring_name, referring_name_other = _names(study, "00080090")
+    return (
+        description.study_instance_uid,
+        sort_key(day, moment),
+        day,
+        moment,
+        _text(study, "00080050"),
+        _text(study, "00200010"),
+        _text(study, "00100020"),
+        _text(study, "00100021"),
+        patient_name,
+        patient_name_other,
+        _date(study, "00100030"),
+        _text(study, "00100040"),
+        referring_name,
+        referring_name_other,
+        _text(study, "00081030"),
+        json_text(study),
+    )
+
+
+def series_row(description: Description) -> tuple[object, ...]:
+    """The values of SERIES_COLUMNS."""
+    series = description.series
+    return (
+        description.series_instance_uid,
+        _text(series, "00080060"),
+        _number(series, "00200011", 63),
+        _text(series, "0008103E"),
+        _text(series, "00180015"),
+        _date(series, "00400244"),
+        _time(series, "00400245"),
+        json_text(series),
+    )
+
+
+def request_rows(description: Description) -> Iterable[tuple[object, ...]]:
+    """The values of REQUEST_COLUMNS, one tuple an item of the Request Attributes Sequence."""
+    items = description.series.get("00400275", {}).get("Value", [])
+    for item in items:
+        if isinstance(item, Mapping):
+            yield tuple(_text(item, key) for key in ("00400009", "00401001", "00080050"))
+
+
+def instance_row(description: Description) -> tuple[object, ...]:
+    """The values of INSTANCE_COLUMNS."""
+    instance = description.instance
+    return (
+        description.sop_instance_uid,
+        description.sop_class_uid,
+        description.transfer_syntax_uid,
+        _number(instance, "00200013", 63),
+        _number(instance, "00280008", 63),
+        _number(instance, "00280010", 31),
+        _number(instance, "00280011", 31),
+        description.dataset_offset,
+        json_text(instance),
+        _bulk_text(description.bulk),
+        *_frame_values(description.frames),
+    )
+
+
+def sort_key(day: str | None, moment: str | None) -> int:
+    """YYYYMMDDhhmmss of a normalised date and time as a number; 0 without a date. A date
+    without a time counts as its first moment."""
+    return 0 if day is None else int(day + (moment or "000000")[:6])
+
+
+def json_text(dataset: JsonDataset) -> str:
+    """One object of the DICOM JSON Model as text that Postgres takes: NUL is escaped in JSON."""
+    try:
+        return orjson.dumps(dataset).decode()
+    except TypeError:  # an integer beyond 64 bits, or half a surrogate pair
+        return json.dumps(dataset, separators=(",", ":"))
+
+
+def clean(text: str) -> str:
+    """Text that Postgres can hold, padding cut (PS3.5 §6.2): no NUL, no half surrogate pair."""
+    return text.rstrip(_PADDING).replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def _values(dataset: Mapping[str, Any], key: str) -> list[Any]:
+    values = dataset.get(key, {}).get("Value", [])
+    return [value for value in values if value is not None]
+
+
+def _text(dataset: Mapping[str, Any], key: str) -> str | None:
+    values = _values(dataset, key)
+    return (clean(str(values[0]))[:KEY_LENGTH] or None) if values else None
+
+
+def _date(dataset: Mapping[str, Any], key: str) -> str | None:
+    values = _values(dataset, key)
+    return normal_date(str(values[0])) if values else None
+
+
+def _time(dataset: Mapping[str, Any], key: str) -> str | None:
+    values = _values(dataset, key)
+    return normal_time(str(values[0])) if values else None
+
+
+def _number(dataset: Mapping[str, Any], key: str, bits: int) -> int | None:
+    """A whole number; None if it is none, or its magnitude needs more than `bits`."""
+    values = _values(dataset, key)
+    return whole_number(values[0], bits) if values else None
+
+
+def whole_number(value: object, bits: int = 63) -> int | None:
+    """`value` as an integer if it is one and fits into `bits` and a sign."""
+    number = normal_number(value)
+    if number is None or abs(number) >= 1 << bits or number != int(number):
+        return None
+    return int(number)
+
+
+def _names(dataset: Mapping[str, Any], key: str) -> tuple[str | None, str | None]:
+    """The folded alphabetic group, and the folded "ideographic=phonetic" if either is there."""
+    values = _values(dataset, key)
+    if not values or not isinstance(values[0], str | Mapping):
+        return None, None
+    # A group cannot hold "=", the separator; what a damaged file has there is no part of a name.
+    alphabetic, ideographic, phonetic = (
+        clean(fold(group))[:KEY_LENGTH].replace("=", " ") for group in groups(values[0])
+    )
+    other = f"{ideographic}={phonetic}"
+    return alphabetic or None, None if other == "=" else other
+
+
+def _bulk_text(bulk: Mapping[str, BulkValue]) -> str | None:
+    if not bulk:
+        return None
+    return orjson.dumps({path: (v.offset, v.length, v.vr) for path, v in bulk.items()}).decode()
+
+
+def _frame_values(table: FrameTable | None) -> tuple[object, ...]:
+    if table is None:
+        return (None,) * 7
+    return (
+        table.count,
+        table.encapsulated,
+        table.offset,
+        table.length,
+        table.frame_bits,
+        table.word,
+        table.ranges if table.encapsulated else None,
+    )
