@@ -1,0 +1,1 @@
+"""What any DICOMweb server can be held to, knowing nothing of it but its URL."""
