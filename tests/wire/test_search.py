@@ -1,0 +1,352 @@
+"""The query string of a search (digest 4.2 to 4.7, QRY-, traps 43 to 49, hostile 49 and 50)."""
+
+import contextlib
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dicomweb_server.dicom.attributes import ATTRIBUTES
+from dicomweb_server.dicom.matching import matches_dataset
+from dicomweb_server.dicom.query import (
+    Condition,
+    DateTimeRange,
+    Equal,
+    Item,
+    Level,
+    Range,
+    SearchQuery,
+    UidList,
+    Universal,
+    Wildcard,
+)
+from dicomweb_server.errors import InvalidParameter
+from dicomweb_server.wire.search import ParsedSearch, parse_search
+
+PATIENT_NAME, PATIENT_ID, ACCESSION = (0x00100010,), (0x00100020,), (0x00080050,)
+STUDY_DATE, STUDY_TIME, MODALITIES = (0x00080020,), (0x00080030,), (0x00080061,)
+MODALITY, SERIES_NUMBER, ROWS = (0x00080060,), (0x00200011,), (0x00280010,)
+STUDY_UID, SOP_CLASS = (0x0020000D,), (0x00080016,)
+PPS_DATE, PPS_TIME = (0x00400244,), (0x00400245,)
+REQUESTS, STEP_ID, PROCEDURE_ID = (0x00400275,), (0x00400009,), (0x00401001,)
+
+
+def studies(query_string: str | bytes, **options: int) -> ParsedSearch:
+    return parse_search(Level.STUDY, query_string, **options)
+
+
+def conditions(query_string: str) -> dict[tuple[int, ...], Condition]:
+    return dict(studies(query_string).query.conditions)
+
+
+def test_no_parameters_find_everything_within_the_limit() -> None:
+    assert studies("", max_results=70) == ParsedSearch(SearchQuery(Level.STUDY, limit=70))
+
+
+@pytest.mark.parametrize(
+    ("query_string", "path", "condition"),
+    [
+        # names
+        ("PatientID=1", PATIENT_ID, Equal(("1",))),
+        ("00100020=1", PATIENT_ID, Equal(("1",))),
+        ("0020000d=1.2", STUDY_UID, UidList(("1.2",))),  # QRY-12
+        # QRY-13
+        ("PatientID=", PATIENT_ID, Universal()),
+        ("PatientID", PATIENT_ID, Universal()),
+        ("PatientID=*", PATIENT_ID, Universal()),
+        ("PatientName=**", PATIENT_NAME, Universal()),
+        ("PatientName=%5E%5E", PATIENT_NAME, Universal()),
+        ("StudyDate=", STUDY_DATE, Universal()),
+        ("StudyDate=*", STUDY_DATE, Universal()),
+        ("SeriesNumber=*", SERIES_NUMBER, Universal()),
+        ("StudyInstanceUID=*", STUDY_UID, Universal()),
+        ("RequestAttributesSequence=", REQUESTS, Universal()),
+        ("RequestAttributesSequence.ScheduledProcedureStepID=", REQUESTS, Universal()),
+        # decoding
+        ("PatientName=M%C3%BCller", PATIENT_NAME, Equal(("Müller",))),
+        ("PatientName=DOE+JOHN", PATIENT_NAME, Equal(("DOE JOHN",))),  # QRY-10
+        ("PatientName=DOE%2BJOHN", PATIENT_NAME, Equal(("DOE+JOHN",))),
+        ("PatientID=a%26b%3Dc%25", PATIENT_ID, Equal(("a&b=c%",))),
+        ("PatientID=a=b", PATIENT_ID, Equal(("a=b",))),
+        ("PatientID=%201%20", PATIENT_ID, Equal(("1",))),
+        # wildcards
+        ("PatientName=DOE*", PATIENT_NAME, Wildcard(("DOE*",))),
+        ("PatientName=*" + "*" * 900 + "x", PATIENT_NAME, Wildcard(("*x",))),
+        ("AccessionNumber=A?1", ACCESSION, Wildcard(("A?1",))),
+        ("PatientID=50%25_*", PATIENT_ID, Wildcard(("50%_*",))),
+        # UID lists, comma and backslash
+        ("StudyInstanceUID=1.2,1.3", STUDY_UID, UidList(("1.2", "1.3"))),
+        ("StudyInstanceUID=1.2%2C1.3%5C1.2", STUDY_UID, UidList(("1.2", "1.3"))),
+        # digest 4.6
+        ("ModalitiesInStudy=CT", MODALITIES, Equal(("CT",))),
+        ("ModalitiesInStudy=CT,MR", MODALITIES, Equal(("CT", "MR"))),
+        ("ModalitiesInStudy=CT%5CMR", MODALITIES, Equal(("CT", "MR"))),
+        ("ModalitiesInStudy=C*,MR", MODALITIES, Wildcard(("C*", "MR"))),
+        ("ModalitiesInStudy=CT,*", MODALITIES, Universal()),
+        # QRY-02: a series or instance key at a higher level
+        ("Modality=CT,MR", MODALITY, Equal(("CT", "MR"))),
+        ("SOPClassUID=1.2", SOP_CLASS, UidList(("1.2",))),
+        # numbers
+        ("SeriesNumber=007", SERIES_NUMBER, Equal(("7",))),
+        ("SeriesNumber=-3", SERIES_NUMBER, Equal(("-3",))),
+        ("Rows=512", ROWS, Equal(("512",))),
+        # dates and times
+        ("StudyDate=20060705", STUDY_DATE, Range("20060705", "20060705")),
+        ("StudyDate=2006.07.05", STUDY_DATE, Range("20060705", "20060705")),
+        ("StudyDate=20060705-", STUDY_DATE, Range("20060705", None)),
+        ("StudyDate=-20060705", STUDY_DATE, Range(None, "20060705")),
+        ("StudyDate=20060705-20060707", STUDY_DATE, Range("20060705", "20060707")),
+        ("StudyTime=10", STUDY_TIME, Range("100000.000000", "105959.999999")),  # MAT-01
+        ("StudyTime=08-10", STUDY_TIME, Range("080000.000000", "105959.999999")),
+        ("StudyTime=10:30", STUDY_TIME, Range("103000.000000", "103059.999999")),
+        # sequences
+        (
+            "RequestAttributesSequence.ScheduledProcedureStepID=S*&00400275.00401001=P",
+            REQUESTS,
+            Item({STEP_ID: Wildcard(("S*",)), PROCEDURE_ID: Equal(("P",))}),
+        ),
+        (
+            "00400275.ScheduledProcedureStepID=S&00400275.00401001=",
+            REQUESTS,
+            Item({STEP_ID: Equal(("S",))}),
+        ),
+    ],
+)
+def test_one_condition(query_string: str, path: tuple[int, ...], condition: Condition) -> None:
+    assert conditions(query_string) == {path: condition}
+    assert studies(query_string).warnings == ()
+
+
+@pytest.mark.parametrize(
+    "query_string",
+    [
+        "PatientID=1&PatientID=2",
+        "PatientID=1&00100020=1",
+        "StudyDescriptionn=x",  # QRY-11
+        "PatientId=1",
+        "00100099=1",
+        "PatientName.PatientID=1",
+        "RequestAttributesSequence.Nonsense=1",
+        "RequestAttributesSequence.=1",
+        "PatientID.%0D%0AX:=1",
+        "RequestAttributesSequence=1",
+        ".".join(["RequestAttributesSequence"] * 50) + "=1",
+        "StudyDate=yesterday",  # QRY-14
+        "StudyDate=2006",
+        "StudyDate=20061399",
+        "StudyDate=00000000",
+        "StudyDate=200607*",
+        "StudyDate=2006-07-05",
+        "StudyDate=-",
+        "StudyDate=20060707-20060705",
+        "StudyTime=25",
+        "StudyTime=1?",
+        "StudyTime=18-10",
+        "StudyTime=-",
+        "SeriesNumber=one",
+        "SeriesNumber=1.5",
+        "SeriesNumber=1*",
+        "SeriesNumber=99999999999",
+        "SeriesNumber=1e999",
+        "SeriesNumber=1_0",
+        "Rows=-1",
+        "Rows=65536",
+        "StudyInstanceUID=1.2*",
+        "StudyInstanceUID=abc",
+        "StudyInstanceUID=,",
+        "StudyInstanceUID=1.2,../x",
+        "ModalitiesInStudy=,",
+        "PatientID=%00",
+        "%00=1",
+        "PatientID=%FF",
+        "PatientID=%zz",
+        "PatientID=50%",
+        "PatientID=" + "x" * 1025,
+        "limit=-1",
+        "limit=x",
+        "limit=",
+        "limit=1.5",
+        "limit=%D9%A1",
+        "limit=1&limit=1",
+        "offset=-1",
+        "offset=1&offset=2",
+        "fuzzymatching=yes",
+        "fuzzymatching=TRUE",
+        "fuzzymatching=",
+        "emptyvaluematching=1",
+        "multiplevaluematching=true&multiplevaluematching=true",
+        "&".join(f"a{n}=1" for n in range(1001)),
+        "&" * 10_000,
+    ],
+)
+def test_what_does_not_follow_the_grammar_is_refused(query_string: str) -> None:
+    with pytest.raises(InvalidParameter) as refusal:
+        studies(query_string)
+
+    assert len(str(refusal.value)) < 400
+    assert str(refusal.value).isprintable()
+
+
+def test_err_02_other_names_are_ignored() -> None:
+    parsed = studies("accept=application/dicom%2Bjson&orderby=x&_=1&X-Token=2&a.b=c&=d")
+
+    assert parsed == ParsedSearch(SearchQuery(Level.STUDY, limit=1000))
+
+
+def test_qry_11_known_attributes_that_cannot_be_matched_are_named() -> None:
+    parsed = studies("PatientComments=x&00091001=y&RequestAttributesSequence.00400007=z&Rows=1")
+
+    assert set(parsed.query.conditions) == {ROWS}
+    assert parsed.warnings == (
+        "The following attributes cannot be matched: "
+        "PatientComments, 00091001, RequestAttributesSequence.00400007",
+    )
+
+
+def test_qry_15_specific_character_set_is_never_matched() -> None:
+    assert studies("SpecificCharacterSet=ISO_IR+192") == studies("")
+
+
+@pytest.mark.parametrize("name", ["fuzzymatching", "emptyvaluematching", "multiplevaluematching"])
+def test_wrn_01_unsupported_switches(name: str) -> None:
+    [warning] = studies(f"{name}=true&PatientName=DOE").warnings
+
+    assert warning.startswith(f"The {name} parameter is not supported. ")
+    assert studies(f"{name}=false").warnings == ()
+    assert conditions(f"{name}=true&PatientName=DOE") == {PATIENT_NAME: Equal(("DOE",))}
+
+
+def test_the_limit_is_at_most_the_servers() -> None:
+    assert studies("limit=7&offset=3").query.limit == 7
+    assert studies("limit=7&offset=3").query.offset == 3
+    assert studies("limit=007").query.limit == 7
+    assert studies("limit=0").query.limit == 0
+    assert studies("limit=" + "9" * 5000, max_results=50).query.limit == 50
+    assert studies("offset=1000000000000").query.offset == 10**12
+    assert studies("offset=" + "9" * 5000).query.offset < 2**63
+
+
+# Combined date-time matching (PS3.4 C.2.2.2.5.3)
+
+
+@pytest.mark.parametrize(
+    ("days", "times", "low", "high"),
+    [
+        ("20060705-20060707", "1000-1800", "20060705100000.000000", "20060707180059.999999"),
+        ("20060705-20060707", "1800-1000", "20060705180000.000000", "20060707100059.999999"),
+        ("20060705-", "1000-1800", "20060705100000.000000", None),
+        ("-20060707", "1000-", None, "20060707235960.999999"),
+        ("20060705-20060707", "-18", "20060705000000.000000", "20060707185959.999999"),
+    ],
+)
+def test_two_ranges_are_one_interval(
+    days: str, times: str, low: str | None, high: str | None
+) -> None:
+    assert conditions(f"StudyDate={days}&StudyTime={times}") == {
+        STUDY_DATE: DateTimeRange(STUDY_TIME, low, high)
+    }
+    pps = f"PerformedProcedureStepStartTime={times}&PerformedProcedureStepStartDate={days}"
+    assert conditions(pps) == {PPS_DATE: DateTimeRange(PPS_TIME, low, high)}
+
+
+def test_a_date_and_a_range_of_times_stay_two_conditions() -> None:
+    assert conditions("StudyDate=20060705&StudyTime=10-11") == {
+        STUDY_DATE: Range("20060705", "20060705"),
+        STUDY_TIME: Range("100000.000000", "115959.999999"),
+    }
+    assert conditions("StudyDate=*&StudyTime=10-11") == {
+        STUDY_DATE: Universal(),
+        STUDY_TIME: Range("100000.000000", "115959.999999"),
+    }
+
+
+def test_a_combined_interval_that_ends_before_it_begins_is_refused() -> None:
+    with pytest.raises(InvalidParameter):
+        studies("StudyDate=20060705-20060705&StudyTime=18-10")
+
+
+# Levels
+
+
+def test_qry_01_keys_that_the_path_fixes_are_ignored_with_a_warning() -> None:
+    parsed = parse_search(
+        Level.INSTANCE,
+        "StudyDate=20060705&PatientID=1&StudyInstanceUID=1.2&SeriesInstanceUID=9&Modality=CT&Rows=1",
+        study_instance_uid="1.2",
+        series_instance_uid="1.3",
+    )
+
+    assert set(parsed.query.conditions) == {PATIENT_ID, ROWS}
+    assert parsed.query.study_instance_uid == "1.2"
+    assert parsed.query.series_instance_uid == "1.3"
+    [warning] = parsed.warnings
+    assert warning.endswith("StudyDate, SeriesInstanceUID, Modality")
+
+
+def test_a_series_key_under_a_study_is_matched() -> None:
+    parsed = parse_search(Level.SERIES, "Modality=CT", study_instance_uid="1.2")
+
+    assert dict(parsed.query.conditions) == {MODALITY: Equal(("CT",))}
+
+
+def test_qry_20_includefield_takes_attributes_of_the_level_and_above() -> None:
+    # OHIF's worklist asks for Modality on /studies
+    asked = "includefield=00081030,00080060,PatientComments&includefield=Rows&includefield=00081030"
+
+    study, series = studies(asked), parse_search(Level.SERIES, asked)
+    instance = parse_search(Level.INSTANCE, asked)
+
+    assert study.query.include == {(0x00081030,), (0x00104000,)}
+    assert series.query.include == study.query.include | {MODALITY}
+    assert instance.query.include == series.query.include | {ROWS}
+    assert (study.warnings, series.warnings, instance.warnings) == ((), (), ())
+
+
+def test_qry_21_qry_23_all_and_dotted_includes() -> None:
+    query = parse_search(
+        Level.SERIES, "includefield=all&includefield=00400275.00400009,StudyDescription"
+    ).query
+
+    assert query.include_all
+    assert query.include == {(0x00400275, 0x00400009), (0x00081030,)}
+
+
+def test_includes_that_are_not_kept_are_named_and_never_refused() -> None:
+    names = ",".join(["PixelData", "nonsense", "\r\nX: é", *(f"{n:08X}" for n in range(5000))])
+
+    parsed = studies("includefield=" + quote(names))
+
+    assert parsed.query.include == frozenset()
+    [warning] = parsed.warnings
+    assert warning.startswith("The following attributes cannot be included: PixelData, nonsense, ")
+    assert warning.endswith(" and others")
+    assert warning.isascii()
+    assert warning.isprintable()
+
+
+# Properties
+
+names = st.sampled_from(
+    [a.keyword for table in ATTRIBUTES.values() for a in table.values()]
+    + ["limit", "offset", "includefield", "fuzzymatching", "00400275.00400009", "x"]
+)
+values = st.text(max_size=12) | st.text(alphabet="0123456789.-*?,\\:^=", max_size=14)
+
+
+@given(st.lists(st.tuples(names, values), max_size=4), st.sampled_from(Level))
+def test_any_values_are_a_query_or_refused(pairs: list[tuple[str, str]], level: Level) -> None:
+    query_string = "&".join(f"{name}={quote(value)}" for name, value in pairs)
+    with contextlib.suppress(InvalidParameter):
+        parsed = parse_search(level, query_string)
+
+        matches_dataset(parsed.query.conditions, {})
+        for condition in parsed.query.conditions.values():
+            if isinstance(condition, Range) and condition.low and condition.high:
+                assert condition.low <= condition.high
+
+
+@given(st.binary() | st.text())
+def test_any_query_string_is_a_query_or_refused(query_string: bytes | str) -> None:
+    with contextlib.suppress(InvalidParameter):
+        studies(query_string)
