@@ -38,6 +38,16 @@ from dicomweb_server.index.cluster import (
 )
 from dicomweb_server.index.unprivileged import NoAccountError, choose_launcher
 
+__all__ = [
+    "EmbeddedPostgres",
+    "EmbeddedPostgresError",
+    "FolderInUseError",
+    "FolderLock",
+    "die_with_parent",
+    "running_url",
+    "start_postgres",
+]
+
 SOCKET_PATH_LIMIT = 100  # bytes; sockaddr_un has room for 108
 
 
@@ -46,7 +56,10 @@ class FolderInUseError(EmbeddedPostgresError):
 
 
 class FolderLock:
-    """The claim of one process on a data folder; gone with the process, however it ends."""
+    """The claim of one process on a data folder; gone with the process, however it ends.
+
+    A process may claim a folder more than once; its first release lets go of it.
+    """
 
     def __init__(self, data_dir: Path) -> None:
         """Claim `data_dir`, which is made if it is missing.

@@ -1,0 +1,130 @@
+"""Settings: read from the environment, written down in the README."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from dicomweb_server.config import Settings
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch):
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_without_any_variable_the_server_listens_on_loopback_and_keeps_data_here(
+    monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    settings = Settings()
+    assert settings.dicomweb_url == "http://127.0.0.1:8080/dicomweb"
+    assert settings.data_dir == tmp_path / "data"
+    assert settings.database_url == ""
+    assert not settings.allow_delete
+
+
+def test_variables_are_read(monkeypatch):
+    for name, value in {
+        "PORT": "8081",
+        "DATA_DIR": "/srv/dicom",
+        "DATABASE_URL": "postgresql://u:p@db/n",
+        "CORS_ORIGINS": "https://a.example, https://b.example",
+        "MAX_INSTANCE_BYTES": "2GiB",
+        "ALLOW_DELETE": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    assert settings.port == 8081
+    assert settings.blobs_dir == Path("/srv/dicom/blobs")
+    assert settings.database_url == "postgresql://u:p@db/n"
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+    assert settings.max_instance_bytes == 2 * 2**30
+    assert settings.allow_delete
+
+
+def test_an_empty_variable_is_one_not_set(monkeypatch):
+    monkeypatch.setenv("PORT", "")
+    monkeypatch.setenv("DATABASE_URL", "")
+    assert Settings() == Settings(port=8080)
+
+
+def test_the_machines_name_in_host_does_not_open_the_server_to_the_network(monkeypatch):
+    monkeypatch.setenv("HOST", "0.0.0.0")
+    assert Settings().listen_host == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("listen_host", "public_url", "base_url"),
+    [
+        ("127.0.0.1", "", "http://127.0.0.1:8080"),
+        ("0.0.0.0", "", "http://127.0.0.1:8080"),
+        ("::1", "", "http://[::1]:8080"),
+        ("127.0.0.1", "https://pacs.example/archive/", "https://pacs.example/archive"),
+    ],
+)
+def test_urls_have_the_address_that_clients_see(listen_host, public_url, base_url):
+    assert Settings(listen_host=listen_host, public_url=public_url).base_url == base_url
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PORT", "abc"),
+        ("PORT", "65536"),
+        ("WORKERS", "0"),
+        ("LOG_LEVEL", "loud"),
+        ("PUBLIC_URL", "pacs.example"),
+        ("DATABASE_URL", "mysql://db/name"),
+        ("MAX_INSTANCE_BYTES", "-1"),
+    ],
+)
+def test_an_impossible_value_is_refused(monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    [error] = refused.value.errors()
+    assert error["loc"] == (variable.lower(),)
+
+
+def test_a_refused_database_url_does_not_show_its_password(monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "mysql://user:hunter2@db/name")
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert "hunter2" not in str(refused.value)
+    assert "hunter2" not in repr(Settings(database_url="postgresql://u:hunter2@db/n"))
+
+
+@given(
+    port=st.integers(0, 65535),
+    size=st.integers(1, 2**60),
+    seconds=st.floats(0.001, 1e9),
+    origins=st.lists(st.from_regex(r"https://[a-z]{1,9}\.example", fullmatch=True)).map(tuple),
+    delete=st.booleans(),
+)
+def test_another_process_reads_the_same_settings(port, size, seconds, origins, delete):
+    settings = Settings(
+        port=port,
+        max_instance_bytes=size,
+        body_timeout_seconds=seconds,
+        cors_origins=origins,
+        allow_delete=delete,
+        data_dir="somewhere",
+    )
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name, value in settings.environment().items():
+            monkeypatch.setenv(name, value)
+        assert Settings() == settings
+
+
+def test_every_setting_stands_in_the_readme_with_its_help():
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| .*? \| (.+?) \|$", README.read_text(), re.M))
+    assert rows == {
+        name.upper(): field.description for name, field in Settings.model_fields.items()
+    }
