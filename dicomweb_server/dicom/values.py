@@ -1,0 +1,227 @@
+"""A value field as an attribute object of the DICOM JSON Model (PS3.18 §F.2.2, JSN-05 to JSN-34).
+
+One converter a VR and byte order. It takes the bytes, the active character set, and a list
+that it adds to where something is wrong but can be kept.
+"""
+
+import re
+import struct
+from array import array
+from binascii import b2a_base64
+from collections.abc import Callable
+from decimal import Decimal
+from math import isfinite
+from typing import Any
+
+from dicomweb_server.dicom.text import DEFAULT, REPLACEMENT, CharacterSet, decode, decode_default
+
+Attribute = dict[str, Any]
+# Returns None for a value that only bulk data can hold (JSN-21).
+Converter = Callable[[bytes, CharacterSet, list[str]], Attribute | None]
+
+_PAD = " \0"
+_MAX_SAFE_INTEGER = 2**53 - 1
+
+UNDECODABLE = "text that its character set cannot decode"
+BEYOND_REPERTOIRE = "text beyond the default character repertoire"
+NOT_A_NUMBER = "text that is not a number"
+WRONG_LENGTH = "a length that its VR cannot have"
+EXTRA_GROUPS = "a name of more than three component groups"
+
+
+# ----------------------------------------------------------------------------------- text
+
+
+def _text(value: bytes, charset: CharacterSet, notes: list[str], *, name: bool = False) -> str:
+    text = decode(value, charset, person_name=name)
+    if not text.isascii():
+        if REPLACEMENT in text:
+            notes.append(UNDECODABLE)
+        elif charset == DEFAULT:
+            notes.append(BEYOND_REPERTOIRE)
+    return text
+
+
+def _default_text(value: bytes, charset: CharacterSet, notes: list[str]) -> str:
+    text = decode_default(value)
+    if not text.isascii():
+        notes.append(BEYOND_REPERTOIRE)
+    return text
+
+
+def _values(vr: str, text: str) -> Attribute:
+    """Text of one or more values; an empty one among several is null (JSN-06)."""
+    if "\\" in text:
+        return {"vr": vr, "Value": [part.rstrip(_PAD) or None for part in text.split("\\")]}
+    text = text.rstrip(_PAD)
+    return {"vr": vr, "Value": [text]} if text else {"vr": vr}
+
+
+def _texts(vr: str, read: Callable[[bytes, CharacterSet, list[str]], str]) -> Converter:
+    return lambda value, charset, notes: _values(vr, read(value, charset, notes))
+
+
+def _single_text(vr: str, read: Callable[[bytes, CharacterSet, list[str]], str]) -> Converter:
+    """ST, LT, UT and UR: one value, even if it contains a backslash (JSN-07)."""
+
+    def convert(value: bytes, charset: CharacterSet, notes: list[str]) -> Attribute:
+        text = read(value, charset, notes).rstrip(_PAD)
+        return {"vr": vr, "Value": [text]} if text else {"vr": vr}
+
+    return convert
+
+
+_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
+
+
+def _person_name(text: str, notes: list[str]) -> dict[str, str] | None:
+    groups = text.split("=")
+    if len(groups) > len(_GROUPS):
+        notes.append(EXTRA_GROUPS)
+    named = zip(_GROUPS, groups, strict=False)
+    return {name: kept for name, group in named if (kept := group.rstrip(_PAD))} or None
+
+
+def _person_names(value: bytes, charset: CharacterSet, notes: list[str]) -> Attribute:
+    text = _text(value, charset, notes, name=True)
+    names = [_person_name(part, notes) for part in text.split("\\")]
+    return {"vr": "PN"} if names == [None] else {"vr": "PN", "Value": names}
+
+
+# -------------------------------------------------------------------------------- numbers
+
+_INTEGER = re.compile(r"-?[0-9]+")
+_DECIMAL = re.compile(r"-?(?:[0-9]+|[0-9]*\.[0-9]+)(?:[Ee][+-]?[0-9]+)?")
+_MAX_NUMBER = 64  # characters; DS has at most 16
+
+
+def _integer(text: str, notes: list[str]) -> int | str | None:
+    """One value of IS: a number if that loses nothing, else the text (JSN-14)."""
+    if len(text) <= _MAX_NUMBER and _INTEGER.fullmatch(text):
+        number = int(text)
+        return number if abs(number) <= _MAX_SAFE_INTEGER else text
+    if not text:
+        return None
+    notes.append(NOT_A_NUMBER)
+    return text
+
+
+def _decimal(text: str, notes: list[str]) -> int | float | str | None:
+    """One value of DS: a number if that loses nothing, else the text (JSN-14)."""
+    if len(text) > _MAX_NUMBER or not _DECIMAL.fullmatch(text):
+        if not text:
+            return None
+        notes.append(NOT_A_NUMBER)
+        return text
+    if _INTEGER.fullmatch(text):
+        whole = int(text)
+        return whole if abs(whole) <= _MAX_SAFE_INTEGER else text
+    number = float(text)
+    # A double keeps any 15 significant digits.
+    if len(text) <= 16 and "e" not in text and "E" not in text:
+        return number
+    return number if isfinite(number) and _same(text, number) else text
+
+
+def _same(text: str, number: float) -> bool:
+    try:
+        return Decimal(text) == Decimal(repr(number))
+    except ArithmeticError:
+        return False
+
+
+def _number_strings(vr: str, read: Callable[[str, list[str]], Any]) -> Converter:
+    def convert(value: bytes, charset: CharacterSet, notes: list[str]) -> Attribute:
+        text = decode_default(value)
+        if "\\" not in text:
+            number = read(text.strip(_PAD), notes)
+            return {"vr": vr} if number is None else {"vr": vr, "Value": [number]}
+        return {"vr": vr, "Value": [read(part.strip(_PAD), notes) for part in text.split("\\")]}
+
+    return convert
+
+
+def _numbers(vr: str, order: str, code: str) -> Converter:
+    size = struct.calcsize(order + code)
+    unpack_one = struct.Struct(order + code).unpack
+
+    def convert(value: bytes, charset: CharacterSet, notes: list[str]) -> Attribute | None:
+        if len(value) == size:
+            numbers = list(unpack_one(value))
+        elif len(value) % size:
+            notes.append(WRONG_LENGTH)
+            return inline_binary("UN", value)
+        else:
+            numbers = list(struct.unpack(f"{order}{len(value) // size}{code}", value))
+        if code in "fd" and not all(map(isfinite, numbers)):
+            return None
+        if code in "qQ":
+            numbers = [n if abs(n) <= _MAX_SAFE_INTEGER else str(n) for n in numbers]
+        return {"vr": vr, "Value": numbers}
+
+    return convert
+
+
+def _tags(order: str) -> Converter:
+    def convert(value: bytes, charset: CharacterSet, notes: list[str]) -> Attribute:
+        if len(value) % 4:
+            notes.append(WRONG_LENGTH)
+            return inline_binary("UN", value)
+        words = struct.unpack(f"{order}{len(value) // 2}H", value)
+        pairs = zip(words[::2], words[1::2], strict=True)
+        return {"vr": "AT", "Value": [f"{group:04X}{element:04X}" for group, element in pairs]}
+
+    return convert
+
+
+# --------------------------------------------------------------------------------- binary
+
+_WORDS = {"OW": "H", "OF": "I", "OL": "I", "OD": "Q", "OV": "Q"}
+
+
+def inline_binary(vr: str, value: bytes) -> Attribute:
+    """The value field once, in base64 (JSN-10)."""
+    return {"vr": vr, "InlineBinary": b2a_base64(value, newline=False).decode("ascii")}
+
+
+def _binary(vr: str, order: str) -> Converter:
+    """JSON has the bytes as in Explicit VR Little Endian, so words of big endian are swapped."""
+    word = _WORDS.get(vr)
+    if order == "<" or word is None:
+        return lambda value, charset, notes: inline_binary(vr, value)
+    code: str = word
+
+    def convert(value: bytes, charset: CharacterSet, notes: list[str]) -> Attribute:
+        words = array(code)
+        whole = len(value) // words.itemsize * words.itemsize
+        words.frombytes(value[:whole])
+        words.byteswap()
+        return inline_binary(vr, words.tobytes() + value[whole:])
+
+    return convert
+
+
+# --------------------------------------------------------------------------------- tables
+
+_DEFAULT_TEXTS = ("AE", "AS", "CS", "DA", "DT", "TM", "UI")
+_NUMBERS = {"FD": "d", "FL": "f", "SL": "i", "SS": "h", "SV": "q", "UL": "I", "US": "H", "UV": "Q"}
+
+
+def _table(order: str) -> dict[str, Converter]:
+    return {
+        **{vr: _texts(vr, _default_text) for vr in _DEFAULT_TEXTS},
+        **{vr: _texts(vr, _text) for vr in ("LO", "SH", "UC")},
+        **{vr: _single_text(vr, _text) for vr in ("LT", "ST", "UT")},
+        "UR": _single_text("UR", _default_text),
+        "PN": _person_names,
+        "DS": _number_strings("DS", _decimal),
+        "IS": _number_strings("IS", _integer),
+        "AT": _tags(order),
+        **{vr: _numbers(vr, order, code) for vr, code in _NUMBERS.items()},
+        **{vr: _binary(vr, order) for vr in ("OB", "UN", *_WORDS)},
+    }
+
+
+# By VR (all but SQ), for values in little endian byte order or big.
+LITTLE_ENDIAN = _table("<")
+BIG_ENDIAN = _table(">")
