@@ -8,6 +8,7 @@ import itertools
 import os
 import shutil
 import tempfile
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -64,20 +65,20 @@ async def template(postgres_url):
     await _administer(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-@pytest.fixture
-async def fresh_database(postgres_url):
-    """Makes databases, ``await fresh_database(template)`` -> URL; they are gone after the test."""
-    made = []
+@pytest.fixture(scope="session")
+def new_database(postgres_url):
+    """Makes databases: ``async with new_database(template) as url``; gone after the context."""
 
+    @asynccontextmanager
     async def make(template="template0"):
         name = f"{_PREFIX}_{next(_numbers)}"
         await _administer(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-        made.append(name)
-        return await _reached(_in_database(postgres_url, name), name)
+        try:
+            yield await _reached(_in_database(postgres_url, name), name)
+        finally:
+            await _administer(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
-    yield make
-    for name in made:
-        await _administer(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+    return make
 
 
 async def _reached(url, name):
@@ -90,15 +91,34 @@ async def _reached(url, name):
     return url
 
 
+@pytest.fixture(scope="session")
+async def _emptied_url(new_database, template):
+    """One database for all tests that only store: emptying is ten times faster than making."""
+    async with new_database(template) as url:
+        yield url
+
+
 @pytest.fixture
-async def database_url(fresh_database, template):
-    """The URL of a database of this test's own, with the schema and nothing stored."""
-    return await fresh_database(template)
+async def database_url(_emptied_url):
+    """The URL of a database with the schema and nothing stored, for this test alone."""
+    await _administer(
+        _emptied_url, "DELETE FROM studies; DELETE FROM institutions WHERE code <> 'default'"
+    )
+    return _emptied_url
+
+
+@pytest.fixture(scope="module")
+async def shared_pool(new_database, template):
+    """A pool for all tests of a module, which keep apart by institution or by UID."""
+    async with new_database(template) as url:
+        pool = await open_pool(url)
+        yield pool
+        await pool.close()
 
 
 @pytest.fixture
 async def pool(database_url):
-    """A pool of connections to a database of this test's own."""
+    """A pool of connections to `database_url`."""
     pool = await open_pool(database_url)
     yield pool
     await pool.close()
@@ -106,6 +126,6 @@ async def pool(database_url):
 
 @pytest.fixture
 async def conn(pool):
-    """One connection to a database of this test's own."""
+    """One connection to `database_url`."""
     async with pool.acquire() as conn:
         yield conn

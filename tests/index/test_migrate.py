@@ -35,6 +35,15 @@ CATALOG = {
 }
 
 
+@pytest.fixture
+async def conn(new_database, template):
+    """A connection to a database of this test's own, whose history it may falsify."""
+    async with new_database(template) as url:
+        conn = await asyncpg.connect(url)
+        yield conn
+        await conn.close()
+
+
 async def catalog(conn):
     return {
         name: [tuple(row) for row in await conn.fetch(query)] for name, query in CATALOG.items()
@@ -42,10 +51,12 @@ async def catalog(conn):
 
 
 @pytest.fixture
-async def empty(fresh_database):
-    conn = await asyncpg.connect(await fresh_database())
-    yield conn
-    await conn.close()
+async def empty(new_database):
+    """A connection to a database of this test's own, without a schema."""
+    async with new_database() as url:
+        conn = await asyncpg.connect(url)
+        yield conn
+        await conn.close()
 
 
 async def test_migrations_lead_exactly_to_the_schema_on_one_page(conn, empty):
@@ -64,12 +75,12 @@ async def test_migrating_twice_changes_nothing(conn, empty):
     assert await migrate(conn) == []
 
 
-async def test_of_servers_that_start_together_one_migrates(fresh_database):
-    url = await fresh_database()
-    conns = [await asyncpg.connect(url) for _ in range(3)]
-    applied = await asyncio.gather(*(migrate(conn) for conn in conns))
-    for conn in conns:
-        await conn.close()
+async def test_of_servers_that_start_together_one_migrates(new_database):
+    async with new_database() as url:
+        conns = [await asyncpg.connect(url) for _ in range(3)]
+        applied = await asyncio.gather(*(migrate(conn) for conn in conns))
+        for conn in conns:
+            await conn.close()
 
     assert sorted(map(len, applied)) == [0, 0, len(migrations())]
 
