@@ -375,8 +375,7 @@ def _libjpeg(data: bytes, image: ImagePixel) -> Any:
     import imagecodecs
 
     # libjpeg fills what is missing with grey and only warns: leave a cut stream to another codec
-    if b"\xff\xd9" not in data[-256:]:
-        raise UndecodablePixels("the JPEG stream has no end")
+    _require_end(data)
     if image.samples_per_pixel == 1:
         return imagecodecs.jpeg8_decode(data)
     return imagecodecs.jpeg8_decode(data, colorspace="YCBCR", outcolorspace="YCBCR")
@@ -404,7 +403,14 @@ def _lossless_jpeg(data: bytes, image: ImagePixel) -> Any:
 def _charls(data: bytes, image: ImagePixel) -> Any:
     import imagecodecs
 
+    _require_end(data)  # CharLS reads zeros beyond the end of a cut stream, for half a minute
     return imagecodecs.jpegls_decode(data)
+
+
+def _require_end(data: bytes) -> None:
+    """Raises UndecodablePixels if the End Of Image marker is not near the end of the stream."""
+    if b"\xff\xd9" not in data[-256:]:
+        raise UndecodablePixels("the JPEG stream has no end")
 
 
 def _imagecodecs_openjpeg(data: bytes, image: ImagePixel) -> Any:
