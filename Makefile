@@ -1,1 +1,65 @@
+# What can be done with this checkout. `make` alone lists it.
+#
+# PYTHON names the interpreter that the environment in .venv is made with (3.11 or newer).
+# Settings of the server are environment variables (README.md): PORT=8081 make run
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip -qq --no-input --disable-pip-version-check
+INSTALL := $(PIP) install --root-user-action=ignore --only-binary :all: --require-hashes
+
 .DEFAULT_GOAL := help
+.PHONY: help run test check format lock
+.DELETE_ON_ERROR:
+
+help: ## List the verbs
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+run: $(VENV)/.ready-to-run ## Run the server on http://127.0.0.1:8080 until Ctrl-C; data in ./data
+	@exec $(PY) -m dicomweb_server serve
+
+test: $(VENV)/.ready-to-develop ## Run every test (DICOM_CORPUS names a folder of more files)
+	@$(PY) -m pytest $(ARGS)
+
+check: $(VENV)/.ready-to-develop ## Lint, check the format, the types and the import contracts
+	@$(PY) -m ruff check
+	@$(PY) -m ruff format --check
+	@$(PY) -m mypy
+	@$(PY) -c 'from importlinter.cli import lint_imports_command as lint; lint()'
+
+format: $(VENV)/.ready-to-develop ## Format the code and mend what can be mended
+	@$(PY) -m ruff check --fix
+	@$(PY) -m ruff format
+
+# The locks hold hashes and no addresses, so that any registry's mirror will do. What they
+# name stays at its version where it can; `make lock ARGS=--upgrade` takes the newest.
+LOCK = build/uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(ARGS) pyproject.toml
+
+lock: ## Write the lock files anew from pyproject.toml
+	@$(PYTHON) -m venv build/uv
+	@build/uv/bin/python -m pip -qq --disable-pip-version-check install uv
+	@$(LOCK) -o requirements.lock
+	@$(LOCK) -c requirements.lock --all-extras -o requirements-dev.lock
+
+# The environment. A stamp is there only if all before it went well, so that what was
+# interrupted is done again; what is installed already is not asked for on the network.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo >&2 \
+	"Python 3.11 or newer is needed. Name one with PYTHON, as in: make run PYTHON=python3.12"; \
+	exit 1; }
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	{ echo >&2 "Python's venv is missing. On Debian: apt-get install python3-venv"; exit 1; }
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.ready-to-run: requirements.lock | $(VENV)/.made
+	@echo "Installing what the server needs into $(VENV); this takes a minute, once"
+	@$(INSTALL) -r requirements.lock
+	@touch $@
+
+$(VENV)/.ready-to-develop: requirements-dev.lock | $(VENV)/.made
+	@echo "Installing what tests and checks need into $(VENV); this takes a minute, once"
+	@$(INSTALL) -r requirements-dev.lock
+	@touch $@

@@ -123,8 +123,23 @@ def test_another_process_reads_the_same_settings(port, size, seconds, origins, d
         assert Settings() == settings
 
 
+def readme_rows():
+    """The README's table of settings: variable, default, meaning."""
+    return re.findall(r"^\| `([A-Z_]+)` \| (.+?) \| (.+?) \|$", README.read_text(), re.M)
+
+
 def test_every_setting_stands_in_the_readme_with_its_help():
-    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| .*? \| (.+?) \|$", README.read_text(), re.M))
-    assert rows == {
-        name.upper(): field.description for name, field in Settings.model_fields.items()
-    }
+    assert [(name, meaning) for name, _, meaning in readme_rows()] == [
+        (name.upper(), field.description) for name, field in Settings.model_fields.items()
+    ]
+
+
+def test_the_defaults_in_the_readme_are_those_of_the_program(monkeypatch):
+    for name, default, _ in readme_rows():
+        value = getattr(Settings(), name.lower())
+        if default == "empty":
+            assert not value
+            continue
+        with monkeypatch.context() as environment:
+            environment.setenv(name, default.strip("`"))
+            assert getattr(Settings(), name.lower()) == value
