@@ -1,0 +1,231 @@
+"""Search results (digest 4.1, 4.4; QRY-20 to 26, traps 46 and 47)."""
+
+from typing import Any
+
+import orjson
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dicomweb_server.dicom.attributes import ATTRIBUTES
+from dicomweb_server.dicom.description import JsonDataset
+from dicomweb_server.dicom.query import Found, Level
+from dicomweb_server.wire.search import parse_search
+from dicomweb_server.wire.search_results import remaining_text, search_result, warning
+
+BASE = "http://h:8080/dicomweb"
+STUDY, SERIES, INSTANCE = "1.2", "1.2.3", "1.2.3.4"
+
+REQUESTS: dict[str, Any] = {
+    "vr": "SQ",
+    "Value": [
+        {
+            "00321060": {"vr": "LO", "Value": ["Head"]},
+            "00400007": {"vr": "LO", "Value": ["CT head"]},
+            "00400009": {"vr": "SH", "Value": ["S1"]},
+        }
+    ],
+}
+STUDY_JSON: JsonDataset = {
+    "00080020": {"vr": "DA", "Value": ["20060705"]},
+    "00081030": {"vr": "LO", "Value": ["Head"]},
+    "00100010": {"vr": "PN", "Value": [{"Alphabetic": "DOE^JOHN"}]},
+    "00100020": {"vr": "LO", "Value": ["P1"]},
+    "0020000D": {"vr": "UI", "Value": [STUDY]},
+}
+SERIES_JSON: JsonDataset = {
+    "00080060": {"vr": "CS", "Value": ["CT"]},
+    "0008103E": {"vr": "LO", "Value": ["Axial"]},
+    "00081010": {"vr": "SH", "Value": ["CT01"]},
+    "0020000E": {"vr": "UI", "Value": [SERIES]},
+    "00400275": REQUESTS,
+}
+INSTANCE_JSON: JsonDataset = {
+    "00080016": {"vr": "UI", "Value": ["1.2.840.10008.5.1.4.1.1.2"]},
+    "00080018": {"vr": "UI", "Value": [INSTANCE]},
+    "00200013": {"vr": "IS", "Value": [7]},
+    "00280010": {"vr": "US", "Value": [512]},
+}
+
+
+def found(
+    level: Level,
+    study: JsonDataset = STUDY_JSON,
+    syntax: str = "1.2.840.10008.1.2.4.80",
+) -> Found:
+    below: dict[str, Any] = {}
+    if level >= Level.SERIES:
+        below |= {
+            "series_instance_uid": SERIES,
+            "series": orjson.dumps(SERIES_JSON),
+            "number_of_series_related_instances": 30,
+        }
+    if level >= Level.INSTANCE:
+        below |= {
+            "sop_instance_uid": INSTANCE,
+            "instance": orjson.dumps(INSTANCE_JSON),
+            "transfer_syntax_uid": syntax,
+        }
+    return Found(STUDY, orjson.dumps(study), ("MR", "CT", ""), 2, 40, **below)
+
+
+def result(level: Level, query_string: str = "", **fixed: str) -> JsonDataset:
+    query = parse_search(level, query_string, **fixed).query
+    return search_result(query, found(level), BASE)
+
+
+def required(level: Level) -> set[str]:
+    return {a.key for a in ATTRIBUTES[level].values() if a.always}
+
+
+def test_a_study_has_all_required_attributes_and_what_is_computed() -> None:
+    study = result(Level.STUDY)
+
+    assert set(study) == required(Level.STUDY) | {"00080056", "00081190"}
+    assert study["00080056"]["Value"] == ["ONLINE"]
+    assert study["00080061"] == {"vr": "CS", "Value": ["CT", "MR"]}
+    assert study["00081190"] == {"vr": "UR", "Value": [f"{BASE}/studies/{STUDY}"]}
+    assert study["00100010"] == STUDY_JSON["00100010"]
+    assert study["00201206"] == {"vr": "IS", "Value": [2]}
+    assert study["00201208"] == {"vr": "IS", "Value": [40]}
+
+
+def test_qry_26_what_is_unknown_has_its_vr_only() -> None:
+    assert result(Level.STUDY)["00100030"] == {"vr": "DA"}
+
+
+def test_attributes_ascend() -> None:
+    assert list(result(Level.INSTANCE)) == sorted(result(Level.INSTANCE))
+
+
+def test_qry_25_a_series_of_a_study_has_its_own_attributes_and_the_parents_uid() -> None:
+    series = result(Level.SERIES, study_instance_uid=STUDY)
+
+    assert set(series) == required(Level.SERIES) | {"0020000D", "0008103E", "00400275"}
+    assert series["00081190"]["Value"] == [f"{BASE}/studies/{STUDY}/series/{SERIES}"]
+    assert series["00201209"]["Value"] == [30]
+
+
+def test_a_series_of_all_has_the_study_attributes_too() -> None:
+    series = result(Level.SERIES)
+
+    assert set(series) >= required(Level.STUDY) | required(Level.SERIES)
+    assert series["00081190"]["Value"] == [f"{BASE}/studies/{STUDY}/series/{SERIES}"]
+
+
+def test_instances_by_resource() -> None:
+    of_series = result(Level.INSTANCE, study_instance_uid=STUDY, series_instance_uid=SERIES)
+    of_study = result(Level.INSTANCE, study_instance_uid=STUDY)
+    of_all = result(Level.INSTANCE)
+
+    computed_or_known = {"00080056", "00083002", "00280010"}
+    assert set(of_series) == required(Level.INSTANCE) | computed_or_known | {"0020000D", "0020000E"}
+    assert set(of_study) == set(of_series) | required(Level.SERIES) | {"0008103E", "00400275"}
+    assert set(of_all) >= set(of_study) | required(Level.STUDY)
+    url = f"{BASE}/studies/{STUDY}/series/{SERIES}/instances/{INSTANCE}"
+    assert {each["00081190"]["Value"][0] for each in (of_series, of_study, of_all)} == {url}
+
+
+def test_the_available_transfer_syntax_is_one_that_can_be_sent() -> None:
+    query = parse_search(Level.INSTANCE, "").query
+    implicit = found(Level.INSTANCE, syntax="1.2.840.10008.1.2")
+
+    assert result(Level.INSTANCE)["00083002"]["Value"] == ["1.2.840.10008.1.2.4.80"]
+    assert search_result(query, implicit, BASE)["00083002"]["Value"] == ["1.2.840.10008.1.2.1"]
+
+
+def test_match_keys_are_returned_with_their_stored_value() -> None:  # QRY-13, QRY-22
+    study = result(Level.STUDY, "StudyDescription=He*&IssuerOfPatientID=")
+
+    assert study["00081030"] == STUDY_JSON["00081030"]
+    assert study["00100021"] == {"vr": "LO"}
+
+
+def test_qry_20_includes_of_lower_levels_are_left_out() -> None:
+    assert "00080060" not in result(Level.STUDY, "includefield=00080060,00081030")
+    assert "00081030" in result(Level.STUDY, "includefield=00080060,00081030")
+
+
+def test_qry_20_includes_of_higher_levels_are_returned() -> None:
+    series = result(
+        Level.SERIES,
+        "includefield=PatientName,NumberOfStudyRelatedSeries,PatientSex",
+        study_instance_uid=STUDY,
+    )
+
+    assert series["00100010"] == STUDY_JSON["00100010"]
+    assert series["00201206"]["Value"] == [2]
+    assert series["00100040"] == {"vr": "CS"}
+    assert "00100020" not in series
+
+
+def test_qry_21_all_is_what_is_kept_of_the_returned_levels() -> None:
+    series = result(Level.SERIES, "includefield=all", study_instance_uid=STUDY)
+
+    assert set(series) >= set(SERIES_JSON)
+    assert "00081030" not in series
+    assert series["00400275"] == REQUESTS
+
+
+def test_qry_23_sequences_are_returned_as_far_as_they_are_asked_for() -> None:
+    def items(query_string: str) -> list[set[str]]:
+        value = result(Level.SERIES, query_string)["00400275"]
+        return [set(item) for item in value["Value"]]
+
+    default = {"00400009", "00401001"}
+    assert items("") == [default]
+    assert items("RequestAttributesSequence=") == [default]
+    assert items("RequestAttributesSequence.00400009=S1") == [default]
+    assert items("includefield=RequestAttributesSequence.00400007") == [default | {"00400007"}]
+    assert items("includefield=RequestAttributesSequence") == [set(REQUESTS["Value"][0])]
+    assert result(Level.SERIES)["00400275"]["Value"][0]["00401001"] == {"vr": "SH"}
+
+
+def test_the_time_zone_is_returned_at_every_level_if_known() -> None:
+    study = STUDY_JSON | {"00080201": {"vr": "SH", "Value": ["+0100"]}}
+    query = parse_search(
+        Level.INSTANCE, "", study_instance_uid=STUDY, series_instance_uid=SERIES
+    ).query
+
+    answer = search_result(query, found(Level.INSTANCE, study), BASE)
+
+    assert answer["00080201"]["Value"] == ["+0100"]
+
+
+def test_jsn_31_the_character_set_is_named_when_text_is_not_ascii() -> None:
+    study = STUDY_JSON | {"00100010": {"vr": "PN", "Value": [{"Alphabetic": "Müller"}]}}
+    query = parse_search(Level.STUDY, "").query
+
+    answer = search_result(query, found(Level.STUDY, study), BASE)
+
+    assert answer["00080005"] == {"vr": "CS", "Value": ["ISO_IR 192"]}
+    assert next(iter(answer)) == "00080005"
+    assert "00080005" not in result(Level.STUDY)
+
+
+def test_wrn_01_warnings_are_one_line_of_ascii() -> None:
+    assert warning(BASE, remaining_text(12)) == (
+        f"299 {BASE}: There are 12 additional results that can be requested"
+    )
+    assert warning(BASE, "a\r\nX: é") == f"299 {BASE}: a  X: ?"
+
+
+includes = st.lists(
+    st.sampled_from(
+        [a.keyword for table in ATTRIBUTES.values() for a in table.values()]
+        + ["all", "RequestAttributesSequence.00400007", "00400275.00081110.00081155"]
+    ),
+    max_size=5,
+)
+
+
+@given(includes, st.sampled_from(Level), st.booleans())
+def test_any_includes_add_and_never_take_away(names: list[str], level: Level, fix: bool) -> None:
+    fixed = {"study_instance_uid": STUDY} if fix and level > Level.STUDY else {}
+
+    plain = result(level, **fixed)
+    answer = result(level, "includefield=" + ",".join(names), **fixed)
+
+    assert {key: value for key, value in answer.items() if key in plain and key != "00400275"} == {
+        key: value for key, value in plain.items() if key != "00400275"
+    }
+    assert list(answer) == sorted(answer)
