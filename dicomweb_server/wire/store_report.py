@@ -1,0 +1,176 @@
+"""What became of stored instances: the Store Instances Response Module (PS3.18 Annex I, 10.5.3).
+
+One value an instance goes in; the module as a DICOM JSON object and the HTTP status come out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from textwrap import shorten
+from typing import Any
+
+from dicomweb_server.dicom.description import JsonDataset
+from dicomweb_server.errors import MalformedContent
+from dicomweb_server.wire.resources import instance_url, study_url
+
+_MAX_COMMENT = 64  # characters of Error Comment, LO
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A Failure Reason or Warning Reason: its code, where it is defined, what it says."""
+
+    code: int
+    clause: str
+    text: str
+
+
+REASONS: dict[str, Reason] = {
+    "processing_failure": Reason(0x0110, "PS3.18 I.2.2", "Processing failure"),
+    "duplicate": Reason(
+        0x0111, "PS3.7 Annex C", "Another object with this SOP Instance UID is kept"
+    ),
+    "invalid_instance": Reason(0x0117, "PS3.7 Annex C", "A UID is missing or is no UID"),
+    "class_instance_conflict": Reason(
+        0x0119, "PS3.7 Annex C", "The SOP Instance UID is kept with another SOP Class"
+    ),
+    "sop_class_not_supported": Reason(0x0122, "PS3.18 I.2.2", "SOP Class not supported"),
+    "not_authorized": Reason(0x0124, "PS3.7 Annex C", "Not authorized"),
+    "out_of_resources": Reason(0xA700, "PS3.18 I.2.2", "Out of resources"),
+    "does_not_match_class": Reason(
+        0xA900, "PS3.18 I.2.2", "The data set does not match its SOP Class"
+    ),
+    "other_study": Reason(
+        0xA901, "PS3.18 I.2.2", "Study Instance UID differs from the study stored to"
+    ),
+    "cannot_understand": Reason(0xC000, "PS3.18 I.2.2", "Cannot be read as DICOM"),
+    "transfer_syntax_not_supported": Reason(
+        0xC122, "PS3.18 I.2.2", "Transfer syntax not supported"
+    ),
+    "coerced": Reason(0xB000, "PS3.18 I.2.1", "Values have been coerced"),
+    "discarded": Reason(0xB006, "PS3.18 I.2.1", "Elements have been discarded"),
+    "not_conformant": Reason(0xB007, "PS3.18 I.2.1", "The data set does not match its SOP Class"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An instance that is kept, durable and retrievable (STOW-40).
+
+    `problems`: what is wrong with it, plainly and without its content; told with the
+    `warning_reason`.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    warning_reason: int | None = None
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A part of the request that is not kept. The UIDs are None where they could not be read.
+
+    `comment` says plainly why, without content of the instance.
+    """
+
+    sop_class_uid: str | None
+    sop_instance_uid: str | None
+    reason: int
+    comment: str = ""
+
+
+def failed(
+    name: str,
+    sop_class_uid: str | None = None,
+    sop_instance_uid: str | None = None,
+    comment: str | None = None,
+) -> Failed:
+    """A failure for one of REASONS, by its name; its text is the comment unless one is given."""
+    reason = REASONS[name]
+    return Failed(sop_class_uid, sop_instance_uid, reason.code, comment or reason.text)
+
+
+def report(results: Sequence[Stored | Failed], base_url: str) -> tuple[int, JsonDataset]:
+    """The HTTP status and the Store Instances Response Module (digest 5.5 and 5.6).
+
+    200: all stored, without a warning. 202: some stored, and some failed or with a warning.
+    409: nothing stored. A sequence is absent, not empty, where there is nothing to put into it
+    (STOW-30). Raises MalformedContent if there are no results at all (STOW-02).
+    """
+    if not results:
+        raise MalformedContent("the request holds no instance")
+    stored = [result for result in results if isinstance(result, Stored)]
+    failures = [result for result in results if isinstance(result, Failed)]
+    named = [failure for failure in failures if failure.sop_instance_uid is not None]
+    nameless = [failure for failure in failures if failure.sop_instance_uid is None]
+    module: JsonDataset = {"00081190": _retrieve_url(stored, base_url)}
+    for key, items in (
+        ("00081198", [_failed_sop(failure) for failure in named]),
+        ("00081199", [_referenced_sop(instance, base_url) for instance in stored]),
+        ("0008119A", [_reason(failure) for failure in nameless]),
+    ):
+        if items:
+            module[key] = {"vr": "SQ", "Value": items}
+    return _status(stored, failures), module
+
+
+def _status(stored: Sequence[Stored], failures: Sequence[Failed]) -> int:
+    if not stored:
+        return 409
+    warned = any(instance.warning_reason is not None for instance in stored)
+    return 202 if failures or warned else 200
+
+
+def _retrieve_url(stored: Sequence[Stored], base_url: str) -> dict[str, Any]:
+    """That of the study; empty unless all that was stored is in one."""
+    studies = {instance.study_instance_uid for instance in stored}
+    return _of("UR", study_url(base_url, studies.pop())) if len(studies) == 1 else {"vr": "UR"}
+
+
+def _referenced_sop(instance: Stored, base_url: str) -> JsonDataset:
+    url = instance_url(
+        base_url,
+        instance.study_instance_uid,
+        instance.series_instance_uid,
+        instance.sop_instance_uid,
+    )
+    item = {
+        "00081150": _of("UI", instance.sop_class_uid),
+        "00081155": _of("UI", instance.sop_instance_uid),
+        "00081190": _of("UR", url),
+    }
+    if instance.warning_reason is not None:
+        item["00081196"] = _of("US", instance.warning_reason)
+        item |= _comments(instance.problems)
+    return item
+
+
+def _failed_sop(failure: Failed) -> JsonDataset:
+    sop_class_uid, sop_instance_uid = failure.sop_class_uid, failure.sop_instance_uid
+    return {
+        "00081150": {"vr": "UI"} if sop_class_uid is None else _of("UI", sop_class_uid),
+        "00081155": {"vr": "UI"} if sop_instance_uid is None else _of("UI", sop_instance_uid),
+        **_reason(failure),
+    }
+
+
+def _reason(failure: Failed) -> JsonDataset:
+    return {"00081197": _of("US", failure.reason), **_comments((failure.comment,))}
+
+
+def _comments(comments: Sequence[str]) -> JsonDataset:
+    """Failed Attributes Sequence with an Error Comment an item (STOW-31), which takes ASCII only
+    (PS3.7 Annex C)."""
+    items = [{"00000902": _of("LO", _line(comment))} for comment in comments if comment.strip()]
+    return {"00741048": {"vr": "SQ", "Value": items}} if items else {}
+
+
+def _line(comment: str) -> str:
+    plain = comment.encode("ascii", "replace").decode("ascii")
+    return shorten(plain, _MAX_COMMENT, placeholder="...")
+
+
+def _of(vr: str, value: str | int) -> dict[str, Any]:
+    return {"vr": vr, "Value": [value]}
