@@ -1,4 +1,4 @@
-"""Path segments of the Studies Service and the URLs in its answers (PS3.18 §10.1, digest 1.1).
+"""Path segments of the Studies Service and the URLs in its answers (PS3.18 chapter 10, digest 1.1).
 
 `base` is the public base of the service without a trailing slash, for example
 ``http://host:8080/dicomweb``; it comes from the configuration, never from a request (BLK-01).

@@ -32,7 +32,7 @@ UNSUPPORTED_SWITCHES = {
 
 SPECIFIC_CHARACTER_SET = 0x00080005
 STUDY_INSTANCE_UID, SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
-# What can be matched within the items of a sequence (Table 10.6.1-5)
+# What can be matched within the items of a sequence (digest 4.3)
 MATCHABLE_WITHIN = {0x00400275: frozenset({0x00400009, 0x00401001})}
 _MATCHABLE: dict[int, Attribute] = {
     tag: attribute
