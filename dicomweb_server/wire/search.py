@@ -32,8 +32,9 @@ UNSUPPORTED_SWITCHES = {
 
 SPECIFIC_CHARACTER_SET = 0x00080005
 STUDY_INSTANCE_UID, SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
-# What can be matched within the items of a sequence (digest 4.3)
-MATCHABLE_WITHIN = {0x00400275: frozenset({0x00400009, 0x00401001})}
+# What can be matched within the items of a sequence (digest 4.3): of the Request Attributes the
+# step and the procedure, and beyond what is required the accession number
+MATCHABLE_WITHIN = {0x00400275: frozenset({0x00080050, 0x00400009, 0x00401001})}
 _MATCHABLE: dict[int, Attribute] = {
     tag: attribute
     for table in ATTRIBUTES.values()

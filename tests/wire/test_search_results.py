@@ -175,6 +175,7 @@ def test_qry_23_sequences_are_returned_as_far_as_they_are_asked_for() -> None:
     assert items("") == [default]
     assert items("RequestAttributesSequence=") == [default]
     assert items("RequestAttributesSequence.00400009=S1") == [default]
+    assert items("RequestAttributesSequence.00080050=A1") == [default]  # none in this item
     assert items("includefield=RequestAttributesSequence.00400007") == [default | {"00400007"}]
     assert items("includefield=RequestAttributesSequence") == [set(REQUESTS["Value"][0])]
     assert result(Level.SERIES)["00400275"]["Value"][0]["00401001"] == {"vr": "SH"}
