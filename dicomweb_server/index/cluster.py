@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ PORT = 5432  # names the socket; nothing listens on a network
 LOG_LIMIT = 10 * 2**20  # bytes
 STOP_SECONDS = 60.0  # a fast shutdown writes one checkpoint
 PR_SET_PDEATHSIG = 1
+UNFINISHED = "unfinished-"
 
 SETTINGS = {
     "listen_addresses": "",
@@ -71,9 +73,11 @@ class Cluster:
         """Run initdb under another name, so that a cluster is there whole or not at all."""
         if self.path.exists():
             return
-        unfinished = self.folder / "cluster.new"
-        if unfinished.exists():
-            shutil.rmtree(unfinished)
+        # The programs of an interrupted attempt may still be on their way out of theirs.
+        for left_over in self.folder.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(left_over, ignore_errors=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=self.folder))
+        self.launcher.own(unfinished)
         password = self.folder / "password"
         password.unlink(missing_ok=True)
         with os.fdopen(_private(password, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w") as file:
@@ -170,13 +174,13 @@ class Cluster:
             # Without this word the id may by now be another process's, and it would not start.
             environment["PG_GRANDPARENT_PID"] = str(stale)
         return subprocess.Popen(  # noqa: S603
-            [
-                *self.launcher.prefix,
+            self.launcher.command(
                 str(self.programs / "postgres"),
                 "-D",
                 str(self.path),
                 *(f"--{name}={value}" for name, value in settings.items()),
-            ],
+                death_signal=signal.SIGINT,
+            ),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -206,7 +210,7 @@ class Cluster:
     def _run(self, program: str, *arguments: str, said: str | None = None) -> str:
         """Run one of the programs to its end; returns what it printed."""
         done = subprocess.run(  # noqa: S603
-            [*self.launcher.prefix, str(self.programs / program), *arguments],
+            self.launcher.command(str(self.programs / program), *arguments),
             input=said,
             stdin=subprocess.DEVNULL if said is None else None,
             stdout=subprocess.PIPE,
@@ -215,7 +219,7 @@ class Cluster:
             errors="replace",
             cwd="/",
             env=_environment(),
-            preexec_fn=signal_at_death_of(os.getpid(), signal.SIGINT),
+            preexec_fn=signal_at_death_of(os.getpid(), signal.SIGKILL),
             **self.launcher.popen,
         )
         printed: str = done.stdout

@@ -148,7 +148,7 @@ def start_postgres(data_dir: Path, *, fsync: bool = True) -> EmbeddedPostgres:
         folder = data_dir / "postgres"
         with _plain_words(folder):
             folder.mkdir(mode=0o700, exist_ok=True)
-            launcher = choose_launcher(folder, programs / "postgres")
+            launcher = choose_launcher(folder, programs)
             folder.chmod(0o700)
             cluster = Cluster(folder, programs, launcher, fsync)
             cluster.make_if_missing()

@@ -8,6 +8,7 @@ to Postgres by util-linux's setpriv, which is part of every Debian.
 
 import os
 import pwd
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,11 +21,8 @@ ACCOUNT = "nobody"
 # container that has taken the first away, or for programs that only root may execute.
 CAPABILITIES = ("dac_read_search", "dac_override")
 
-# Changing the user forgets the death signal set before; setpriv has to set it once more.
-DEATH_SIGNAL = ("--pdeathsig", "INT")
-
-# What initdb and postgres will do, but harmless.
-REHEARSAL = 'cd -- "$1" && exec "$2" --version'
+# What initdb and postgres will do, but harmless: pg_config too looks for itself with access(2).
+REHEARSAL = 'cd -- "$1" && exec "$2"/pg_config --version'
 
 
 class NoAccountError(RuntimeError):
@@ -35,10 +33,22 @@ class NoAccountError(RuntimeError):
 class Launcher:
     """How a Postgres program is started: what stands before it, and Popen's arguments."""
 
-    prefix: Sequence[str] = ()
+    setpriv: Sequence[str] = ()
     popen: dict[str, Any] = field(default_factory=dict)
     uid: int | None = None  # None: we stay who we are
     gid: int | None = None
+
+    def command(
+        self, *command: str, death_signal: signal.Signals = signal.SIGKILL
+    ) -> Sequence[str]:
+        """The words of `command`, which gets `death_signal` when we die.
+
+        That is set by the caller too, but changing the user, as setpriv does, forgets it.
+        """
+        if not self.setpriv:
+            return command
+        name = death_signal.name.removeprefix("SIG")
+        return (*self.setpriv, "--pdeathsig", name, *command)
 
     def own(self, path: Path) -> None:
         """Give the one file or folder at `path` to the account that Postgres runs as."""
@@ -46,8 +56,8 @@ class Launcher:
             os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
 
-def choose_launcher(folder: Path, program: Path) -> Launcher:
-    """Find how `program` can be run so that it reaches `folder`, which exists.
+def choose_launcher(folder: Path, programs: Path) -> Launcher:
+    """Find how the `programs` of a folder can be run so that they reach `folder`, which exists.
 
     As root, `folder` is given to the account, unless an ordinary account owns it already:
     then that one is taken, so that who began the archive can go on with it. Raises NoAccountError.
@@ -60,7 +70,7 @@ def choose_launcher(folder: Path, program: Path) -> Launcher:
         try:
             launcher.own(folder)
             tried = subprocess.run(  # noqa: S603
-                [*launcher.prefix, "/bin/sh", "-c", REHEARSAL, "sh", str(folder), str(program)],
+                launcher.command("/bin/sh", "-c", REHEARSAL, "sh", str(folder), str(programs)),
                 capture_output=True,
                 text=True,
                 cwd="/",
@@ -98,8 +108,8 @@ def _candidates(uid: int, gid: int) -> Iterator[Launcher]:
     yield Launcher((), identity, uid, gid)
     for capability in CAPABILITIES:
         lent = f"-all,+{capability}"
-        identity_and_caps = (
-            *f"--reuid {uid} --regid {gid} --clear-groups".split(),
-            *("--inh-caps", lent, "--ambient-caps", lent),
-        )
-        yield Launcher(("setpriv", *identity_and_caps, *DEATH_SIGNAL), {}, uid, gid)
+        setpriv = f"setpriv --reuid {uid} --regid {gid} --clear-groups"
+        # The fix-up would take the capability away in access(2), with which initdb looks
+        # for its programs.
+        setpriv += f" --inh-caps {lent} --ambient-caps {lent} --securebits +no_setuid_fixup"
+        yield Launcher(setpriv.split(), {}, uid, gid)

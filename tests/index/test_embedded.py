@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from dicomweb_server.index import cluster as cluster_module
+from dicomweb_server.index import embedded
 from dicomweb_server.index.embedded import (
     EmbeddedPostgresError,
     FolderInUseError,
@@ -57,7 +58,7 @@ def child():
 
 
 PREAMBLE = """
-import os, sys
+import os, signal, sys
 from pathlib import Path
 from dicomweb_server.index import cluster, embedded, unprivileged
 """
@@ -171,7 +172,10 @@ async def test_a_postgres_left_behind_is_stopped_before_the_next_starts(data_dir
     server = child(
         """
 cluster.signal_at_death_of = lambda parent, how: lambda: None
-unprivileged.DEATH_SIGNAL = ()
+command = unprivileged.Launcher.command
+unprivileged.Launcher.command = lambda self, *words, **_: command(
+    self, *words, death_signal=signal.SIGCONT
+)
 print(embedded.start_postgres(Path(sys.argv[1]), fsync=False).pid, flush=True)
 os._exit(0)
 """,
@@ -195,7 +199,7 @@ def test_a_second_server_is_told_who_has_the_folder(data_dir, child):
 
 
 async def test_another_process_can_find_the_running_database(data_dir, child):
-    assert running_url(data_dir) is None
+    wait_until(lambda: running_url(data_dir) is None)  # one killed by another test may linger
     server = child(HOLD, data_dir)
     assert server.stdout.readline()
     assert await ask(running_url(data_dir), "SELECT 1") == 1
@@ -205,7 +209,7 @@ async def test_another_process_can_find_the_running_database(data_dir, child):
 
 
 async def test_an_interrupted_creation_is_begun_anew(tmp_path):
-    unfinished = tmp_path / "postgres" / "cluster.new"
+    unfinished = tmp_path / "postgres" / "unfinished-1"
     unfinished.mkdir(parents=True)
     (unfinished / "PG_VERSION").write_text("18\n")
     with start_postgres(tmp_path, fsync=False) as postgres:
@@ -220,6 +224,20 @@ async def test_a_folder_of_any_name_and_length_will_do(tmp_path):
         socket_dir = Path(await ask(postgres.url, "SHOW unix_socket_directories"))
         assert socket_dir.stat().st_mode & 0o077 == 0
     assert not socket_dir.exists()
+
+
+async def test_it_runs_where_only_its_user_may_enter(tmp_path, monkeypatch):
+    """As root, Postgres is another user, for whom programs and data lie behind a closed door."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    package = embedded._programs().parent.parent
+    for part in (package, package.with_suffix(".libs")):
+        shutil.copytree(part, closed / part.name, dirs_exist_ok=True)
+    programs = closed / package.name / "pginstall" / "bin"
+    monkeypatch.setattr(embedded, "_programs", lambda: programs)
+    with start_postgres(closed / "data", fsync=False) as postgres:
+        assert await ask(postgres.url, "SELECT 1") == 1
+    assert closed.stat().st_mode & 0o777 == 0o700
 
 
 def test_files_of_another_major_version_are_left_alone(data_dir):
