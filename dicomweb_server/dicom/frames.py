@@ -147,10 +147,8 @@ def _frame_bits(pixel: PixelElement, dataset: JsonDataset, frames: int) -> int:
     return bits
 
 
-def _word(pixel: PixelElement, dataset: JsonDataset, transfer_syntax_uid: str) -> int:
+def word_of(pixel: PixelElement, dataset: JsonDataset) -> int:
     """Bytes of the words that big endian data is made of (PS3.5 §7.3, §8.1.1)."""
-    if transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN:
-        return 1
     cell = {32: 4, 64: 8}.get(_integer(dataset, "00280100") or 0, 2)
     return {"OW": cell, "OF": 4, "OL": 4, "OD": 8, "OV": 8}.get(pixel.vr, 1)
 
@@ -174,7 +172,7 @@ def _native(
         problems.append("pixel data is longer than its frames")
     if not count:
         return None
-    word = _word(pixel, dataset, transfer_syntax_uid)
+    word = word_of(pixel, dataset) if transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN else 1
     return FrameTable(count, False, pixel.offset, pixel.length, frame_bits=bits, word=word)
 
 
