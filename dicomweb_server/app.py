@@ -38,7 +38,7 @@ _EXPOSE += ["WWW-Authenticate", "X-Request-ID"]
 async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
     """An archive whose database is migrated already, ready for work; closed on leaving."""
     for folder in (settings.blobs_dir, settings.tmp_dir):
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     cores = len(os.sched_getaffinity(0))
     workers = WorkerPool(
         settings.cpu_workers or max(1, cores // settings.workers),
@@ -48,7 +48,7 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
     blobs = FilesystemBlobs(settings.blobs_dir)
     pool = await open_pool(settings.database_url, max_size=settings.database_pool)
     try:
-        await workers.start()
+        workers.start()
         committer = Committer(pool, blobs)
         pictures = PictureCache(PICTURES)
         yield Archive(settings, pool, blobs, workers, committer, pictures)

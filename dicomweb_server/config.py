@@ -66,10 +66,9 @@ class Settings(BaseSettings):
     pixel_limit_bytes: ByteSize = Field(
         ByteSize(4 * GIB), ge=1, description="Largest decoded image, all that one answer needs"
     )
-    default_results: int = Field(
-        1000, ge=1, description="Matches a search returns when it names no limit"
+    max_results: int = Field(
+        5000, ge=1, description="Matches that a search returns at most, and where it names no limit"
     )
-    max_results: int = Field(5000, ge=1, description="Matches a search returns at most")
     body_timeout_seconds: float = Field(
         60, gt=0, description="Longest silence in the middle of an upload"
     )

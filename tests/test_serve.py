@@ -13,11 +13,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from dicomweb_server.__main__ import (
+from dicomweb_server.__main__ import read_settings
+from dicomweb_server.commands.serving import (
     CannotServeError,
     make_folders,
     prepare_database,
-    read_settings,
     reserve_port,
 )
 from dicomweb_server.config import Settings
@@ -28,7 +28,8 @@ ROOT = Path(__file__).parent.parent
 # An application that tells which process it is, can be slow, and can be made to crash.
 STAND_IN = """
 import asyncio, os, sys
-from dicomweb_server.__main__ import plain_failures, read_settings, run
+from dicomweb_server.__main__ import plain_failures, read_settings
+from dicomweb_server.commands.serving import run
 
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":

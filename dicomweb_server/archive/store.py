@@ -4,11 +4,10 @@ import asyncio
 import hashlib
 import os
 import shutil
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import structlog
 
@@ -22,13 +21,11 @@ from dicomweb_server.dicom.description import Description
 from dicomweb_server.dicom.part10 import InvalidIdentity, UnknownTransferSyntax
 from dicomweb_server.errors import ContentTooLarge, NotPart10, Unavailable
 from dicomweb_server.index.instances import Existing, NewInstance
-from dicomweb_server.wire.store_report import REASONS, Failed, Result, Stored
+from dicomweb_server.wire.store_report import REASONS, Failed, Result, Stored, failed
 
 log = structlog.get_logger()
 
 FLUSH = 1 << 20  # bytes collected before they are hashed and written in a thread
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +140,7 @@ class Intake:
                 results.append(await asyncio.shield(entry))
             except Unavailable as error:
                 unavailable = error
-                results.append(_failed(None, "out of resources", "the index was not available"))
+                results.append(failed("out_of_resources", comment="the index was not available"))
         if unavailable and not any(isinstance(result, Stored) for result in results):
             raise unavailable
         return results
@@ -169,9 +166,7 @@ async def store_file(
             return described
         description = described.description
         if study_instance_uid not in (None, description.study_instance_uid):
-            return _failed(
-                description, "study mismatch", "the Study Instance UID is not that of the request"
-            )
+            return _refused("other_study", description)
         return await _commit(archive, scope, staged, described)
     finally:
         with suppress(FileNotFoundError):
@@ -183,20 +178,20 @@ async def _describe(archive: Archive, staged: StagedFile) -> Described | Failed:
     try:
         return await archive.workers.run(describe_file, staged.path, limit)
     except InvalidIdentity as error:
-        uids = (error.sop_class_uid, error.sop_instance_uid)
-        return Failed(*uids, REASONS[_IDENTITY[error.reason]].code, str(error))
+        name = _IDENTITY[error.reason]
+        return failed(name, error.sop_class_uid, error.sop_instance_uid, str(error))
     except UnknownTransferSyntax as error:
-        return _failed(None, "transfer syntax", str(error))
+        return failed("transfer_syntax_not_supported", comment=str(error))
     except (NotPart10, ContentTooLarge) as error:
-        return _failed(None, "cannot understand", str(error))
+        return failed("cannot_understand", comment=str(error))
     except WorkerFailed as error:
-        return _failed(None, "processing failure", str(error))
+        return failed("processing_failure", comment=str(error))
 
 
 _IDENTITY = {
-    "missing": "missing attribute",
-    "syntax": "invalid SOP instance",
-    "mismatch": "does not match SOP class",
+    "missing": "invalid_instance",
+    "syntax": "invalid_instance",
+    "mismatch": "does_not_match_class",
 }
 
 
@@ -214,14 +209,10 @@ async def _commit(
     try:
         existing = await archive.committer.commit(Candidate(scope, instance, staged.path))
     except StorageFailed as error:
-        return _failed(description, "out of resources", str(error))
+        return _refused("out_of_resources", description, str(error))
     if existing is None or await _same(archive, existing, description, staged):
-        return _stored(description)
-    return _failed(
-        description,
-        "duplicate SOP instance",
-        "another instance with this SOP Instance UID is stored already; it was kept",
-    )
+        return _stored(description, new=existing is None)
+    return _refused("duplicate", description)
 
 
 async def _same(
@@ -250,29 +241,28 @@ def blob_key(description: Description) -> str:
     return f"{folder}/{d.sop_instance_uid}~{new_token()}.dcm"
 
 
-def _stored(description: Description) -> Stored:
+def _stored(description: Description, *, new: bool) -> Stored:
     return Stored(
         sop_class_uid=description.sop_class_uid,
         sop_instance_uid=description.sop_instance_uid,
         study_instance_uid=description.study_instance_uid,
         series_instance_uid=description.series_instance_uid,
-        warning_reason=REASONS["data set does not match"].code if description.problems else None,
+        warning_reason=REASONS["not_conformant"].code if description.problems else None,
         problems=description.problems,
+        new=new,
     )
 
 
-def _failed(description: Description | None, reason: str, comment: str) -> Failed:
-    sop_class = description.sop_class_uid if description else None
-    sop_instance = description.sop_instance_uid if description else None
-    return Failed(sop_class, sop_instance, REASONS[reason].code, comment)
+def _refused(name: str, description: Description, comment: str | None = None) -> Failed:
+    return failed(name, description.sop_class_uid, description.sop_instance_uid, comment)
 
 
 _kept: set["asyncio.Task[Result]"] = set()
 
 
-def keep(work: Awaitable[Result]) -> "asyncio.Task[Result]":
+def keep(work: Coroutine[None, None, Result]) -> "asyncio.Task[Result]":
     """A task that goes on when the request that began it is gone."""
-    task: asyncio.Task[Result] = asyncio.ensure_future(work)  # type: ignore[assignment]
+    task = asyncio.create_task(work)
     _kept.add(task)
     task.add_done_callback(_kept.discard)
     return task

@@ -3,6 +3,7 @@
 Run as ``python -m dicomweb_server.archive.worker DESCRIPTOR MEMORY``.
 """
 
+import importlib
 import os
 import pickle
 import resource
@@ -16,6 +17,7 @@ import time
 from dicomweb_server.errors import Refusal, where
 
 _LENGTH = struct.Struct("<Q")
+READY = b"!"  # said once, when the first piece of work can be taken
 
 
 def main() -> None:
@@ -26,8 +28,12 @@ def main() -> None:
         # Data, not address space: files are mapped, and may be larger than any memory limit.
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     _leave_with(os.getppid())
+    # What the work needs takes seconds to import; better now than in somebody's request.
+    importlib.import_module("dicomweb_server.archive.work")
     with socket.socket(fileno=int(sys.argv[1])) as connection:
         stream = connection.makefile("rwb", buffering=1 << 20)
+        stream.write(READY)
+        stream.flush()
         while head := stream.read(_LENGTH.size):
             if len(head) < _LENGTH.size:
                 return

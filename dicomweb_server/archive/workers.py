@@ -17,13 +17,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+import structlog
+
 import dicomweb_server
 from dicomweb_server.errors import Refusal, Unavailable
+
+log = structlog.get_logger()
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _LENGTH = struct.Struct("<Q")
+_START_SECONDS = 60.0  # importing the codecs takes a while on a machine that is busy
 _BUFFER = 1 << 22  # bytes; a 0.5 MB frame passes without waiting for the reader
 
 
@@ -46,10 +51,10 @@ class WorkerPool:
         self._all: set[_Worker] = set()
         self._closed = False
 
-    async def start(self) -> None:
-        workers = await asyncio.gather(*(self._spawn() for _ in range(self._size)))
-        for worker in workers:
-            self._idle.put_nowait(worker)
+    def start(self) -> None:
+        """Begin to start the processes; what is asked before they are there waits for them."""
+        for _ in range(self._size):
+            self._hire()
 
     async def close(self) -> None:
         self._closed = True
@@ -69,7 +74,7 @@ class WorkerPool:
             raise Unavailable("too much work is waiting; try again")
         self._waiting += 1
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self._timeout + _START_SECONDS):
                 worker = await self._idle.get()
         except TimeoutError:
             raise Unavailable("too much work is waiting; try again") from None
@@ -87,10 +92,10 @@ class WorkerPool:
         try:
             async with asyncio.timeout(self._timeout):
                 kind, value = await worker.call(call)
-        except (TimeoutError, OSError, EOFError, asyncio.IncompleteReadError) as error:
+        except (TimeoutError, OSError, EOFError) as error:
             worker.kill()
             self._all.discard(worker)
-            self._replace()
+            self._hire()
             slow = isinstance(error, TimeoutError)
             reason = f"it took more than {self._timeout:g} s" if slow else "it ended unexpectedly"
             raise WorkerFailed(f"the content could not be processed: {reason}") from None
@@ -103,18 +108,23 @@ class WorkerPool:
             raise RuntimeError(f"in a worker: {value}")
         return value
 
-    def _replace(self) -> None:
-        if self._closed:
-            return
+    def _hire(self) -> None:
+        """Put one more worker among the idle ones, as soon as it can be had."""
 
-        async def replace() -> None:
-            self._idle.put_nowait(await self._spawn())
+        async def hire() -> None:
+            while not self._closed:
+                worker = await self._spawn()
+                if worker is not None:
+                    self._idle.put_nowait(worker)
+                    return
+                log.error("a worker process did not start")
+                await asyncio.sleep(1)
 
-        task = asyncio.create_task(replace())
+        task = asyncio.create_task(hire())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _spawn(self) -> "_Worker":
+    async def _spawn(self) -> "_Worker | None":
         ours, theirs = socket.socketpair()
         for end in (ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
@@ -123,6 +133,13 @@ class WorkerPool:
         reader, writer = await asyncio.open_connection(sock=ours, limit=_BUFFER)
         worker = _Worker(process, reader, writer)
         self._all.add(worker)
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await worker.ready()
+        except (TimeoutError, OSError, EOFError):
+            worker.kill()
+            self._all.discard(worker)
+            return None
         return worker
 
 
@@ -158,6 +175,10 @@ class _Worker:
         self._process = process
         self._reader = reader
         self._writer = writer
+
+    async def ready(self) -> None:
+        """Wait until it takes work. Raises EOFError if it ends before."""
+        await self._reader.readexactly(1)
 
     async def call(self, call: tuple[Any, ...]) -> tuple[str, Any]:
         message = pickle.dumps(call, protocol=5)

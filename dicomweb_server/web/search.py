@@ -40,7 +40,6 @@ async def _search(request: Request, level: Level) -> Response:
         study_instance_uid=study,
         series_instance_uid=series,
         max_results=archive.settings.max_results,
-        default_results=archive.settings.default_results,
     )
     page = await search(archive, principal_of(request), parsed.query)
     base_url = base_url_of(request)

@@ -23,7 +23,7 @@ from dicomweb_server.web.responses import DicomJSON
 from dicomweb_server.wire.media_types import ContentType, Offer, choose, parse_content_type
 from dicomweb_server.wire.multipart import MultipartParser, PartBegin, PartData, PartEnd
 from dicomweb_server.wire.resources import study_url
-from dicomweb_server.wire.store_report import REASONS, Failed, Stored, report
+from dicomweb_server.wire.store_report import Failed, Stored, failed, report
 
 log = structlog.get_logger()
 
@@ -134,8 +134,7 @@ async def _multipart(request: Request, content: ContentType, intake: Intake) -> 
             await part.discard()
         if not begun or not await _anything_stored(intake):
             raise
-        reason = REASONS["cannot understand"].code
-        intake.fail(Failed(None, None, reason, f"the rest of the request was not read: {error}"))
+        intake.fail(failed("cannot_understand", comment=f"the rest was not read: {error}"))
     except BaseException:
         if part:
             await part.discard()
@@ -157,8 +156,7 @@ def _refused_type(event: PartBegin) -> Failed | None:
         media_type = ""
     if media_type in (DICOM, "application/octet-stream"):
         return None
-    reason = REASONS["cannot understand"].code
-    return Failed(None, None, reason, "the part's Content-Type is not application/dicom")
+    return failed("cannot_understand", comment="the part's type is not application/dicom")
 
 
 class _Part:
@@ -197,7 +195,7 @@ class _Part:
 
     async def _give_up(self, comment: str) -> None:
         await self.discard()
-        self._failure = Failed(None, None, REASONS["out of resources"].code, comment)
+        self._failure = failed("out_of_resources", comment=comment)
 
 
 def _plain(error: OSError) -> str:

@@ -57,7 +57,7 @@ class Stored:
     """An instance that is kept, durable and retrievable (STOW-40).
 
     `problems`: what is wrong with it, plainly and without its content; told with the
-    `warning_reason`.
+    `warning_reason`. `new`: whether it was not there before this request (STOW-20).
     """
 
     sop_class_uid: str
@@ -66,6 +66,7 @@ class Stored:
     series_instance_uid: str
     warning_reason: int | None = None
     problems: tuple[str, ...] = ()
+    new: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,9 @@ class Failed:
     sop_instance_uid: str | None
     reason: int
     comment: str = ""
+
+
+Result = Stored | Failed
 
 
 def failed(

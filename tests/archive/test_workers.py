@@ -15,7 +15,7 @@ from dicomweb_server.wire.resources import parse_uid
 @pytest.fixture
 async def pool() -> AsyncIterator[WorkerPool]:
     workers = WorkerPool(2, timeout=2, memory=1 << 30, max_waiting=4)
-    await workers.start()
+    workers.start()
     yield workers
     await workers.close()
 
@@ -76,6 +76,7 @@ async def test_work_whose_caller_left_gives_the_worker_back(pool: WorkerPool) ->
 
 
 async def test_too_much_waiting_work_is_refused(pool: WorkerPool) -> None:
+    await asyncio.gather(pool.run(time.sleep, 0.2), pool.run(time.sleep, 0.2))
     results = await asyncio.gather(
         *(pool.run(time.sleep, 0.2) for _ in range(12)), return_exceptions=True
     )

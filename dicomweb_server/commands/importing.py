@@ -1,0 +1,136 @@
+"""``dicomweb-server import PATH…``: folders and ZIP files into the archive, with a progress bar."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from dicomweb_server.access.principal import Principal
+from dicomweb_server.app import open_archive
+from dicomweb_server.archive.importing import Source, Tally, find_sources, import_sources
+from dicomweb_server.commands.serving import make_folders, prepare_database
+from dicomweb_server.config import Settings
+from dicomweb_server.errors import Unavailable
+from dicomweb_server.index.embedded import FolderInUseError, running_url, start_postgres
+
+IMPORTER = Principal("import")
+
+
+def run_import(settings: Settings, paths: Sequence[Path]) -> int:
+    """Import everything DICOM below `paths`; returns the exit code: 0, or 1 if a file failed.
+
+    Works beside a running server of the same data folder, and without one.
+    """
+    console = Console(stderr=True)
+    missing = [path for path in paths if not path.exists()]
+    for path in missing:
+        console.print(f"{path}: there is no such file or folder", markup=False)
+    if missing:
+        return 1
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_folders(settings)
+    with _database(settings) as url:
+        known = settings.model_copy(update={"database_url": url})
+        try:
+            tally = asyncio.run(_import(known, paths, console))
+        except ExceptionGroup as group:
+            refused = group.subgroup(Unavailable)
+            if refused is None:
+                raise
+            reason = _first(refused)
+            console.print(f"Stopped: {reason}. Start the import again to go on.", markup=False)
+            return 1
+    _report(tally, console)
+    return 1 if tally.failed else 0
+
+
+def _first(group: BaseException) -> BaseException:
+    return _first(group.exceptions[0]) if isinstance(group, BaseExceptionGroup) else group
+
+
+@contextlib.contextmanager
+def _database(settings: Settings) -> Iterator[str]:
+    if settings.database_url:
+        yield settings.database_url
+        return
+    try:
+        with start_postgres(settings.data_dir) as postgres:
+            yield postgres.url
+    except FolderInUseError:
+        url = running_url(settings.data_dir)
+        if url is None:
+            raise
+        yield url
+
+
+async def _import(settings: Settings, paths: Sequence[Path], console: Console) -> Tally:
+    await prepare_database(settings.database_url)
+    with _bar(console) as bar:
+        counting = bar.add_task("Looking for files", total=None, files="")
+        files, size = await asyncio.to_thread(_measure, paths)
+        bar.remove_task(counting)
+        task = bar.add_task("Importing", total=size, files=f"0/{files} files")
+        seen = _Seen(bar, task, files)
+        async with open_archive(settings) as archive:
+            return await import_sources(archive, IMPORTER, find_sources(paths), seen)
+
+
+def _measure(paths: Sequence[Path]) -> tuple[int, int]:
+    files = size = 0
+    for source in find_sources(paths):
+        files += 1
+        size += source.size
+    return files, size
+
+
+class _Seen:
+    """Moves the bar."""
+
+    def __init__(self, bar: Progress, task: TaskID, total: int) -> None:
+        self._bar = bar
+        self._task = task
+        self._total = total
+        self._files = 0
+
+    def __call__(self, source: Source, tally: Tally) -> None:
+        self._files += 1
+        failed = f", {tally.failed} failed" if tally.failed else ""
+        text = f"{self._files}/{self._total} files{failed}"
+        self._bar.update(self._task, advance=source.size, files=text)
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[files]}"),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def _report(tally: Tally, console: Console) -> None:
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    for file, reason in tally.failures:
+        say(f"{file}: {reason}")
+    if tally.failed > len(tally.failures):
+        say(f"… and {tally.failed - len(tally.failures)} more")
+    say(
+        f"{tally.stored} stored, {tally.present} were there already, {tally.failed} failed, "
+        f"{tally.not_dicom} are not DICOM files"
+    )

@@ -1,0 +1,252 @@
+"""``dicomweb-server serve``: the main process.
+
+It owns the data folder, the port and the embedded Postgres, and answers no request itself:
+granian's workers do. Stopped by Ctrl-C or a signal, its status is 0.
+"""
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server import Server
+
+from dicomweb_server import __version__
+from dicomweb_server.config import Settings
+from dicomweb_server.index.embedded import FolderLock, die_with_parent, start_postgres
+from dicomweb_server.index.migrate import migrate
+
+OLDEST_POSTGRES = 15
+GRACE_SECONDS = 10  # that requests under way are given when the server stops
+CONNECT_SECONDS = 10.0
+LOOPBACK = ("127.", "::1")
+
+Load = Callable[[], Any]  # makes the ASGI application, in a worker
+
+
+class CannotServeError(RuntimeError):
+    """The server cannot run. ``str()`` tells the operator what is wrong, and what to do."""
+
+
+def load_app() -> Any:
+    """Make the application in a worker; imported here, as the main process has no need of it."""
+    from dicomweb_server.app import create
+
+    return create()
+
+
+def run(settings: Settings, load: Load = load_app) -> None:
+    """Serve until SIGTERM, SIGINT or SIGHUP; then stop everything that was started.
+
+    Raises CannotServeError, EmbeddedPostgresError or SchemaMismatchError.
+    """
+    with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
+        _stop_on_signals()
+        reserved = stack.enter_context(reserve_port(settings.listen_host, settings.port))
+        address, port = reserved.getsockname()[:2]
+        settings = settings.model_copy(update={"port": port})
+        stack.callback(FolderLock(settings.data_dir).release)
+        make_folders(settings)
+        if not settings.database_url:
+            postgres = stack.enter_context(start_postgres(settings.data_dir))
+            settings = settings.model_copy(update={"database_url": postgres.url})
+            database = f"its own, in {settings.postgres_dir}"
+        else:
+            database = f"{_without_password(settings.database_url)} (DATABASE_URL)"
+        asyncio.run(prepare_database(settings.database_url))
+        _allow_many_files()
+        os.environ.update(settings.environment())  # from which the workers read them
+        announcement = threading.Thread(
+            target=_announce, args=(settings, address, database), daemon=True
+        )
+        _answer_requests(settings, address, load, announcement.start)
+
+
+@contextlib.contextmanager
+def reserve_port(host: str, port: int) -> Iterator[socket.socket]:
+    """Hold a port, or any free one for 0, against other servers, for the workers to listen on.
+
+    Raises CannotServeError if it is taken or forbidden. Granian shares its port with every
+    other process of this user that does the same, so that a second server would start, and
+    get half of the requests.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = found[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen(1)  # a port in use may be bound with SO_REUSEADDR, not listened on
+            address = probe.getsockname()
+        reserved = socket.socket(family, kind, protocol)
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reserved.bind(address)
+        # Taken back: another server's probe may bind beside it now, but not listen.
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    except OSError as error:
+        raise CannotServeError(
+            f"The server cannot listen on {host}, port {port}: {error.strerror}.\n"
+            f"Choose another port with PORT, as in: PORT={_another(port)} make run"
+        ) from None
+    with reserved:
+        yield reserved
+
+
+def make_folders(settings: Settings) -> None:
+    """Make what the data folder consists of, and try that it can be written.
+
+    Raises CannotServeError.
+    """
+    try:
+        for folder in (settings.blobs_dir, settings.tmp_dir, settings.cache_dir):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+    except OSError as error:
+        raise CannotServeError(
+            f"The data folder {settings.data_dir} cannot be written: {error.strerror}.\n"
+            "Make it writable for this user, or choose another with DATA_DIR."
+        ) from None
+
+
+async def prepare_database(url: str) -> None:
+    """Bring the database at `url` to the schema of this program.
+
+    Raises CannotServeError if it cannot be used, SchemaMismatchError if it is not ours.
+    """
+    name = _without_password(url)
+    try:
+        connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
+    except (asyncpg.PostgresError, OSError) as error:
+        raise CannotServeError(
+            f"The database {name} cannot be used: {error or type(error).__name__}.\n"
+            "Check DATABASE_URL."
+        ) from None
+    except (asyncpg.InterfaceError, ValueError):  # whose text may quote the password
+        raise CannotServeError(
+            "DATABASE_URL is not an address of a Postgres.\n"
+            "It should look like postgresql://user:password@host:5432/database"
+        ) from None
+    try:
+        version = connection.get_server_version()
+        if version.major < OLDEST_POSTGRES:
+            raise CannotServeError(
+                f"The database {name} is Postgres {version.major}; "
+                f"{OLDEST_POSTGRES} or newer is needed."
+            )
+        await migrate(connection)
+    except (asyncpg.PostgresError, OSError) as error:
+        raise CannotServeError(f"The database {name} cannot be prepared: {error}.") from error
+    finally:
+        await connection.close(timeout=CONNECT_SECONDS)
+
+
+def _answer_requests(
+    settings: Settings, address: str, load: Load, started: Callable[[], None]
+) -> None:
+    server = Server(
+        "dicomweb_server.app:create",
+        address=address,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        workers=settings.workers,
+        websockets=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=GRACE_SECONDS,
+        log_level=LogLevels.warning,
+    )
+
+    @server.on_startup
+    def when_signals_are_set() -> None:
+        # Granian reloads on SIGHUP; a closed terminal is meant to end what ran in it.
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, server.signal_handler_interrupt)
+        started()
+
+    try:
+        server.serve(target_loader=_in_worker(load), wrap_loader=False)
+    except SystemExit:
+        # The status is also 1 if a worker was a little ahead of us in hearing the signal.
+        if not server.interrupt_signal:
+            raise CannotServeError(
+                "The server's processes fail again and again; what they said stands above."
+            ) from None
+
+
+def _in_worker(load: Load) -> Load:
+    def loader() -> Any:
+        # Of the main process they are inherited, and until granian's are set would do nothing.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        os.setpgid(0, 0)  # Ctrl-C is for the main process, which lets requests finish
+        die_with_parent()
+        return load()
+
+    return loader
+
+
+def _stop_on_signals() -> None:
+    """Until granian handles them, signals unwind the stack, so that Postgres is stopped."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, stop)
+
+
+def _announce(settings: Settings, address: str, database: str) -> None:
+    """Say where everything is, as soon as it is there."""
+    while True:
+        try:
+            socket.create_connection((address, settings.port), timeout=1).close()
+            break
+        except OSError:
+            time.sleep(0.05)
+    lines = [
+        f"dicomweb-server {__version__} is running",
+        "",
+        f"  Web page     {settings.base_url}/",
+        f"  DICOMweb     {settings.dicomweb_url}",
+        f"  Data folder  {settings.data_dir}",
+        f"  Database     {database}",
+        f"  To stop      Ctrl-C, or: kill {os.getpid()}",
+    ]
+    if not address.startswith(LOOPBACK):
+        lines += ["", f"  Everyone who reaches {address} can read, store and change everything:"]
+        lines += ["  there is no login. Put it behind a proxy that has one."]
+    sys.stdout.write("\n".join(lines) + "\n\n")
+    sys.stdout.flush()
+
+
+def _allow_many_files() -> None:
+    """Take as many open files, and so connections, as the system lets us have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _without_password(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        return f"{parts.path.strip('/')} at {parts.hostname or 'this machine'}"
+    except ValueError:
+        return "of DATABASE_URL"
+
+
+def _another(port: int) -> int:
+    return port + 1 if 1024 <= port < 65535 else 8081

@@ -1,0 +1,80 @@
+"""What tests say to a server, and what they read of its answers."""
+
+import itertools
+from collections.abc import Iterable
+from io import BytesIO
+from typing import Any
+
+import httpx
+from pydicom import Dataset, dcmread
+
+from tests.make import multipart_body, uid
+
+DICOM = "application/dicom"
+FAILED, REFERENCED, OTHER = "00081198", "00081199", "0008119A"
+
+_numbers = itertools.count()
+
+
+def new_uid() -> str:
+    """A UID that no other test of this run uses."""
+    return uid("web", next(_numbers))
+
+
+def post(
+    http: httpx.Client, files: Iterable[bytes], study: str | None = None, **headers: str
+) -> httpx.Response:
+    """Store files in one multipart request."""
+    body, content_type = multipart_body(files)
+    path = f"studies/{study}" if study else "studies"
+    return http.post(path, content=body, headers={"Content-Type": content_type, **headers})
+
+
+def store(http: httpx.Client, *files: bytes) -> list[Dataset]:
+    """Store files that must be taken, and give them back as data sets."""
+    response = post(http, files)
+    assert response.status_code in (200, 202), response.text
+    assert FAILED not in response.json(), response.text
+    return [dcmread(BytesIO(file), force=True) for file in files]
+
+
+def reasons(response: httpx.Response, sequence: str = FAILED) -> list[int]:
+    """Failure Reasons of the items of a sequence in a Store Instances Response."""
+    items = response.json().get(sequence, {}).get("Value", [])
+    return [item["00081197"]["Value"][0] for item in items]
+
+
+def path_of(dataset: Dataset, level: int = 3) -> str:
+    """The path of an instance (3), its series (2) or its study (1), below the base URI."""
+    parts = [
+        ("studies", dataset.StudyInstanceUID),
+        ("series", dataset.SeriesInstanceUID),
+        ("instances", dataset.SOPInstanceUID),
+    ]
+    return "/".join(f"{name}/{value}" for name, value in parts[:level])
+
+
+def parts_of(response: httpx.Response) -> list[tuple[dict[str, str], bytes]]:
+    """The parts of a multipart answer, cut by a parser that is not the server's own."""
+    content_type = response.headers["content-type"]
+    boundary = content_type.split("boundary=")[1].split(";")[0].strip('"').encode()
+    body = response.content
+    assert body.startswith(b"--" + boundary + b"\r\n")
+    assert body.rstrip().endswith(b"--" + boundary + b"--")
+    parts = []
+    for piece in body.split(b"--" + boundary)[1:-1]:
+        head, _, data = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+        fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+        assert data.endswith(b"\r\n")
+        parts.append((fields, data[:-2]))
+    return parts
+
+
+def assert_problem(response: httpx.Response, status: int) -> dict[str, Any]:
+    """A refusal in the form of RFC 9457 (ERR-01); returns its members."""
+    assert response.status_code == status, response.text[:1000]
+    assert response.headers["content-type"] == "application/problem+json"
+    members: dict[str, Any] = response.json()
+    assert members["status"] == status
+    assert members["detail"]
+    return members

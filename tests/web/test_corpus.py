@@ -1,0 +1,149 @@
+"""The whole corpus through HTTP: DICOM_CORPUS if it is set, else pydicom's own files.
+
+Every file that is readable DICOM with the needed UIDs stores; what is not gets a reason, never
+a 5xx. What is retrieved as stored is byte-identical; frames equal pydicom's; every still image
+can be looked at.
+"""
+
+import hashlib
+import os
+from io import BytesIO
+from pathlib import Path
+
+import httpx
+import orjson
+import pydicom
+import pytest
+from PIL import Image
+from pydicom import Dataset, dcmread
+from pydicom.encaps import generate_frames
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import ExplicitVRBigEndian
+
+from dicomweb_server.dicom.description import BULK_BASE
+from dicomweb_server.dicom.frames import is_video
+from dicomweb_server.dicom.part10 import describe, inflate, is_deflated, read_file_meta
+from tests.web.asking import DICOM, OTHER, parts_of, path_of, post, reasons
+
+OCTETS = "application/octet-stream"
+
+
+def corpus() -> list[Path]:
+    named = os.environ.get("DICOM_CORPUS")
+    root = Path(named) if named else Path(pydicom.__file__).parent / "data"
+    files = (path for path in sorted(root.rglob("*")) if path.is_file())
+    return [path for path in files if _perhaps_dicom(path)]
+
+
+def _perhaps_dicom(path: Path) -> bool:
+    return path.suffix.lower() not in {".py", ".md", ".tsv", ".txt", ".json", ".pyc", ".zip"}
+
+
+CORPUS = corpus()
+
+
+def oracle(data: bytes) -> Dataset | None:
+    """What pydicom reads without force, if it has what an instance needs."""
+    try:
+        dataset = dcmread(BytesIO(data))
+        needed = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
+        if all(dataset.get(keyword) for keyword in needed) and dataset.file_meta.TransferSyntaxUID:
+            dataset.decode()
+            return dataset
+    except (InvalidDicomError, AttributeError, EOFError, KeyError):
+        pass
+    return None
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: "/".join(path.parts[-2:]))
+def test_a_file_of_the_corpus(http: httpx.Client, path: Path) -> None:
+    data = path.read_bytes()
+    response = post(http, [data])
+    assert response.status_code in (200, 202, 409), response.text
+    if response.status_code == 409:
+        assert reasons(response) + reasons(response, OTHER)
+        assert refusal_is_right(path, data), response.text
+        return
+    dataset = dcmread(BytesIO(data))
+    try:
+        check_bytes(http, data, dataset)
+        check_metadata(http, data, dataset)
+        check_frames(http, dataset)
+        check_picture(http, dataset)
+    finally:
+        assert http.delete(path_of(dataset, 1)).status_code == 204
+
+
+# Readable by a lenient reader, and refused for a reason all the same.
+REFUSED = {
+    "meta_missing_tsyntax.dcm": "no transfer syntax",
+}
+
+
+def refusal_is_right(path: Path, data: bytes) -> bool:
+    return oracle(data) is None or path.name in REFUSED
+
+
+def check_bytes(http: httpx.Client, data: bytes, dataset: Dataset) -> None:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    accept = {"Accept": f"{DICOM}; transfer-syntax={syntax}"}
+    got = http.get(path_of(dataset), headers=accept)
+    assert got.status_code == 200, got.text
+    assert hashlib.sha256(got.content).digest() == hashlib.sha256(data).digest()
+    [(fields, part)] = parts_of(http.get(path_of(dataset)))
+    assert (
+        f"transfer-syntax={dcmread(BytesIO(part)).file_meta.TransferSyntaxUID}"
+        in (fields["Content-Type"])
+    )
+
+
+def check_metadata(http: httpx.Client, data: bytes, dataset: Dataset) -> None:
+    """As the walk made it; the walk itself is held against pydicom in tests/dicom."""
+    [got] = http.get(f"{path_of(dataset)}/metadata").json()
+    meta = read_file_meta(data)
+    inflated = None
+    if is_deflated(meta.transfer_syntax_uid):
+        start = meta.dataset_offset
+        inflated = data[:start] + b"".join(inflate(data[start:], 1 << 30))
+    base = f"{str(http.base_url).rstrip('/')}/{path_of(dataset)}/bulkdata".encode()
+    assert got == orjson.loads(describe(data, inflated).metadata.replace(BULK_BASE, base))
+
+
+def check_frames(http: httpx.Client, dataset: Dataset) -> None:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    accept = {"Accept": f'multipart/related; type="{OCTETS}"; transfer-syntax=*'}
+    frames = http.get(f"{path_of(dataset)}/frames/1", headers=accept)
+    assert frames.status_code in (200, 404, 406), frames.text
+    if is_video(syntax):
+        assert frames.status_code == 406  # WADO-08
+        return
+    if frames.status_code != 200 or "PixelData" not in dataset:
+        return
+    [(_, data)] = parts_of(frames)
+    count = int(dataset.get("NumberOfFrames") or 1)
+    if syntax.is_compressed and syntax.is_encapsulated:
+        stored = next(generate_frames(dataset.PixelData, number_of_frames=count))
+        if "Deflated Image" not in syntax.name:
+            assert data.rstrip(b"\0") == stored.rstrip(b"\0")
+    elif dataset.BitsAllocated >= 8 and syntax != ExplicitVRBigEndian:
+        assert dataset.PixelData.startswith(data)
+
+
+def check_picture(http: httpx.Client, dataset: Dataset) -> None:
+    rendered = http.get(f"{path_of(dataset)}/rendered")
+    assert rendered.status_code in (200, 404, 406), rendered.text
+    if rendered.status_code == 200:
+        assert Image.open(BytesIO(rendered.content)).size == (dataset.Columns, dataset.Rows)
+    else:
+        assert not can_be_shown(dataset), rendered.text
+    assert http.get(f"{path_of(dataset)}/thumbnail").status_code == 200
+
+
+def can_be_shown(dataset: Dataset) -> bool:
+    """Whether pydicom decodes the pixels, so that we must."""
+    if is_video(dataset.file_meta.TransferSyntaxUID):
+        return False
+    try:
+        return bool(dataset.pixel_array.size)
+    except Exception:  # whatever a decoder says of damaged pixels
+        return False
