@@ -1,0 +1,239 @@
+"""Does a viewer that others wrote show what our server holds? OHIF in Chromium, end to end.
+
+A server is started as a user would, on an empty folder; a CT study is stored in it; OHIF,
+a page of another origin, lists the study and shows a series of it. ``view.mjs`` is what
+happens in the browser. Screenshots and logs are left in ``build/browser``.
+
+Run by ``run.sh``, which installs what is needed. The status is 1 if anything failed.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+import httpx
+import pydicom
+from pydicom.data import get_testdata_file
+from pydicom.dataset import FileDataset
+
+from tests.browser import ohif
+from tests.make import multipart_body, study_of
+
+REPOSITORY = Path(__file__).parents[2]
+RESULTS = REPOSITORY / "build" / "browser"
+AXIAL_SERIES = "S2010"
+
+LIMIT_SECONDS = 160  # from the server's start to the last look
+STOP_SECONDS = 15
+
+
+class FailureError(Exception):
+    """The test failed; says what was seen."""
+
+
+class Clock:
+    """How long the steps took, and how long the rest may take."""
+
+    def __init__(self) -> None:
+        self._start = self._lap = time.monotonic()
+
+    @property
+    def left(self) -> float:
+        """Seconds of LIMIT_SECONDS that are left; at least one, for a timeout to end by."""
+        return max(1.0, self._start + LIMIT_SECONDS - time.monotonic())
+
+    def say(self, text: str) -> None:
+        """Print what has been done since the last time, and its seconds."""
+        lap, self._lap = self._lap, time.monotonic()
+        print(f"{text} ({self._lap - lap:.1f} s)", flush=True)
+
+
+def main() -> int:
+    """Run the test. Gives the exit status."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server is stopped too
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for old in RESULTS.iterdir():
+        old.unlink()
+    try:
+        run()
+    except (FailureError, ohif.OhifError) as failure:
+        print(f"browser test FAILED: {failure}", flush=True)
+        print(f"Screenshots and logs: {RESULTS.relative_to(REPOSITORY)}")
+        return 1
+    print(f"browser test passed; screenshots: {RESULTS.relative_to(REPOSITORY)}/*.png")
+    return 0
+
+
+def run() -> None:
+    """Store, list and view one study. Raises FailureError or OhifError."""
+    pages = ohif.fetch()
+    files, shown = ct_study()
+    server = f"http://127.0.0.1:{free_port()}"
+    clock = Clock()
+    with (
+        tempfile.TemporaryDirectory(prefix="dicomweb-browser-") as data,
+        ohif.serving(pages, f"{server}/dicomweb") as viewer,
+        serving(server, Path(data), cors_origin=viewer, seconds=clock.left),
+    ):
+        clock.say(f"The server is at {server}, OHIF {ohif.VERSION} at {viewer}")
+        store(server, files, seconds=clock.left)
+        clock.say(f"Stored {len(files)} instances")
+        view(viewer, server, shown, files, seconds=clock.left)
+        clock.say("Looked at them in a browser")
+
+
+def ct_study() -> tuple[list[bytes], FileDataset]:
+    """The files to store, and the first slice of the series to look at.
+
+    Of the real study in DICOM_CORPUS if there is one; else a small real image that comes
+    with pydicom, and three slices made in code.
+    """
+    corpus = os.environ.get("DICOM_CORPUS")
+    if corpus:
+        paths = sorted((Path(corpus) / "ct-study").rglob("*.dcm"))
+        files = [path.read_bytes() for path in paths]
+        axial = [path for path in paths if path.parent.name == AXIAL_SERIES]
+        if not axial:
+            raise FailureError(f"DICOM_CORPUS holds no ct-study/{AXIAL_SERIES}")
+        return files, header(axial[0].read_bytes())
+    path = get_testdata_file("CT_small.dcm", download=False)
+    assert isinstance(path, str), "CT_small.dcm comes with pydicom"
+    made = [instance.file() for instance in study_of(1, 3)]
+    return [Path(path).read_bytes(), *made], header(made[0])
+
+
+def header(file: bytes) -> FileDataset:
+    """The attributes of a PS3.10 file."""
+    return pydicom.dcmread(BytesIO(file), stop_before_pixels=True)
+
+
+def count(files: Sequence[bytes], shown: FileDataset, keyword: str) -> int:
+    """How many of `files` are of one kind with `shown`, as of one series."""
+    return sum(header(file)[keyword] == shown[keyword] for file in files)
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(url: str, data: Path, *, cors_origin: str, seconds: float) -> Iterator[None]:
+    """Run the server on an empty folder until the block ends. Raises FailureError."""
+    log = RESULTS / "server.log"
+    port = url.rpartition(":")[2]
+    command = [sys.executable, "-m", "dicomweb_server", "serve", "--port", port]
+    # An empty variable counts as not set: nothing of the caller's own archive is reached.
+    settings = {"CORS_ORIGINS": cors_origin, "DATABASE_URL": "", "PUBLIC_URL": ""}
+    settings |= {"LISTEN_HOST": "127.0.0.1", "WORKERS": ""}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "--data-dir", str(data)],
+            cwd=REPOSITORY,
+            env=os.environ | settings,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_until_ready(url, process, log, seconds)
+        yield
+    finally:
+        process.terminate()
+        try:
+            status: int | None = process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            status = None
+    if status != 0:
+        raise FailureError(f"the server, told to stop, ended with status {status}{tail(log)}")
+
+
+def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float) -> None:
+    """Return when the server says that it is ready. Raises FailureError if it never does."""
+    deadline = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{url}/readyz", timeout=5).status_code == httpx.codes.OK:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise FailureError(f"the server did not become ready{tail(log)}")
+
+
+def tail(log: Path) -> str:
+    """The end of a log, to be put behind a message."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
+    return "".join(f"\n    {line}" for line in lines)
+
+
+def refusals() -> str:
+    """What the server says it answered with 4xx or 5xx, to be put behind a message.
+
+    The browser tells no status of an answer that CORS keeps from the page.
+    """
+    log = (RESULTS / "server.log").read_text(encoding="utf-8", errors="replace")
+    refused = [line for line in log.splitlines() if re.search(r'"status": [45]', line)]
+    return "".join(f"\n    {line}" for line in refused[:10])
+
+
+def store(server: str, files: Sequence[bytes], *, seconds: float) -> None:
+    """Store everything in one request (STOW-RS). Raises FailureError unless all of it is."""
+    body, content_type = multipart_body(list(files))
+    answer = httpx.post(
+        f"{server}/dicomweb/studies",
+        content=body,
+        headers={"Content-Type": content_type, "Accept": "application/dicom+json"},
+        timeout=seconds,
+    )
+    if answer.status_code != httpx.codes.OK:
+        raise FailureError(f"the store was answered {answer.status_code}: {answer.text[:2000]}")
+
+
+def view(
+    viewer: str, server: str, shown: FileDataset, files: Sequence[bytes], *, seconds: float
+) -> None:
+    """Look at the series in a browser. Raises FailureError."""
+    task = {
+        "chromium": shutil.which("chromium"),
+        "viewer": viewer,
+        "server": server,
+        "results": str(RESULTS),
+        "patient": shown.PatientName.family_name,
+        "patientId": shown.PatientID,
+        "instances": count(files, shown, "StudyInstanceUID"),
+        "seriesNumber": shown.SeriesNumber,
+        "seriesDescription": shown.SeriesDescription,
+        "slices": count(files, shown, "SeriesInstanceUID"),
+    }
+    script = Path(__file__).with_name("view.mjs")
+    try:
+        done = subprocess.run(
+            ["node", str(script), json.dumps(task)],
+            stdin=subprocess.DEVNULL,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise FailureError(f"the browser took longer than {seconds:.0f} s") from error
+    if done.returncode != 0:
+        raise FailureError(f"what the browser saw is told above{refusals()}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
