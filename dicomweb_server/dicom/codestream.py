@@ -5,6 +5,7 @@ taken for what it promises. Each function takes one frame's bytes, looks at the 
 in linear time, and raises UndecodablePixels if there is no header to read.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dicomweb_server.errors import UndecodablePixels
@@ -107,13 +108,13 @@ def bare_jpeg2000(data: bytes) -> bytes:
     """Take a JPEG 2000 stream out of the JP2 file that some put around it, against PS3.5 A.4.4."""
     if not data.startswith(_JP2_SIGNATURE):
         return data
-    found = _box(data, (b"jp2c",))
-    if found is None:
-        raise UndecodablePixels("the JP2 file holds no code stream")
-    return found
+    for _, content in _boxes(data, b"jp2c"):
+        return content
+    raise UndecodablePixels("the JP2 file holds no code stream")
 
 
 # Aspect ratios of ISO/IEC 18181-1, SizeHeader
+_JXL_HEADER = 12  # bytes that hold the signature and the longest SizeHeader
 _JXL_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 
 
@@ -122,12 +123,10 @@ def jpeg_xl_header(data: bytes, samples: int) -> CodeStream:
 
     The number of `samples` stands too deep in the stream to be read here; it is taken as told.
     """
-    bare: bytes | None = data
-    if data.startswith(_JXL_SIGNATURE):
-        bare = _box(data, (b"jxlc", b"jxlp"))
-    if bare is None or bare[:2] != b"\xff\x0a" or len(bare) < 12:
+    start = data[:_JXL_HEADER] if data[:2] == b"\xff\x0a" else _jxl_start(data)
+    if start[:2] != b"\xff\x0a":
         raise UndecodablePixels("the frame is not a JPEG XL stream")
-    bits = _Bits(int.from_bytes(bare[2:12], "little"))
+    bits = _Bits(int.from_bytes(start[2:], "little"))
     small = bool(bits.take(1))
     rows = _jxl_size(bits, small)
     ratio = bits.take(3)
@@ -137,6 +136,17 @@ def jpeg_xl_header(data: bytes, samples: int) -> CodeStream:
     else:
         columns = _jxl_size(bits, small)
     return CodeStream(rows, columns, samples, precision=0)
+
+
+def _jxl_start(data: bytes) -> bytes:
+    """The first bytes of the stream in a container, where it is whole or in numbered parts."""
+    start = b""
+    if data.startswith(_JXL_SIGNATURE):
+        for kind, content in _boxes(data, b"jxlc", b"jxlp"):
+            start += content[4 if kind == b"jxlp" else 0 :][:_JXL_HEADER]
+            if len(start) >= _JXL_HEADER:
+                break
+    return start
 
 
 class _Bits:
@@ -157,8 +167,8 @@ def _jxl_size(bits: _Bits, small: bool) -> int:
     return bits.take((9, 13, 18, 30)[bits.take(2)]) + 1
 
 
-def _box(data: bytes, kinds: tuple[bytes, ...]) -> bytes | None:
-    """The content of the first box of one of `kinds` in an ISO base media file, if any."""
+def _boxes(data: bytes, *kinds: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and content of each box of `kinds` in an ISO base media file, in their order."""
     offset = 0
     while offset + 8 <= len(data):
         length = int.from_bytes(data[offset : offset + 4])
@@ -169,9 +179,7 @@ def _box(data: bytes, kinds: tuple[bytes, ...]) -> bytes | None:
             begin += 8
         end = offset + length if length else len(data)  # 0: to the end of the file
         if end < begin:
-            return None
+            return
         if kind in kinds:
-            begin += 4 if kind == b"jxlp" else 0  # after the number of the part
-            return data[begin:end]
+            yield kind, data[begin:end]
         offset = end
-    return None

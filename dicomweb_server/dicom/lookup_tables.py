@@ -98,8 +98,8 @@ def _descriptor(dataset: JsonDataset, tag: str, signed: bool) -> tuple[int, int,
 
 def _bytes(dataset: JsonDataset, tag: str) -> bytes | None:
     """The value as bytes; as little endian words where the VR is one of numbers."""
-    element = dataset.get(tag, {})
-    inline = element.get("InlineBinary")
+    element = dataset.get(tag)
+    inline = element.get("InlineBinary") if isinstance(element, dict) else None
     try:
         if isinstance(inline, str):
             return base64.b64decode(inline)

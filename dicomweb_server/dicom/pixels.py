@@ -9,7 +9,6 @@ Decoders of untrusted data may still crash or run long: call them in a process o
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from dicomweb_server.dicom.codestream import (
     jpeg_header,
     jpeg_xl_header,
 )
-from dicomweb_server.dicom.description import JsonDataset
+from dicomweb_server.dicom.image_pixel import ImagePixel, image_pixel
 from dicomweb_server.dicom.transfer_syntaxes import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     DEFLATED_IMAGE_FRAME,
@@ -33,36 +32,9 @@ from dicomweb_server.dicom.transfer_syntaxes import (
 )
 from dicomweb_server.errors import UndecodablePixels
 
-MAX_FRAME_BYTES = 1 << 30  # of one decoded frame
+__all__ = ["DECODABLE", "Decoded", "ImagePixel", "decode_frame", "image_pixel"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class ImagePixel:
-    """The Image Pixel Module of an instance, checked.
-
-    `kind` is "integer", "float" (Float Pixel Data) or "double" (Double Float Pixel Data).
-    """
-
-    rows: int
-    columns: int
-    samples_per_pixel: int
-    bits_allocated: int
-    bits_stored: int
-    high_bit: int
-    pixel_representation: int  # 0 unsigned, 1 signed (two's complement)
-    photometric_interpretation: str
-    planar_configuration: int  # 0 colour by pixel, 1 colour by plane
-    number_of_frames: int
-    kind: str
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype of decoded frames: by Bits Allocated and Pixel Representation."""
-        size = max(1, self.bits_allocated // 8)
-        letter = "f" if self.kind != "integer" else "i" if self.pixel_representation else "u"
-        return np.dtype(f"<{letter}{size}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,73 +49,6 @@ class Decoded:
 
     array: Array
     photometric_interpretation: str
-
-
-def image_pixel(dataset: JsonDataset) -> ImagePixel:
-    """Read the Image Pixel Module from an instance's DICOM JSON object.
-
-    What is missing is taken as the standard's ordinary value. Raises UndecodablePixels if the
-    size or depth is missing or impossible, or one frame would exceed MAX_FRAME_BYTES.
-    """
-    kind = "float" if "7FE00008" in dataset else "double" if "7FE00009" in dataset else "integer"
-    rows = _integer(dataset, "00280010", "Rows", 1, 65535)
-    columns = _integer(dataset, "00280011", "Columns", 1, 65535)
-    samples = _integer(dataset, "00280002", "Samples per Pixel", 1, 4, default=1)
-    if samples not in (1, 3):
-        raise UndecodablePixels(f"Samples per Pixel is {samples}, neither 1 nor 3")
-    if kind == "integer":
-        allocated = _integer(dataset, "00280100", "Bits Allocated", 1, 64)
-        if allocated not in (1, 8, 16, 32, 64) or (allocated == 1 and samples > 1):
-            raise UndecodablePixels(f"Bits Allocated is {allocated}, for which there is no decoder")
-    else:
-        allocated = 32 if kind == "float" else 64
-    stored = _integer(dataset, "00280101", "Bits Stored", 1, allocated, default=allocated)
-    high_bit = _integer(dataset, "00280102", "High Bit", 0, 64, default=stored - 1)
-    if kind != "integer" or not stored <= high_bit + 1 <= allocated:
-        high_bit = stored - 1
-    if rows * columns * samples * max(8, allocated) // 8 > MAX_FRAME_BYTES:
-        raise UndecodablePixels("one frame of the image is larger than 1 GiB")
-    return ImagePixel(
-        rows=rows,
-        columns=columns,
-        samples_per_pixel=samples,
-        bits_allocated=allocated,
-        bits_stored=stored,
-        high_bit=high_bit,
-        pixel_representation=_integer(dataset, "00280103", "Pixel Representation", 0, 1, default=0),
-        photometric_interpretation=_photometric_interpretation(dataset, samples),
-        planar_configuration=_integer(dataset, "00280006", "Planar Configuration", 0, 1, default=0),
-        number_of_frames=max(
-            1, _integer(dataset, "00280008", "Number of Frames", 0, 2**31 - 1, default=1)
-        ),
-        kind=kind,
-    )
-
-
-def _integer(
-    dataset: JsonDataset, tag: str, name: str, least: int, most: int, default: int | None = None
-) -> int:
-    values = dataset.get(tag, {}).get("Value") or [None]
-    value = values[0] if isinstance(values, list) else values
-    if value is None or value == "":
-        if default is None:
-            raise UndecodablePixels(f"the image has no {name}")
-        return default
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = float("nan")
-    if not isfinite(number) or number != int(number) or not least <= number <= most:
-        raise UndecodablePixels(f"{name} is not a whole number from {least} to {most}")
-    return int(number)
-
-
-def _photometric_interpretation(dataset: JsonDataset, samples: int) -> str:
-    values = dataset.get("00280004", {}).get("Value") or [None]
-    value = values[0] if isinstance(values, list) else values
-    if isinstance(value, str) and value.strip():
-        return value.strip().upper()
-    return "MONOCHROME2" if samples == 1 else "RGB"
 
 
 def decode_frame(data: bytes, image: ImagePixel, transfer_syntax_uid: str) -> Decoded:
@@ -269,7 +174,7 @@ def _rle(data: bytes, image: ImagePixel) -> Decoded:
     ends = [*offsets[1:], len(data)]
     length = _native_length(image) // count
     planes = np.empty((samples, length, size), np.uint8)
-    for number, (begin, end) in enumerate(zip(offsets, ends, strict=True)):
+    for ordinal, (begin, end) in enumerate(zip(offsets, ends, strict=True)):
         if not 64 <= begin <= end <= len(data):
             raise UndecodablePixels("an RLE segment lies outside the frame")
         try:
@@ -278,7 +183,7 @@ def _rle(data: bytes, image: ImagePixel) -> Decoded:
             raise UndecodablePixels("an RLE segment is damaged") from error
         if len(segment) < length:
             raise UndecodablePixels("an RLE segment is shorter than the image's size asks for")
-        sample, byte = divmod(number, size)
+        sample, byte = divmod(ordinal, size)
         planes[sample, :, size - 1 - byte] = np.frombuffer(segment, np.uint8, length)
     interpretation = _without_subsampling(image.photometric_interpretation)
     if image.bits_allocated == 1:
@@ -374,30 +279,11 @@ def _libjpeg(data: bytes, image: ImagePixel) -> Any:
     """JPEG of 8, 12 or 16 bits, lossy or lossless; samples as coded, without colour conversion."""
     import imagecodecs
 
-    # libjpeg fills what is missing with grey and only warns: leave a cut stream to another codec
+    # libjpeg fills what is missing with grey and only warns, which nobody would see
     _require_end(data)
     if image.samples_per_pixel == 1:
         return imagecodecs.jpeg8_decode(data)
     return imagecodecs.jpeg8_decode(data, colorspace="YCBCR", outcolorspace="YCBCR")
-
-
-def _pillow_jpeg(data: bytes, image: ImagePixel) -> Any:
-    from io import BytesIO
-
-    from PIL import Image
-
-    with Image.open(BytesIO(data), formats=("JPEG",)) as picture:
-        if image.samples_per_pixel == 3:
-            picture.draft("YCbCr", picture.size)
-            if picture.mode != "YCbCr" or picture.info.get("adobe_transform") is not None:
-                raise UndecodablePixels("the colours cannot be had unconverted")
-        return np.asarray(picture)
-
-
-def _lossless_jpeg(data: bytes, image: ImagePixel) -> Any:
-    import imagecodecs
-
-    return imagecodecs.jpegsof3_decode(data)
 
 
 def _charls(data: bytes, image: ImagePixel) -> Any:
@@ -460,15 +346,15 @@ _JPEG_2000 = Codec("jpeg2000", (_imagecodecs_openjpeg, _openjpeg))
 # OpenJPH first where all is lossless: twice as fast. Its values of a lossy stream wrap around
 # instead of being held at the ends of their range (seen with HTJ2K_08_RGB of pydicom-data).
 _HTJ2K_LOSSLESS = Codec("jpeg2000", (_openjph, _openjpeg))
-_JPEG_LOSSLESS = Codec("jpeg", (_libjpeg, _lossless_jpeg))
+_JPEG = Codec("jpeg", (_libjpeg,))
 _JPEG_LS = Codec("jpegls", (_charls,))
 _JPEG_XL = Codec("jpegxl", (_libjxl,), gives_rgb=True)
 
 CODECS: dict[str, Codec] = {
-    "1.2.840.10008.1.2.4.50": Codec("jpeg", (_libjpeg, _pillow_jpeg)),
-    "1.2.840.10008.1.2.4.51": Codec("jpeg", (_libjpeg, _pillow_jpeg)),
-    "1.2.840.10008.1.2.4.57": _JPEG_LOSSLESS,
-    "1.2.840.10008.1.2.4.70": _JPEG_LOSSLESS,
+    "1.2.840.10008.1.2.4.50": _JPEG,
+    "1.2.840.10008.1.2.4.51": _JPEG,
+    "1.2.840.10008.1.2.4.57": _JPEG,
+    "1.2.840.10008.1.2.4.70": _JPEG,
     "1.2.840.10008.1.2.4.80": _JPEG_LS,
     "1.2.840.10008.1.2.4.81": _JPEG_LS,
     "1.2.840.10008.1.2.4.90": _JPEG_2000,

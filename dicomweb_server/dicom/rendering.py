@@ -4,6 +4,7 @@ The image's own grey or colour transforms, then the region and the viewport (RND
 overlays (GRY-11), annotations nor ICC profiles are drawn or applied.
 """
 
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
@@ -75,8 +76,11 @@ def _fit(picture: Picture, viewport: Viewport, pixel_height: float) -> Picture:
         min(viewport.width, max(1, round(width * scale))),
         min(viewport.height, max(1, round(height * pixel_height * scale))),
     )
-    scaled = Image.fromarray(picture).resize(
-        size, Image.Resampling.BICUBIC, box=(x, y, x + width, y + height)
+    # Cut to whole pixels first: the filter would look beyond the edge of its box
+    left, top = floor(x), floor(y)
+    cut = picture[top : ceil(y + height), left : ceil(x + width)]
+    scaled = Image.fromarray(np.ascontiguousarray(cut)).resize(
+        size, Image.Resampling.BICUBIC, box=(x - left, y - top, x - left + width, y - top + height)
     )
     if viewport.flip_horizontally:
         scaled = scaled.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
