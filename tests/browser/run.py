@@ -82,7 +82,7 @@ def run() -> None:
     server = f"http://127.0.0.1:{free_port()}"
     clock = Clock()
     with (
-        tempfile.TemporaryDirectory(prefix="dicomweb-browser-") as data,
+        tempfile.TemporaryDirectory(prefix="dicomweb-browser-", ignore_cleanup_errors=True) as data,
         ohif.serving(pages, f"{server}/dicomweb") as viewer,
         serving(server, Path(data), cors_origin=viewer, seconds=clock.left),
     ):
@@ -195,12 +195,13 @@ def refusals() -> str:
 def store(server: str, files: Sequence[bytes], *, seconds: float) -> None:
     """Store everything in one request (STOW-RS). Raises FailureError unless all of it is."""
     body, content_type = multipart_body(list(files))
-    answer = httpx.post(
-        f"{server}/dicomweb/studies",
-        content=body,
-        headers={"Content-Type": content_type, "Accept": "application/dicom+json"},
-        timeout=seconds,
-    )
+    headers = {"Content-Type": content_type, "Accept": "application/dicom+json"}
+    try:
+        answer = httpx.post(
+            f"{server}/dicomweb/studies", content=body, headers=headers, timeout=seconds
+        )
+    except httpx.HTTPError as error:
+        raise FailureError(f"the store was not answered: {error!r}") from error
     if answer.status_code != httpx.codes.OK:
         raise FailureError(f"the store was answered {answer.status_code}: {answer.text[:2000]}")
 
