@@ -23,7 +23,7 @@ from dicomweb_server.dicom.elements import (
     US_OR_SS,
     is_private_creator,
 )
-from dicomweb_server.dicom.encoding import Encoding, tag_name
+from dicomweb_server.dicom.encoding import Encoding
 from dicomweb_server.dicom.fragments import Bytes
 from dicomweb_server.dicom.frames import PixelElement
 from dicomweb_server.dicom.text import CharacterSet, character_set
@@ -42,7 +42,7 @@ RENDERING = frozenset(
 
 # Past INLINE_TOTAL bytes of values every one that may go behind a URI does; a file with twice
 # as much that may not is refused.
-INLINE_TOTAL = 32 << 20
+INLINE_TOTAL = 16 << 20
 MAX_PROBLEMS = 100
 _INLINE_WHEN_FULL = 64
 _MAX_OFFSET_TABLE = 32 << 20
@@ -110,7 +110,7 @@ class Keeping:
         self.pending: list[_Pending] = []
         self.pixels: dict[int, PixelElement] = {}
         self.offset_tables: dict[int, tuple[int, ...]] = {}
-        self.problems: dict[str, None] = {}  # a set that keeps its order
+        self.problems: dict[tuple[int | None, str], None] = {}  # a set that keeps its order
         self.inline = 0  # bytes of values in the metadata
         self.stale = False  # whether `bulk` may hold values of attributes that are not kept
 
@@ -264,7 +264,7 @@ class Keeping:
     def problem(self, tag: int | None, what: str) -> None:
         """Note what is wrong but can be kept: plain words, never a value."""
         if len(self.problems) < MAX_PROBLEMS:
-            self.problems[what if tag is None else f"{tag_name(tag)} {what}"] = None
+            self.problems[tag, what] = None
 
 
 def _resolved_vr(value: _Pending) -> str:

@@ -13,6 +13,8 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any
 
+import orjson
+
 from dicomweb_server.dicom.text import DEFAULT, REPLACEMENT, CharacterSet, decode, decode_default
 
 Attribute = dict[str, Any]
@@ -20,6 +22,7 @@ Attribute = dict[str, Any]
 Converter = Callable[[bytes, CharacterSet, list[str]], Attribute | None]
 
 _PAD = " \0"
+_SEPARATOR = "\\"
 _MAX_SAFE_INTEGER = 2**53 - 1
 
 UNDECODABLE = "text that its character set cannot decode"
@@ -51,8 +54,8 @@ def _default_text(value: bytes, charset: CharacterSet, notes: list[str]) -> str:
 
 def _values(vr: str, text: str) -> Attribute:
     """Text of one or more values; an empty one among several is null (JSN-06)."""
-    if "\\" in text:
-        return {"vr": vr, "Value": [part.rstrip(_PAD) or None for part in text.split("\\")]}
+    if _SEPARATOR in text:
+        return {"vr": vr, "Value": [part.rstrip(_PAD) or None for part in text.split(_SEPARATOR)]}
     text = text.rstrip(_PAD)
     return {"vr": vr, "Value": [text]} if text else {"vr": vr}
 
@@ -76,15 +79,17 @@ _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 
 def _person_name(text: str, notes: list[str]) -> dict[str, str] | None:
     groups = text.split("=")
-    if len(groups) > len(_GROUPS):
+    if len(groups) > len(_GROUPS) and EXTRA_GROUPS not in notes:
         notes.append(EXTRA_GROUPS)
     named = zip(_GROUPS, groups, strict=False)
     return {name: kept for name, group in named if (kept := group.rstrip(_PAD))} or None
 
 
 def _person_names(value: bytes, charset: CharacterSet, notes: list[str]) -> Attribute:
-    text = _text(value, charset, notes, name=True)
-    names = [_person_name(part, notes) for part in text.split("\\")]
+    parts = _text(value, charset, notes, name=True).split(_SEPARATOR)
+    # Each once: a forged value may hold the same few thousands of times.
+    read = {part: _person_name(part, notes) for part in set(parts)}
+    names = [read[part] for part in parts]
     return {"vr": "PN"} if names == [None] else {"vr": "PN", "Value": names}
 
 
@@ -95,29 +100,34 @@ _DECIMAL = re.compile(r"-?(?:[0-9]+|[0-9]*\.[0-9]+)(?:[Ee][+-]?[0-9]+)?")
 _MAX_NUMBER = 64  # characters; DS has at most 16
 
 
-def _integer(text: str, notes: list[str]) -> int | str | None:
+def _json_list(number: str) -> re.Pattern[str]:
+    return re.compile(rf" *{number} *(?:\\ *{number} *)*")
+
+
+# Values that lose nothing as a JSON number, in a form that is JSON as it is: many of them, as
+# in the contours of an RT Structure Set, are then read at once. A double keeps 15 digits.
+_EXACT_INTEGERS = _json_list(r"-?(?:0|[1-9][0-9]{0,14})(?![0-9])")
+_EXACT_DECIMALS = _json_list(
+    r"(?=[^ \\]{1,16}(?![^ \\]))"
+    r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]+)?(?:[Ee][+-]?[0-9]{1,2})?"
+)
+
+
+def _integer(text: str) -> int | str | None:
     """One value of IS: a number if that loses nothing, else the text (JSN-14)."""
     if len(text) <= _MAX_NUMBER and _INTEGER.fullmatch(text):
         number = int(text)
         return number if abs(number) <= _MAX_SAFE_INTEGER else text
-    if not text:
-        return None
-    notes.append(NOT_A_NUMBER)
-    return text
+    return text or None
 
 
-def _decimal(text: str, notes: list[str]) -> int | float | str | None:
+def _decimal(text: str) -> int | float | str | None:
     """One value of DS: a number if that loses nothing, else the text (JSN-14)."""
     if len(text) > _MAX_NUMBER or not _DECIMAL.fullmatch(text):
-        if not text:
-            return None
-        notes.append(NOT_A_NUMBER)
-        return text
+        return text or None
     if _INTEGER.fullmatch(text):
-        whole = int(text)
-        return whole if abs(whole) <= _MAX_SAFE_INTEGER else text
+        return _integer(text)
     number = float(text)
-    # A double keeps any 15 significant digits.
     if len(text) <= 16 and "e" not in text and "E" not in text:
         return number
     return number if isfinite(number) and _same(text, number) else text
@@ -130,13 +140,26 @@ def _same(text: str, number: float) -> bool:
         return False
 
 
-def _number_strings(vr: str, read: Callable[[str, list[str]], Any]) -> Converter:
+def _is_number(text: str, grammar: re.Pattern[str]) -> bool:
+    return len(text) <= _MAX_NUMBER and grammar.fullmatch(text) is not None
+
+
+def _number_strings(
+    vr: str,
+    read: Callable[[str], int | float | str | None],
+    grammar: re.Pattern[str],
+    exact: re.Pattern[str],
+) -> Converter:
     def convert(value: bytes, charset: CharacterSet, notes: list[str]) -> Attribute:
-        text = decode_default(value)
-        if "\\" not in text:
-            number = read(text.strip(_PAD), notes)
-            return {"vr": vr} if number is None else {"vr": vr, "Value": [number]}
-        return {"vr": vr, "Value": [read(part.strip(_PAD), notes) for part in text.split("\\")]}
+        text = decode_default(value).strip(_PAD)
+        if not text:
+            return {"vr": vr}
+        if exact.fullmatch(text):
+            return {"vr": vr, "Value": orjson.loads(f"[{text.replace(_SEPARATOR, ',')}]")}
+        numbers = [read(part.strip(_PAD)) for part in text.split(_SEPARATOR)]
+        if not all(_is_number(n, grammar) for n in numbers if isinstance(n, str)):
+            notes.append(NOT_A_NUMBER)
+        return {"vr": vr, "Value": numbers}
 
     return convert
 
@@ -214,8 +237,8 @@ def _table(order: str) -> dict[str, Converter]:
         **{vr: _single_text(vr, _text) for vr in ("LT", "ST", "UT")},
         "UR": _single_text("UR", _default_text),
         "PN": _person_names,
-        "DS": _number_strings("DS", _decimal),
-        "IS": _number_strings("IS", _integer),
+        "DS": _number_strings("DS", _decimal, _DECIMAL, _EXACT_DECIMALS),
+        "IS": _number_strings("IS", _integer, _INTEGER, _EXACT_INTEGERS),
         "AT": _tags(order),
         **{vr: _numbers(vr, order, code) for vr, code in _NUMBERS.items()},
         **{vr: _binary(vr, order) for vr in ("OB", "UN", *_WORDS)},

@@ -106,7 +106,11 @@ class _Walk:
         kept.resolve()
         if kept.stale:
             kept.drop_stale_bulk(top.attributes)
-        return Walked(top.attributes, kept.bulk, kept.pixel(), list(kept.problems))
+        pixel = kept.pixel()
+        problems = [
+            what if tag is None else f"{tag_name(tag)} {what}" for tag, what in kept.problems
+        ]
+        return Walked(top.attributes, kept.bulk, pixel, problems)
 
     # ------------------------------------------------------------------------- elements
 
