@@ -10,17 +10,26 @@ PIP := $(PY) -m pip -qq --no-input --disable-pip-version-check
 INSTALL := $(PIP) install --root-user-action=ignore --only-binary :all: --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lock
+.PHONY: help run test test-uvicorn test-browser bench check format lock
 .DELETE_ON_ERROR:
 
 help: ## List the verbs
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 run: $(VENV)/.ready-to-run ## Run the server on http://127.0.0.1:8080 until Ctrl-C; data in ./data
 	@exec $(PY) -m dicomweb_server serve
 
 test: $(VENV)/.ready-to-develop ## Run every test (DICOM_CORPUS names a folder of more files)
 	@$(PY) -m pytest $(ARGS)
+
+test-uvicorn: $(VENV)/.ready-to-develop ## Run the tests of the HTTP face with uvicorn as the server
+	@TEST_SERVER=uvicorn $(PY) -m pytest tests/web $(ARGS)
+
+test-browser: $(VENV)/.ready-to-develop ## Show a stored study in OHIF, in Chromium; screenshots in build/browser
+	@PYTHON=$(PY) tests/browser/run.sh
+
+bench: $(VENV)/.ready-to-develop ## Measure the server beside what the machine allows (ARGS= for options)
+	@$(PY) -m conformance.benchmark --start --quick $(ARGS)
 
 check: $(VENV)/.ready-to-develop ## Lint, check the format, the types and the import contracts
 	@$(PY) -m ruff check
@@ -40,8 +49,11 @@ LOCK = build/uv/bin/uv pip compile -q --universal --python-version 3.11 --genera
 lock: ## Write the lock files anew from pyproject.toml
 	@$(PYTHON) -m venv build/uv
 	@build/uv/bin/python -m pip -qq --disable-pip-version-check install uv
-	@$(LOCK) -o requirements.lock
+	@$(LOCK) --extra build -o requirements.lock
 	@$(LOCK) -c requirements.lock --all-extras -o requirements-dev.lock
+
+# The project itself, so that its command is there too: .venv/bin/dicomweb-server.
+OURSELVES = $(PIP) install --root-user-action=ignore --no-index --no-deps --no-build-isolation -e .
 
 # The environment. A stamp is there only if all before it went well, so that what was
 # interrupted is done again; what is installed already is not asked for on the network.
@@ -54,12 +66,14 @@ $(VENV)/.made:
 	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.ready-to-run: requirements.lock | $(VENV)/.made
+$(VENV)/.ready-to-run: requirements.lock pyproject.toml | $(VENV)/.made
 	@echo "Installing what the server needs into $(VENV); this takes a minute, once"
 	@$(INSTALL) -r requirements.lock
+	@$(OURSELVES)
 	@touch $@
 
-$(VENV)/.ready-to-develop: requirements-dev.lock | $(VENV)/.made
+$(VENV)/.ready-to-develop: requirements-dev.lock pyproject.toml | $(VENV)/.made
 	@echo "Installing what tests and checks need into $(VENV); this takes a minute, once"
 	@$(INSTALL) -r requirements-dev.lock
+	@$(OURSELVES)
 	@touch $@
