@@ -15,10 +15,11 @@ from dicomweb_server.archive.commit import Committer
 from dicomweb_server.archive.pictures import PictureCache
 from dicomweb_server.archive.workers import WorkerPool
 from dicomweb_server.blobs.filesystem import FilesystemBlobs
+from dicomweb_server.blobs.store import BlobDamaged
 from dicomweb_server.config import Settings
 from dicomweb_server.errors import Refusal
 from dicomweb_server.index.database import open_pool
-from dicomweb_server.web.errors import refuse, refuse_http
+from dicomweb_server.web.errors import damaged, refuse, refuse_http
 from dicomweb_server.web.logs import configure_logs
 from dicomweb_server.web.middleware import RequestLog, TrailingSlash
 from dicomweb_server.web.routes import routes
@@ -79,11 +80,16 @@ def create_app(settings: Settings) -> Starlette:
             expose_headers=_EXPOSE,
             max_age=3600,
         )
-        middleware.insert(1, cors)
+        # Outermost, so that answers made by the others carry its headers too (digest §7.2).
+        middleware.insert(0, cors)
     app = Starlette(
         routes=routes(),
         middleware=middleware,
-        exception_handlers={Refusal: refuse, HTTPException: refuse_http},
+        exception_handlers={
+            Refusal: refuse,
+            HTTPException: refuse_http,
+            BlobDamaged: damaged,
+        },
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False

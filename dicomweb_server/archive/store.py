@@ -178,21 +178,13 @@ async def _describe(archive: Archive, staged: StagedFile) -> Described | Failed:
     try:
         return await archive.workers.run(describe_file, staged.path, limit)
     except InvalidIdentity as error:
-        name = _IDENTITY[error.reason]
-        return failed(name, error.sop_class_uid, error.sop_instance_uid, str(error))
+        return failed("invalid_instance", error.sop_class_uid, error.sop_instance_uid, str(error))
     except UnknownTransferSyntax as error:
         return failed("transfer_syntax_not_supported", comment=str(error))
     except (NotPart10, ContentTooLarge) as error:
         return failed("cannot_understand", comment=str(error))
     except WorkerFailed as error:
         return failed("processing_failure", comment=str(error))
-
-
-_IDENTITY = {
-    "missing": "invalid_instance",
-    "syntax": "invalid_instance",
-    "mismatch": "does_not_match_class",
-}
 
 
 async def _commit(

@@ -29,7 +29,7 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     _leave_with(os.getppid())
     # What the work needs takes seconds to import; better now than in somebody's request.
-    importlib.import_module("dicomweb_server.archive.work")
+    importlib.import_module("dicomweb_server.archive.work").warm_up()
     with socket.socket(fileno=int(sys.argv[1])) as connection:
         stream = connection.makefile("rwb", buffering=1 << 20)
         stream.write(READY)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from dicomweb_server.blobs.store import BlobMissing
+from dicomweb_server.blobs.store import BlobDamaged, BlobMissing
 
 CHUNK = 1 << 20  # bytes a read; large enough to keep the cost of a hop to a thread small
 _NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)
@@ -100,7 +100,7 @@ class FilesystemBlobs:
                 else:
                     await asyncio.sleep(0)  # a client that has left is noticed here
                 if not chunk:
-                    raise EOFError(f"blob {key} ends at {offset}, before {end}")
+                    raise BlobDamaged(f"{key} ends at {offset}, before {end}")
                 offset += len(chunk)
                 yield chunk
         finally:
@@ -176,7 +176,7 @@ def _read(path: Path, offset: int, length: int) -> bytes:
         while length > 0:
             chunk = os.pread(descriptor, length, offset)
             if not chunk:
-                raise EOFError(f"blob {path.name} ends at {offset}")
+                raise BlobDamaged(f"{path.name} ends at {offset}")
             chunks.append(chunk)
             offset += len(chunk)
             length -= len(chunk)

@@ -5,8 +5,12 @@ from pathlib import Path
 from typing import Protocol
 
 
-class BlobMissing(Exception):
-    """A blob that the index names is not there: damage, not a caller's mistake."""
+class BlobDamaged(Exception):
+    """What the index says of a blob is not what is there: damage, not a caller's mistake."""
+
+
+class BlobMissing(BlobDamaged):
+    """A blob that the index names is not there."""
 
 
 class BlobStore(Protocol):
@@ -22,7 +26,7 @@ class BlobStore(Protocol):
         """
 
     async def read(self, key: str, offset: int, length: int) -> bytes:
-        """The `length` bytes from `offset`. Raises BlobMissing; EOFError for a blob too short."""
+        """The `length` bytes from `offset`. Raises BlobMissing; BlobDamaged for a blob too short."""
 
     def stream(self, key: str, offset: int, length: int) -> AsyncIterator[bytes]:
         """The same in chunks, for any length. Each chunk is a real await."""

@@ -38,7 +38,7 @@ class UnknownTransferSyntax(NotPart10):
 
 
 class InvalidIdentity(NotPart10):
-    """The instance cannot be addressed: a UID is missing or malformed, or two disagree (STOW-18).
+    """The instance cannot be addressed: a UID is missing or malformed (STOW-18).
 
     `sop_class_uid` and `sop_instance_uid` are there as far as they are known and well-formed.
     """
@@ -46,7 +46,7 @@ class InvalidIdentity(NotPart10):
     def __init__(
         self,
         message: str,
-        reason: Literal["missing", "syntax", "mismatch"],
+        reason: Literal["missing", "syntax"],
         sop_class_uid: str | None = None,
         sop_instance_uid: str | None = None,
     ) -> None:
@@ -301,12 +301,9 @@ def _identity(meta: FileMeta, attributes: JsonDataset, problems: list[str]) -> d
     malformed = [title for name, (_, title) in _IDENTIFIERS.items() if known[name] is None]
     if malformed:
         raise InvalidIdentity(f"not a UID: {', '.join(malformed)}", "syntax", *sops)
-    stated = meta.media_storage_sop_instance_uid
-    if stated is not None and stated != known["sop_instance_uid"]:
-        raise InvalidIdentity(
-            "the SOP Instance UID is not the one in the File Meta Information", "mismatch", *sops
-        )
-    stated = meta.media_storage_sop_class_uid
-    if stated is not None and stated != known["sop_class_uid"]:
+    # Tools that give new UIDs often forget the File Meta; the data set says what it is.
+    if meta.media_storage_sop_instance_uid not in (None, known["sop_instance_uid"]):
+        problems.insert(0, "the SOP Instance UID is not the one in the File Meta Information")
+    if meta.media_storage_sop_class_uid not in (None, known["sop_class_uid"]):
         problems.insert(0, "the SOP Class UID is not the one in the File Meta Information")
     return {name: value for name, value in known.items() if value is not None}

@@ -84,6 +84,14 @@ async def refuse_http(request: Request, error: Exception) -> Response:
     return problem(request, error.status_code, detail, headers=dict(error.headers or {}))
 
 
+async def damaged(request: Request, error: Exception) -> Response:
+    """A stored file that is not what it was: nothing a caller can mend, and loud in the log."""
+    log.error(
+        "a stored file is damaged", request_id=request.scope.get("request_id"), blob=str(error)
+    )
+    return problem(request, 500, "the stored file is missing or damaged; tell the operator")
+
+
 def problem(
     request: Request,
     status: int,

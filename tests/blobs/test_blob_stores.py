@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dicomweb_server.blobs import filesystem
 from dicomweb_server.blobs.filesystem import CHUNK, FilesystemBlobs
-from dicomweb_server.blobs.store import BlobMissing, BlobStore
+from dicomweb_server.blobs.store import BlobDamaged, BlobMissing, BlobStore
 
 KEY = "default/1.2.3/1.2.3.4/1.2.3.4.5~a.dcm"
 
@@ -66,9 +66,9 @@ async def test_a_range_past_the_end_is_damage_not_a_short_answer(
 ) -> None:
     await store.put_many([(staged(tmp_path, b"12345"), KEY)])
 
-    with pytest.raises(EOFError):
+    with pytest.raises(BlobDamaged):
         await store.read(KEY, 3, 3)
-    with pytest.raises(EOFError):
+    with pytest.raises(BlobDamaged):
         [chunk async for chunk in store.stream(KEY, 3, 3)]
 
 
