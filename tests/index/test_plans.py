@@ -1,0 +1,130 @@
+"""The main searches and look-ups walk indexes, already with a few thousand studies."""
+
+import json
+
+import pytest
+
+from dicomweb_server.access.policy import Scope
+from dicomweb_server.dicom.query import Equal, Level, Range, SearchQuery, UidList, Wildcard
+from dicomweb_server.index import instances, retrieve
+from dicomweb_server.index.search import compile_search
+
+SCOPE = Scope((1,))
+
+# 4000 studies of 2 series of 2 instances; every 400th is an ECG and has a Japanese name.
+FILL = """
+INSERT INTO studies (institution_id, study_instance_uid, sort_key, study_date, study_time,
+                     accession_number, study_id, patient_id, patient_name, patient_name_other,
+                     referring_physician_name, modalities,
+                     number_of_series, number_of_instances, bytes, attributes)
+SELECT 1, '1.' || n, 20200101000000 + n % 365 * 1000000 + n % 60, 20200101 + n % 365, '10',
+       'A' || n, 'S' || n, 'P' || n / 3, upper(md5((n / 3)::text)) || '^JOHN',
+       CASE WHEN n % 400 = 0 THEN '山田^太郎=やまだ^' || n END,
+       upper(md5((n % 100)::text)),
+       CASE WHEN n % 400 = 0 THEN '{ECG}'::text[] ELSE '{CT,SR}' END, 2, 4, 1000, '{}'
+  FROM generate_series(1, 4000) n;
+INSERT INTO series (institution_id, study_id, series_instance_uid, series_number, modality,
+                    number_of_instances, attributes)
+SELECT 1, s.id, s.study_instance_uid || '.' || n, n, s.modalities[n], 2, '{}'
+  FROM studies s, generate_series(1, 2) n;
+INSERT INTO instances (institution_id, study_id, series_id, sop_instance_uid, instance_number,
+                       sop_class_uid, transfer_syntax_uid, blob_key, size, sha256, attributes,
+                       metadata, dataset_offset)
+SELECT 1, e.study_id, e.id, e.series_instance_uid || '.' || n, n, '1.2', '1.2', 'key', 1, '', '{}',
+       '', 0
+  FROM series e, generate_series(1, 2) n;
+INSERT INTO series_requests (series_id, institution_id, scheduled_procedure_step_id)
+SELECT id, 1, 'R' || id FROM series;
+ANALYZE studies; ANALYZE series; ANALYZE instances; ANALYZE series_requests;
+"""
+
+
+@pytest.fixture(scope="module")
+async def filled(shared_pool):
+    async with shared_pool.acquire() as conn:
+        await conn.execute(FILL)
+        yield conn
+
+
+async def nodes(conn, statement, *arguments):
+    """The nodes of the plan: (type, relation or index)."""
+
+    def walk(node):
+        yield node["Node Type"], node.get("Index Name", node.get("Relation Name"))
+        for child in node.get("Plans", []):
+            yield from walk(child)
+
+    plan = await conn.fetchval(f"EXPLAIN (FORMAT JSON) {statement}", *arguments)
+    return list(walk(json.loads(plan)[0]["Plan"]))
+
+
+NAME, REFERRING = (0x00100010,), (0x00080090,)
+SEARCHES = {
+    "newest": (Level.STUDY, {}, "studies_newest"),
+    "a day": (Level.STUDY, {(0x00080020,): Range("20200103", "20200103")}, "studies_newest"),
+    "patient": (Level.STUDY, {(0x00100020,): Equal(("P77",))}, "studies_patient_id"),
+    "accession": (Level.STUDY, {(0x00080050,): Equal(("A77",))}, "studies_accession"),
+    "accession prefix": (Level.STUDY, {(0x00080050,): Wildcard(("A77*",))}, "studies_accession"),
+    "study id": (Level.STUDY, {(0x00200010,): Equal(("S77",))}, "studies_study_id"),
+    "uids": (Level.STUDY, {(0x0020000D,): UidList(("1.1", "1.2"))}, "studies_uid"),
+    "name": (Level.STUDY, {NAME: Equal(("DOE^JOHN",))}, "studies_patient_name"),
+    "name prefix": (Level.STUDY, {NAME: Wildcard(("ABC*",))}, "studies_patient_name"),
+    "ideographic": (Level.STUDY, {NAME: Wildcard(("山田*",))}, "studies_patient_name_ideographic"),
+    "name infix": (Level.STUDY, {NAME: Wildcard(("*ABCDE*",))}, "studies_patient_name_infix"),
+    "referring": (Level.STUDY, {REFERRING: Wildcard(("ABC*",))}, "studies_referring"),
+    "rare modality": (Level.STUDY, {(0x00080061,): Equal(("ECG",))}, "studies_modalities"),
+    "modality": (Level.STUDY, {(0x00080061,): Equal(("CT",))}, "studies_newest"),
+    "rare series": (Level.SERIES, {(0x00080060,): Equal(("ECG",))}, "studies_modalities"),
+    "a series": (Level.SERIES, {(0x0020000E,): UidList(("1.7.1",))}, "series_uid"),
+    "study of a series": (Level.STUDY, {(0x0020000E,): UidList(("1.7.1",))}, "series_uid"),
+    "newest series": (Level.SERIES, {}, "studies_newest"),
+    "newest instances": (Level.INSTANCE, {}, "studies_newest"),
+    "an instance": (Level.INSTANCE, {(0x00080018,): UidList(("1.7.1.1",))}, "instances_uid"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+async def test_a_search_walks_the_index_made_for_it(filled, search):
+    level, conditions, index = SEARCHES[search]
+    statement, arguments = compile_search(SearchQuery(level, conditions, limit=20), SCOPE)
+    plan = await nodes(filled, statement, *arguments)
+
+    assert index in {name for _, name in plan}
+    assert "Seq Scan" not in {kind for kind, _ in plan}
+
+
+@pytest.mark.parametrize("series", [None, "1.7.1"])
+@pytest.mark.parametrize("level", [Level.SERIES, Level.INSTANCE])
+async def test_the_content_of_one_study_is_found_through_its_uid(filled, level, series):
+    query = SearchQuery(level, study_instance_uid="1.7", series_instance_uid=series)
+    plan = await nodes(filled, *_flat(compile_search(query, SCOPE)))
+
+    assert "studies_uid" in {name for _, name in plan}
+    assert "Seq Scan" not in {kind for kind, _ in plan}
+
+
+def _flat(compiled):
+    statement, arguments = compiled
+    return statement, *arguments
+
+
+TRIPLE = ("1.7", [1], None, "1.7.1", "1.7.1.1")
+LOOKUPS = {
+    "instance": (retrieve.LOCATE_INSTANCE, *TRIPLE),
+    "frames": (retrieve.LOCATE_FRAMES, *TRIPLE, [1]),
+    "bulk": (retrieve.LOCATE_BULK, *TRIPLE, "7FE00010"),
+    "study": (retrieve.LOCATE_INSTANCES, *TRIPLE[:3], None),
+    "series": (retrieve.LOCATE_INSTANCES, *TRIPLE[:4]),
+    "study metadata": (retrieve.READ_METADATA, *TRIPLE[:3], None, None),
+    "instance metadata": (retrieve.READ_METADATA, *TRIPLE),
+    "thumbnail": (retrieve.REPRESENTATIVE, *TRIPLE[:3], None),
+    "existing": (instances.FIND_EXISTING, 1, ["1.7.1.1", "1.8.1.1"]),
+    "deleted": (instances.DELETE_INSTANCES, 7, None, None),
+    "refreshed": (instances.REFRESH_STUDIES, [7]),
+}
+
+
+@pytest.mark.parametrize("lookup", LOOKUPS)
+async def test_a_lookup_scans_no_table(filled, lookup):
+    plan = await nodes(filled, *LOOKUPS[lookup])
+    assert "Seq Scan" not in {kind for kind, _ in plan}
