@@ -47,15 +47,17 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
         memory=WORKER_MEMORY,
     )
     blobs = FilesystemBlobs(settings.blobs_dir)
-    pool = await open_pool(settings.database_url, max_size=settings.database_pool)
+    pool = await open_pool(settings.database_url, max_size=settings.database_pool, plan_anew=False)
+    searches = await open_pool(settings.database_url, max_size=settings.database_pool)
     try:
         workers.start()
         committer = Committer(pool, blobs)
         pictures = PictureCache(PICTURES)
-        yield Archive(settings, pool, blobs, workers, committer, pictures)
+        yield Archive(settings, pool, searches, blobs, workers, committer, pictures)
         await committer.close()
     finally:
         await workers.close()
+        await searches.close()
         await pool.close()
         blobs.close()
 

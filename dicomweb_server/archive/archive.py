@@ -30,7 +30,8 @@ class Archive:
     """The archive and everything it stands on. Opened once a process, by ``app.open_archive``."""
 
     settings: Settings
-    pool: Pool
+    pool: Pool  # for statements that go by unique keys
+    searches: Pool  # for statements whose plan depends on what is asked
     blobs: BlobStore
     workers: WorkerPool
     committer: Committer
@@ -43,7 +44,8 @@ class Archive:
         Raises Unavailable when the database is away or has no connection left in time.
         """
         scope = self.scope(principal, action)
-        async with acquire(self.pool) as conn:
+        pool = self.searches if action is Action.SEARCH else self.pool
+        async with acquire(pool) as conn:
             yield Session(conn, scope)
 
     def scope(self, principal: Principal, action: Action) -> Scope:

@@ -12,6 +12,8 @@ from typing import TypeVar
 from dicomweb_server.blobs.store import BlobDamaged, BlobMissing
 
 CHUNK = 1 << 20  # bytes a read; large enough to keep the cost of a hop to a thread small
+_READ_AHEAD = 128 << 10  # bytes; the kernel's usual window
+_RECENT = 10_000  # names of files whose directory entries are taken to be in memory
 _NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)
 
 T = TypeVar("T")
@@ -24,6 +26,8 @@ class FilesystemBlobs:
         self.root = root
         root.mkdir(parents=True, exist_ok=True)
         self._threads = ThreadPoolExecutor(threads, "blobs")
+        self._prefix = f"{root}/"
+        self._recent: set[str] = set()
         self._known: set[Path] = {root}  # folders whose own entry is known to be durable
 
     def close(self) -> None:
@@ -86,19 +90,29 @@ class FilesystemBlobs:
             to_flush[folder] = None
 
     async def read(self, key: str, offset: int, length: int) -> bytes:
-        return await self._run(_read, self.root / key, offset, length)
+        path = f"{self._prefix}{key}"
+        # Opened not long ago: the way to it is in memory, so that opening it does not wait.
+        if path in self._recent and length <= CHUNK:
+            data = _read_cached(path, offset, length)
+            if data is not None:
+                return data
+        data = await self._run(_read, path, offset, length)
+        if len(self._recent) > _RECENT:
+            self._recent.clear()
+        self._recent.add(path)
+        return data
 
     async def stream(self, key: str, offset: int, length: int) -> AsyncIterator[bytes]:
-        descriptor = await self._run(_open, self.root / key)
+        descriptor = await self._run(_open, f"{self._prefix}{key}")
         try:
             end = offset + length
             while offset < end:
                 size = min(CHUNK, end - offset)
-                chunk = _read_cached(descriptor, size, offset)
-                if chunk is None:
-                    chunk = await self._run(os.pread, descriptor, size, offset)
-                else:
+                if _is_cached(descriptor, offset, size):
+                    chunk = os.pread(descriptor, size, offset)
                     await asyncio.sleep(0)  # a client that has left is noticed here
+                else:
+                    chunk = await self._run(os.pread, descriptor, size, offset)
                 if not chunk:
                     raise BlobDamaged(f"{key} ends at {offset}, before {end}")
                 offset += len(chunk)
@@ -162,21 +176,21 @@ def _flush_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-def _open(path: Path) -> int:
+def _open(path: str) -> int:
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise BlobMissing(path.name) from None
+        raise BlobMissing(path) from None
 
 
-def _read(path: Path, offset: int, length: int) -> bytes:
+def _read(path: str, offset: int, length: int) -> bytes:
     descriptor = _open(path)
     try:
         chunks = []
         while length > 0:
             chunk = os.pread(descriptor, length, offset)
             if not chunk:
-                raise BlobDamaged(f"{path.name} ends at {offset}")
+                raise BlobDamaged(f"{path} ends at {offset}")
             chunks.append(chunk)
             offset += len(chunk)
             length -= len(chunk)
@@ -185,13 +199,32 @@ def _read(path: Path, offset: int, length: int) -> bytes:
         os.close(descriptor)
 
 
-def _read_cached(descriptor: int, size: int, offset: int) -> bytes | None:
-    """What the page cache holds, without ever waiting for the disk; None if it holds nothing."""
-    if not _NOWAIT:
-        return None
-    buffer = bytearray(size)
+def _read_cached(path: str, offset: int, length: int) -> bytes | None:
+    """The range if it is in memory, without waiting for the disk; else None."""
     try:
-        read = os.preadv(descriptor, [buffer], offset, _NOWAIT)
-    except OSError:  # EAGAIN, or a file system that cannot tell
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
         return None
-    return bytes(memoryview(buffer)[:read]) if read else None
+    try:
+        if not _is_cached(descriptor, offset, length):
+            return None
+        data = os.pread(descriptor, length, offset)
+        return data if len(data) == length else None
+    finally:
+        os.close(descriptor)
+
+
+def _is_cached(descriptor: int, offset: int, length: int) -> bool:
+    """Whether the page cache holds the range, as far as probes tell: one byte of each stretch
+    that the kernel reads ahead at a time, and the last. None of them waits for the disk."""
+    if not _NOWAIT:
+        return False
+    end = offset + length
+    byte = bytearray(1)
+    try:
+        for at in (*range(offset, end, _READ_AHEAD), end - 1):
+            if os.preadv(descriptor, [byte], at, _NOWAIT) != 1:
+                return False
+    except OSError:  # EAGAIN, or a file system that cannot tell
+        return False
+    return True
