@@ -3,7 +3,6 @@
 import hashlib
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -48,6 +47,12 @@ class Sender(threading.Thread):
                     path = f"studies/{study}/series/{series}/instances/{sop}"
                     self.acknowledged[path] = hashlib.sha256(file).hexdigest()
 
+    def wait_for_an_answer(self) -> None:
+        deadline = time.monotonic() + 60
+        while not self.acknowledged:
+            assert self.is_alive() and time.monotonic() < deadline
+            time.sleep(0.02)
+
     def make(self, study: str, series: str) -> tuple[str, bytes]:
         sop = new_uid()
         file = ct_instance(study_uid=study, series_uid=series, sop_uid=sop, rows=64, columns=64)
@@ -66,7 +71,8 @@ def test_nothing_acknowledged_is_lost_by_kill_9(fresh: RunningServer) -> None:
         senders = [Sender(fresh) for _ in range(CLIENTS)]
         for sender in senders:
             sender.start()
-        wait_until(lambda: all(sender.acknowledged for sender in senders))
+        for sender in senders:
+            sender.wait_for_an_answer()
         time.sleep(0.2 + turn * 0.37)
         fresh.kill()
         for sender in senders:
@@ -84,13 +90,6 @@ def test_nothing_acknowledged_is_lost_by_kill_9(fresh: RunningServer) -> None:
                 assert hashlib.sha256(answer.content).hexdigest() == digest
         with httpx.Client(base_url=fresh.base) as client:
             check_counts(client)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def check_every_row_has_its_blob(server: RunningServer) -> None:
