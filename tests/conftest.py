@@ -108,12 +108,18 @@ async def database_url(_emptied_url):
 
 
 @pytest.fixture(scope="module")
-async def shared_pool(new_database, template):
-    """A pool for all tests of a module, which keep apart by institution or by UID."""
+async def shared_url(new_database, template):
+    """The URL of a database for all tests of a module, which keep apart by what they store."""
     async with new_database(template) as url:
-        pool = await open_pool(url)
-        yield pool
-        await pool.close()
+        yield url
+
+
+@pytest.fixture(scope="module")
+async def shared_pool(shared_url):
+    """A pool of connections to `shared_url`."""
+    pool = await open_pool(shared_url)
+    yield pool
+    await pool.close()
 
 
 @pytest.fixture

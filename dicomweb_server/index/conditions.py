@@ -180,32 +180,31 @@ def _name(column: str, text: str, operator: str, arguments: Arguments) -> str:
     expressions are those that have an index each, so that their OR has one too.
     """
     wanted = [clean(fold(group)).replace("=", " ") for group in groups(text)]
-    places = (column, f"split_part({column}_other, '=', 1)", f"split_part({column}_other, '=', 2)")
+    other = f"{column}_other"
+    places = (column, f"split_part({other}, '=', 1)", f"split_part({other}, '=', 2)")
     values = [_like(group) if operator == "LIKE" else group for group in wanted]
     if "=" not in text:
         if not wanted[0]:
             return "FALSE"
         placeholder = arguments.add(values[0])
-        # Only a pattern of stars can match a group that is not there.
-        present = "" if wanted[0].strip("*") else " AND {0} <> ''"
-        arms = (f"{place} {operator} {placeholder}{present.format(place)}" for place in places)
-        return _any_of(arms)
+        # A group that is not there matches nothing, not even a pattern of stars.
+        alphabetic, ideographic, phonetic = (
+            f"{place} <> '' AND {place} {operator} {placeholder}" for place in places
+        )
+        # How few names have other groups the planner knows of IS NOT NULL, not of split_part().
+        return f"({alphabetic} OR {other} IS NOT NULL AND ({ideographic} OR {phonetic}))"
     asked = [
         f"{place} {operator} {arguments.add(value)}"
         for place, value, group in zip(places, values, wanted, strict=True)
         if (group.strip("*") if operator == "LIKE" else group)
     ]
-    return " AND ".join(asked) or f"num_nonnulls({column}, {column}_other) > 0"
+    return " AND ".join(asked) or f"num_nonnulls({column}, {other}) > 0"
 
 
 def _range(column: Column, low: str | None, high: str | None, arguments: Arguments) -> str:
     if column.kind != "day":
-        return " AND ".join(
-            [
-                f"{column.sql} IS NOT NULL",
-                *_bounds(column.sql, low, high, arguments),
-            ]
-        )
+        parts = [f"{column.sql} IS NOT NULL", *_bounds(column.sql, low, high, arguments)]
+        return " AND ".join(parts)
     first = None if low is None else int(low) * 1_000_000
     last = None if high is None else int(high) * 1_000_000 + 999_999
     return " AND ".join(["s.sort_key > 0", *_bounds("s.sort_key", first, last, arguments)])

@@ -63,6 +63,7 @@ async def open_pool(
                 "application_name": "dicomweb-server",
                 "jit": "off",
                 "plan_cache_mode": "force_custom_plan" if plan_anew else "auto",
+                "random_page_cost": "1.1",  # no disk of ours seeks
                 "statement_timeout": f"{STATEMENT_TIMEOUT}s",
                 "timezone": "UTC",
             },
@@ -72,6 +73,8 @@ async def open_pool(
 async def _keep_session(connection: Connection) -> None:
     """Nothing to reset: no statement of ours changes a session. Asking would double the cost
     of a frame."""
+    if connection.is_in_transaction():  # broken off in the midst of something
+        await connection.reset()
 
 
 @asynccontextmanager

@@ -3,6 +3,9 @@
 A search is one statement. Its inner part pages over the keys alone, in an order that ends in a
 unique column; its outer part fetches what is returned for the rows of that page, so that a deep
 offset passes over index entries and not over rows.
+
+It wants a connection of a pool opened with ``plan_anew``: a plan for any name prefix was
+measured a hundred times slower than one for this.
 """
 
 from dataclasses import dataclass
@@ -40,6 +43,11 @@ _TABLES = {
     "JOIN instances i ON i.series_id = e.id",
 }
 _KEY = {Level.STUDY: "s.id", Level.SERIES: "e.id", Level.INSTANCE: "i.id"}
+_COUNTER = {
+    (Level.STUDY, Level.SERIES): "s.number_of_series",
+    (Level.STUDY, Level.INSTANCE): "s.number_of_instances",
+    (Level.SERIES, Level.INSTANCE): "e.number_of_instances",
+}
 _RETURNED = {
     Level.STUDY: "s.study_instance_uid, s.attributes AS study, s.modalities, "
     "s.number_of_series, s.number_of_instances",
@@ -88,11 +96,25 @@ def compile_count(query: SearchQuery, scope: Scope) -> tuple[str, list[object]]:
     """The statement that counts the matches of `query` on all its pages, and its arguments."""
     arguments = Arguments()
     where = _where(query, scope, arguments)
+    # Where no condition is on the level itself, the counters of the level above know.
+    level = _deepest(query)
+    count = (
+        "count(*)" if level is query.level else f"coalesce(sum({_COUNTER[level, query.level]}), 0)"
+    )
     return (
-        f"SELECT count(*) FROM {_TABLES[query.level]} "  # noqa: S608
+        f"SELECT ({count})::bigint FROM {_TABLES[level]} "  # noqa: S608
         f"WHERE {_institutions(scope, arguments)} AND {where}",
         arguments,
     )
+
+
+def _deepest(query: SearchQuery) -> Level:
+    """The lowest level, down to the query's, that a condition or the path speaks of."""
+    levels = [Level.STUDY if query.series_instance_uid is None else Level.SERIES]
+    for path, condition in query.conditions.items():
+        if not isinstance(condition, Universal):
+            levels.append(column_of(path).level)
+    return min(max(levels), query.level)
 
 
 def _institutions(scope: Scope, arguments: Arguments) -> str:

@@ -7,11 +7,12 @@ import pytest
 from dicomweb_server.access.policy import Scope
 from dicomweb_server.dicom.query import Equal, Level, Range, SearchQuery, UidList, Wildcard
 from dicomweb_server.index import instances, retrieve
-from dicomweb_server.index.search import compile_search
+from dicomweb_server.index.database import open_pool
+from dicomweb_server.index.search import compile_search, search
 
 SCOPE = Scope((1,))
 
-# 4000 studies of 2 series of 2 instances; every 400th is an ECG and has a Japanese name.
+# 4000 studies of 2 series of 2 instances; every 400th is an ECG, every 4th has a Japanese name.
 FILL = """
 INSERT INTO studies (institution_id, study_instance_uid, sort_key, study_date, study_time,
                      accession_number, study_id, patient_id, patient_name, patient_name_other,
@@ -19,7 +20,7 @@ INSERT INTO studies (institution_id, study_instance_uid, sort_key, study_date, s
                      number_of_series, number_of_instances, bytes, attributes)
 SELECT 1, '1.' || n, 20200101000000 + n % 365 * 1000000 + n % 60, 20200101 + n % 365, '10',
        'A' || n, 'S' || n, 'P' || n / 3, upper(md5((n / 3)::text)) || '^JOHN',
-       CASE WHEN n % 400 = 0 THEN '山田^太郎=やまだ^' || n END,
+       CASE WHEN n % 4 = 0 THEN '山田^' || n || '=やまだ^' || n END,
        upper(md5((n % 100)::text)),
        CASE WHEN n % 400 = 0 THEN '{ECG}'::text[] ELSE '{CT,SR}' END, 2, 4, 1000, '{}'
   FROM generate_series(1, 4000) n;
@@ -69,7 +70,7 @@ SEARCHES = {
     "uids": (Level.STUDY, {(0x0020000D,): UidList(("1.1", "1.2"))}, "studies_uid"),
     "name": (Level.STUDY, {NAME: Equal(("DOE^JOHN",))}, "studies_patient_name"),
     "name prefix": (Level.STUDY, {NAME: Wildcard(("ABC*",))}, "studies_patient_name"),
-    "ideographic": (Level.STUDY, {NAME: Wildcard(("山田*",))}, "studies_patient_name_ideographic"),
+    "ideographic": (Level.STUDY, {NAME: Wildcard(("山田^12*",))}, "studies_patient_name_ideographic"),
     "name infix": (Level.STUDY, {NAME: Wildcard(("*ABCDE*",))}, "studies_patient_name_infix"),
     "referring": (Level.STUDY, {REFERRING: Wildcard(("ABC*",))}, "studies_referring"),
     "rare modality": (Level.STUDY, {(0x00080061,): Equal(("ECG",))}, "studies_modalities"),
@@ -109,14 +110,46 @@ def _flat(compiled):
 
 
 TRIPLE = ("1.7", [1], None, "1.7.1", "1.7.1.1")
+
+
+async def kept_plans(pool, statement, ask):
+    """How often a statement was run by a plan for all arguments, and by one for these alone."""
+    async with pool.acquire() as conn:
+        for _ in range(12):
+            await ask(conn)
+        return tuple(
+            await conn.fetchrow(
+                "SELECT generic_plans, custom_plans FROM pg_prepared_statements "
+                "WHERE statement = $1",
+                statement,
+            )
+        )
+
+
+async def test_searches_are_planned_for_their_very_arguments(shared_pool, filled):
+    query = SearchQuery(Level.STUDY, {NAME: Wildcard(("ABC*",))})
+    statement, _ = compile_search(query, SCOPE)
+    assert await kept_plans(shared_pool, statement, lambda c: search(c, SCOPE, query)) == (0, 12)
+
+
+async def test_a_frame_costs_no_planning(shared_url, filled):
+    uids = (TRIPLE[0], *TRIPLE[3:])
+    async with await open_pool(shared_url, plan_anew=False) as pool:
+        for statement, ask in (
+            (retrieve.LOCATE_INSTANCE, lambda c: retrieve.locate_instance(c, SCOPE, *uids)),
+            (retrieve.READ_METADATA, lambda c: retrieve.read_metadata(c, SCOPE, *uids[:2])),
+        ):
+            assert await kept_plans(pool, statement, ask) == (7, 5)
+
+
 LOOKUPS = {
     "instance": (retrieve.LOCATE_INSTANCE, *TRIPLE),
     "frames": (retrieve.LOCATE_FRAMES, *TRIPLE, [1]),
     "bulk": (retrieve.LOCATE_BULK, *TRIPLE, "7FE00010"),
     "study": (retrieve.LOCATE_INSTANCES, *TRIPLE[:3], None),
     "series": (retrieve.LOCATE_INSTANCES, *TRIPLE[:4]),
-    "study metadata": (retrieve.READ_METADATA, *TRIPLE[:3], None, None),
-    "instance metadata": (retrieve.READ_METADATA, *TRIPLE),
+    "study metadata": (retrieve.READ_METADATA, *TRIPLE[:3], None),
+    "instance metadata": (retrieve.READ_METADATA_OF_INSTANCE, *TRIPLE),
     "thumbnail": (retrieve.REPRESENTATIVE, *TRIPLE[:3], None),
     "existing": (instances.FIND_EXISTING, 1, ["1.7.1.1", "1.8.1.1"]),
     "deleted": (instances.DELETE_INSTANCES, 7, None, None),

@@ -289,6 +289,8 @@ async def test_sql_finds_what_the_matcher_matches(shared_pool, seed, asked):
             assert set(uids) == expected
             assert len(uids) == len(expected)
             assert page.remaining == 0
+            rest = await search(conn, scope, replace(query, limit=0))
+            assert rest.remaining == len(expected)
 
 
 def test_every_matchable_attribute_has_a_column_of_its_level():
