@@ -12,7 +12,7 @@ from dicomweb_server.errors import InvalidParameter, Unavailable
 from dicomweb_server.wire.resources import parse_uid
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def pool() -> AsyncIterator[WorkerPool]:
     workers = WorkerPool(2, timeout=2, memory=1 << 30, max_waiting=4)
     workers.start()

@@ -8,10 +8,14 @@ import pytest
 from tests.running import RunningServer
 
 
+# Deleting lets tests clean up; the small limit keeps a deflate bomb cheap to make.
+SETTINGS = {"ALLOW_DELETE": "true", "INFLATE_LIMIT_BYTES": "100MiB"}
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("server")
-    with RunningServer(folder / "data", {"ALLOW_DELETE": "true"}) as running:
+    with RunningServer(folder / "data", SETTINGS) as running:
         yield running
 
 

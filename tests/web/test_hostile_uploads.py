@@ -3,6 +3,7 @@
 import socket
 import struct
 import time
+import zlib
 from io import BytesIO
 
 import httpx
@@ -81,13 +82,11 @@ def test_a_million_empty_items_end_quickly(http: httpx.Client) -> None:
     assert response.status_code in (200, 202, 409)
 
 
-def test_a_deflate_bomb_is_refused(http: httpx.Client, server: RunningServer) -> None:
-    import zlib
-
+def test_a_deflate_bomb_is_refused(http: httpx.Client) -> None:
     file = instance_with(transfer_syntax="1.2.840.10008.1.2.1.99")
     head = file[: dcmread(BytesIO(file)).file_meta.FileMetaInformationGroupLength + 144]
-    bomb = zlib.compressobj(9, zlib.DEFLATED, -15)
-    packed = b"".join(bomb.compress(bytes(1 << 24)) for _ in range(200)) + bomb.flush()
+    bomb = zlib.compressobj(1, zlib.DEFLATED, -15)
+    packed = b"".join(bomb.compress(bytes(1 << 24)) for _ in range(10)) + bomb.flush()
     response = post(http, [head + packed])
     assert response.status_code == 409
 
@@ -132,7 +131,7 @@ def test_any_body_gets_an_answer(http: httpx.Client, body: bytes, boundary: str)
 )
 def test_any_accept_gets_an_answer(http: httpx.Client, accept: str, path: str) -> None:
     dataset = _an_image(http)
-    response = http.get(path_of(dataset) + path, headers={"Accept": accept})
+    response = http.get(path_of(dataset) + path, headers={"Accept": accept.strip()})
     assert response.status_code in (200, 400, 406)
 
 
