@@ -1,6 +1,6 @@
 """Retrieve (PS3.18 §10.4): one statement to locate, then ranges of blobs as they are sent."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +36,14 @@ from dicomweb_server.dicom.part10 import is_deflated
 from dicomweb_server.dicom.transcode import to_explicit_little_endian
 from dicomweb_server.errors import ContentTooLarge, UndecodablePixels
 from dicomweb_server.index import retrieve as index
-from dicomweb_server.index.retrieve import FrameLocation, Location, MetadataRow
+from dicomweb_server.index.retrieve import (
+    FrameLocation,
+    Item,
+    Location,
+    MetadataRow,
+    Page,
+    Position,
+)
 
 AS_STORED = "*"
 DICOM = "application/dicom"
@@ -55,15 +62,16 @@ async def locate(
     study: str,
     series: str | None = None,
     instance: str | None = None,
-) -> list[Location]:
+    *,
+    after: Position | None = None,
+) -> Page[Location]:
     """The instances of a study, series or instance resource, in the order they are sent
-    (WADO-11). Raises NotFound."""
+    (WADO-11), those of a large one in pages. Raises NotFound."""
     async with archive.session(principal, Action.RETRIEVE) as session:
+        conn, scope = session.conn, session.scope
         if series is not None and instance is not None:
-            return [
-                await index.locate_instance(session.conn, session.scope, study, series, instance)
-            ]
-        return await index.locate_instances(session.conn, session.scope, study, series)
+            return Page([await index.locate_instance(conn, scope, study, series, instance)], None)
+        return await index.locate_instances(conn, scope, study, series, after)
 
 
 def syntax_on_the_wire(location: Location, wanted: str) -> str:
@@ -115,10 +123,29 @@ async def metadata(
     study: str,
     series: str | None = None,
     instance: str | None = None,
-) -> list[MetadataRow]:
-    """The packed metadata of a resource's instances, in the order of WADO-11. Raises NotFound."""
+    *,
+    after: Position | None = None,
+) -> Page[MetadataRow]:
+    """The packed metadata of a resource's instances, in the order of WADO-11, that of a large
+    one in pages. Raises NotFound."""
     async with archive.session(principal, Action.RETRIEVE) as session:
-        return await index.read_metadata(session.conn, session.scope, study, series, instance)
+        return await index.read_metadata(
+            session.conn, session.scope, study, series, instance, after
+        )
+
+
+async def all_of(
+    first: Page[Item], following: Callable[[Position], Awaitable[Page[Item]]]
+) -> AsyncIterator[Item]:
+    """The items of `first`, and of the pages after it as they are needed: `following` asks for
+    the page after a position. No connection is held in between."""
+    page = first
+    while True:
+        for item in page.items:
+            yield item
+        if page.after is None:
+            return
+        page = await following(page.after)
 
 
 def metadata_text(row: MetadataRow, instance_url: str) -> bytes:
@@ -187,7 +214,7 @@ async def instance_metadata(
         location.series_instance_uid,
         location.sop_instance_uid,
     )
-    [row] = await metadata(archive, principal, *triple)
+    [row] = (await metadata(archive, principal, *triple)).items
     return row
 
 

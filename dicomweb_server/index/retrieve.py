@@ -10,7 +10,7 @@ keeps one for each statement, and a frame costs no planning, which takes longer 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import orjson
 
@@ -19,6 +19,7 @@ from dicomweb_server.dicom.description import BulkValue, FrameTable
 from dicomweb_server.errors import NotFound
 from dicomweb_server.index.database import Connection
 
+PAGE = 1000  # instances of one answer of the database: a few megabytes of metadata
 _RECORD = 20  # bytes of "<QQI", see dicom.description.FrameTable
 _MOST_FRAMES = 2**31 - 1  # what the column frame_count can hold
 
@@ -63,6 +64,20 @@ class MetadataRow:
     sha256: bytes  # of the file
 
 
+# Where an instance stands in the order of WADO-11; what has no number stands last.
+Position = tuple[int, str, int, str]
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """Some items of a resource, PAGE at the most; `after` asks for the next, None at the end."""
+
+    items: list[Item]
+    after: Position | None
+
+
 @dataclass(frozen=True, slots=True)
 class Representative:
     """The instance that stands for a study or series in a thumbnail (THB-04)."""
@@ -90,8 +105,18 @@ _INSTANCE = f"""i.sop_instance_uid = $5
    AND e.series_instance_uid = $4
    AND e.study_id = {_STUDY}"""
 
-_ORDER = """e.series_number NULLS LAST, e.series_instance_uid,
-          i.instance_number NULLS LAST, i.sop_instance_uid"""  # WADO-11
+_LAST = 2**63 - 1
+_POSITION = f"""coalesce(e.series_number, {_LAST}), e.series_instance_uid,
+          coalesce(i.instance_number, {_LAST}), i.sop_instance_uid"""  # WADO-11
+
+# The largest study may have more instances than fit into memory: PAGE at a time.
+_PAGE_OF = f"""e.study_id = {_STUDY}
+   AND ($4::text IS NULL OR e.series_instance_uid = $4)
+   AND ($6::text IS NULL
+        OR ({_POSITION}) > ($5::bigint, $6::text, $7::bigint, $8::text))
+ ORDER BY {_POSITION}
+ LIMIT {PAGE}"""
+_NUMBERS = "e.series_number, i.instance_number"
 
 LOCATE_INSTANCE = f"""
 SELECT {_LOCATION}
@@ -100,11 +125,9 @@ SELECT {_LOCATION}
 """  # noqa: S608 - put together from the constants above, as are those below
 
 LOCATE_INSTANCES = f"""
-SELECT {_LOCATION}
+SELECT {_LOCATION}, {_NUMBERS}
   FROM {_TABLES}
- WHERE e.study_id = {_STUDY}
-   AND ($4::text IS NULL OR e.series_instance_uid = $4)
- ORDER BY {_ORDER}
+ WHERE {_PAGE_OF}
 """  # noqa: S608
 
 _FRAMES = f"""
@@ -131,11 +154,9 @@ _METADATA = """$1::text AS study_instance_uid, e.series_instance_uid, i.sop_inst
        i.metadata AS packed, i.sha256"""
 
 READ_METADATA = f"""
-SELECT {_METADATA}
+SELECT {_METADATA}, {_NUMBERS}
   FROM {_TABLES}
- WHERE e.study_id = {_STUDY}
-   AND ($4::text IS NULL OR e.series_instance_uid = $4)
- ORDER BY {_ORDER}
+ WHERE {_PAGE_OF}
 """  # noqa: S608
 
 READ_METADATA_OF_INSTANCE = f"""
@@ -191,14 +212,30 @@ async def locate_instance(
 
 
 async def locate_instances(
-    conn: Connection, scope: Scope, study: str, series: str | None = None
-) -> list[Location]:
+    conn: Connection,
+    scope: Scope,
+    study: str,
+    series: str | None = None,
+    after: Position | None = None,
+) -> Page[Location]:
     """Find the files of a study or a series, ordered by WADO-11: series number, series UID,
     instance number, SOP UID, numbers that are unknown last. Raises NotFound."""
-    rows = await conn.fetch(LOCATE_INSTANCES, *_scope(study, scope), series)
-    if not rows:
+    rows = await conn.fetch(LOCATE_INSTANCES, *_scope(study, scope), series, *_start(after))
+    if not rows and after is None:
         raise NotFound(_no_parent(study, series))
-    return [_location(row) for row in rows]
+    return Page([_location(row) for row in rows], _next(rows))
+
+
+def _start(after: Position | None) -> Position | tuple[None, None, None, None]:
+    return after or (None, None, None, None)
+
+
+def _next(rows: Sequence[Any]) -> Position | None:
+    if len(rows) < PAGE:
+        return None
+    last = rows[-1]
+    numbers = [_LAST if last[n] is None else last[n] for n in ("series_number", "instance_number")]
+    return numbers[0], last["series_instance_uid"], numbers[1], last["sop_instance_uid"]
 
 
 async def locate_frames(
@@ -273,16 +310,20 @@ async def read_metadata(
     study: str,
     series: str | None = None,
     instance: str | None = None,
-) -> list[MetadataRow]:
+    after: Position | None = None,
+) -> Page[MetadataRow]:
     """The metadata of a study, a series or an instance, ordered by WADO-11. Raises NotFound."""
     key = (*_scope(study, scope), series)
     if instance is None:
-        rows = await conn.fetch(READ_METADATA, *key)
+        rows = await conn.fetch(READ_METADATA, *key, *_start(after))
     else:
         rows = await conn.fetch(READ_METADATA_OF_INSTANCE, *key, instance)
-    if not rows:
+    if not rows and after is None:
         raise NotFound(_no_parent(study, series) if instance is None else f"no instance {instance}")
-    return [MetadataRow(**row) for row in rows]
+    following = None if instance is not None else _next(rows)
+    return Page(
+        [MetadataRow(*(row[name] for name in MetadataRow.__slots__)) for row in rows], following
+    )
 
 
 async def representative(

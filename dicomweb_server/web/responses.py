@@ -1,5 +1,6 @@
 """Answers: JSON, single part and multipart, sent in pieces that are never joined."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from starlette.responses import Response, StreamingResponse
@@ -9,6 +10,7 @@ from dicomweb_server.archive.content import Content
 from dicomweb_server.wire.multipart import closing, new_boundary, part_header
 
 DICOM_JSON = "application/dicom+json"
+_BATCH = 64 << 10  # bytes
 
 # What is kept private and checked again: patient data, in a store that may change (CCH-03).
 PRIVATE = {"Cache-Control": "private, no-cache"}
@@ -61,6 +63,25 @@ class Ready(Response):
             for piece in self._pieces:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+
+
+def json_array(texts: AsyncIterator[bytes]) -> Response:
+    """A DICOM JSON array of objects that are text already, made as it is sent (JSN-01)."""
+    return Pieces(_joined(texts), media_type=DICOM_JSON, headers={**PRIVATE, "Vary": "Accept"})
+
+
+async def _joined(texts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    batch, size = [b"["], 0
+    first = True
+    async for text in texts:
+        batch.append(text if first else b"," + text)
+        first = False
+        size += len(text)
+        if size > _BATCH:  # made in about a millisecond; then others get their turn
+            yield b"".join(batch)
+            batch, size = [], 0
+            await asyncio.sleep(0)
+    yield b"".join([*batch, b"]"])
 
 
 def content_type(content: Content) -> str:

@@ -1,7 +1,6 @@
 """GET on studies, series, instances, metadata, frames, bulk data: Retrieve (PS3.18 §10.4)."""
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,12 +11,17 @@ from dicomweb_server.archive.content import Content
 from dicomweb_server.archive.retrieve import AS_STORED, DICOM, ELE, OCTETS
 from dicomweb_server.dicom.frames import is_encapsulated, is_video, media_type_of
 from dicomweb_server.errors import NotAcceptable
-from dicomweb_server.index.retrieve import FrameLocation, Location, MetadataRow
+from dicomweb_server.index.retrieve import (
+    FrameLocation,
+    Location,
+    MetadataRow,
+    Page,
+    Position,
+)
 from dicomweb_server.web.requests import archive_of, base_url_of, principal_of, uids_of
 from dicomweb_server.web.responses import (
-    PRIVATE,
     DicomJSON,
-    Pieces,
+    json_array,
     multipart,
     ready_multipart,
     single_part,
@@ -38,8 +42,10 @@ async def retrieve_instances(request: Request) -> Response:
     """GET /studies/{study}[/series/{series}[/instances/{instance}]]."""
     archive = archive_of(request)
     uids = uids_of(request)
-    locations = await retrieve.locate(archive, principal_of(request), *uids)
-    choice = _choose(request, instance_offers(locations, single=len(uids) == 3))
+    principal = principal_of(request)
+    page = await retrieve.locate(archive, principal, *uids)
+    locations = page.items
+    choice = _choose(request, instance_offers(page, single=len(uids) == 3))
     wanted = choice.transfer_syntax or ELE
     base_url = base_url_of(request)
     if not choice.offer.multipart:
@@ -47,21 +53,27 @@ async def retrieve_instances(request: Request) -> Response:
         name = f'attachment; filename="{locations[0].sop_instance_uid}.dcm"'
         return single_part(content, {"Content-Disposition": name})
 
+    async def following(after: Position) -> Page[Location]:
+        return await retrieve.locate(archive, principal, *uids, after=after)
+
     async def parts() -> AsyncIterator[tuple[Content, str]]:
-        for location in locations:
+        async for location in retrieve.all_of(page, following):
             content = await retrieve.instance_content(archive, location, wanted)
             yield content, _url(base_url, location)
 
     return multipart(parts(), DICOM)
 
 
-def instance_offers(locations: Sequence[Location], *, single: bool) -> list[Offer]:
-    """What can be had of these instances: Explicit VR LE, as stored, and their one syntax."""
-    stored = {location.transfer_syntax_uid for location in locations}
+def instance_offers(page: Page[Location], *, single: bool) -> list[Offer]:
+    """What can be had of these instances: Explicit VR LE, as stored, and their one syntax.
+
+    Of a resource that is larger than `page` nobody knows yet whether it has but one.
+    """
+    stored = {location.transfer_syntax_uid for location in page.items}
     syntaxes = [ELE, AS_STORED]
-    if len(stored) == 1:
+    if len(stored) == 1 and page.after is None:
         syntaxes += stored - {ELE}
-    if all(is_video(uid) for uid in stored):
+    if page.after is None and all(is_video(uid) for uid in stored):
         syntaxes.remove(ELE)
     offers = [Offer(DICOM, multipart=True, transfer_syntaxes=tuple(syntaxes), default=True)]
     if single:
@@ -72,25 +84,20 @@ def instance_offers(locations: Sequence[Location], *, single: bool) -> list[Offe
 async def retrieve_metadata(request: Request) -> Response:
     """GET …/metadata at three levels: always one array (JSN-01)."""
     _choose(request, METADATA)
-    archive = archive_of(request)
-    rows = await retrieve.metadata(archive, principal_of(request), *uids_of(request))
+    archive, principal, uids = archive_of(request), principal_of(request), uids_of(request)
+    page = await retrieve.metadata(archive, principal, *uids)
     base_url = base_url_of(request)
-    if len(rows) == 1:
-        return DicomJSON(b"[" + _text(rows[0], base_url) + b"]")
-    return Pieces(
-        _array(rows, base_url),
-        media_type=METADATA[0].media_type,
-        headers={**PRIVATE, "Vary": "Accept"},
-    )
+    if len(page.items) == 1:
+        return DicomJSON(b"[" + _text(page.items[0], base_url) + b"]")
 
+    async def following(after: Position) -> Page[MetadataRow]:
+        return await retrieve.metadata(archive, principal, *uids, after=after)
 
-async def _array(rows: Sequence[MetadataRow], base_url: str) -> AsyncIterator[bytes]:
-    batch = 16  # instances inflated before others get their turn: about a millisecond
-    for start in range(0, len(rows), batch):
-        texts = [_text(row, base_url) for row in rows[start : start + batch]]
-        yield (b"," if start else b"[") + b",".join(texts)
-        await asyncio.sleep(0)
-    yield b"]"
+    async def texts() -> AsyncIterator[bytes]:
+        async for row in retrieve.all_of(page, following):
+            yield _text(row, base_url)
+
+    return json_array(texts())
 
 
 def _text(row: MetadataRow, base_url: str) -> bytes:

@@ -1,5 +1,7 @@
 """GET on /studies, /series, /instances and below: Search (PS3.18 §10.6, QIDO-RS)."""
 
+from collections.abc import AsyncIterator
+
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
@@ -7,7 +9,7 @@ from starlette.responses import Response
 from dicomweb_server.archive.search import search
 from dicomweb_server.dicom.query import Level
 from dicomweb_server.web.requests import archive_of, base_url_of, principal_of, uids_of
-from dicomweb_server.web.responses import DicomJSON
+from dicomweb_server.web.responses import json_array
 from dicomweb_server.wire.media_types import Offer, choose
 from dicomweb_server.wire.search import parse_search
 from dicomweb_server.wire.search_results import remaining_text, search_result, warning
@@ -47,8 +49,12 @@ async def _search(request: Request, level: Level) -> Response:
     if page.remaining:
         warnings.append(remaining_text(page.remaining))
     if page.found:
-        results = [search_result(parsed.query, found, base_url) for found in page.found]
-        response: Response = DicomJSON(orjson.dumps(results))
+
+        async def texts() -> AsyncIterator[bytes]:
+            for found in page.found:
+                yield orjson.dumps(search_result(parsed.query, found, base_url))
+
+        response = json_array(texts())
     else:
         response = Response(status_code=204)  # never 404 and never an empty list (4.7)
     for text in warnings:

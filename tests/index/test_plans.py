@@ -142,13 +142,15 @@ async def test_a_frame_costs_no_planning(shared_url, filled):
             assert await kept_plans(pool, statement, ask) == (7, 5)
 
 
+FIRST_PAGE = (None, None, None, None)
 LOOKUPS = {
     "instance": (retrieve.LOCATE_INSTANCE, *TRIPLE),
     "frames": (retrieve.LOCATE_FRAMES, *TRIPLE, [1]),
     "bulk": (retrieve.LOCATE_BULK, *TRIPLE, "7FE00010"),
-    "study": (retrieve.LOCATE_INSTANCES, *TRIPLE[:3], None),
-    "series": (retrieve.LOCATE_INSTANCES, *TRIPLE[:4]),
-    "study metadata": (retrieve.READ_METADATA, *TRIPLE[:3], None),
+    "study": (retrieve.LOCATE_INSTANCES, *TRIPLE[:3], None, *FIRST_PAGE),
+    "series": (retrieve.LOCATE_INSTANCES, *TRIPLE[:4], *FIRST_PAGE),
+    "next page": (retrieve.LOCATE_INSTANCES, *TRIPLE[:3], None, 1, "1.7.1", 1, "1.7.1.1"),
+    "study metadata": (retrieve.READ_METADATA, *TRIPLE[:3], None, *FIRST_PAGE),
     "instance metadata": (retrieve.READ_METADATA_OF_INSTANCE, *TRIPLE),
     "thumbnail": (retrieve.REPRESENTATIVE, *TRIPLE[:3], None),
     "existing": (instances.FIND_EXISTING, 1, ["1.7.1.1", "1.8.1.1"]),

@@ -9,6 +9,7 @@ from dicomweb_server.dicom.description import BulkValue, FrameTable
 from dicomweb_server.errors import NotFound
 from dicomweb_server.index.instances import insert_instances, unpack_metadata
 from dicomweb_server.index.retrieve import (
+    PAGE,
     locate_bulk,
     locate_frames,
     locate_instance,
@@ -125,22 +126,22 @@ async def test_outside_the_scope_is_the_same_as_absent(stored, scope):
 
 async def test_instances_come_in_the_order_of_their_numbers(stored):
     """WADO-11: numbers as numbers, equal ones by UID, unknown ones last."""
-    found = await locate_instances(stored, SCOPE, "1.1")
+    found = (await locate_instances(stored, SCOPE, "1.1")).items
     assert [each.sop_instance_uid for each in found] == IN_ORDER
 
-    found = await locate_instances(stored, SCOPE, "1.1", "1.1.9")
+    found = (await locate_instances(stored, SCOPE, "1.1", "1.1.9")).items
     assert [each.sop_instance_uid for each in found] == IN_ORDER[:4]
 
 
 async def test_metadata_comes_in_the_same_order(stored):
-    rows = await read_metadata(stored, SCOPE, "1.1")
+    rows = (await read_metadata(stored, SCOPE, "1.1")).items
 
     assert [row.sop_instance_uid for row in rows] == IN_ORDER
     assert [row.series_instance_uid for row in rows][-1] == "1.1.5"
     assert all(row.study_instance_uid == "1.1" and len(row.sha256) == 32 for row in rows)
     for row in rows:
         assert row.sop_instance_uid.encode() in unpack_metadata(row.packed)
-    [row] = await read_metadata(stored, SCOPE, "1.1", "1.1.9", "1.1.9.2")
+    [row] = (await read_metadata(stored, SCOPE, "1.1", "1.1.9", "1.1.9.2")).items
     assert row.sop_instance_uid == "1.1.9.2"
 
 
@@ -225,11 +226,11 @@ async def test_of_the_same_study_in_two_institutions_the_first_of_the_scope_is_m
 
     for institutions, expected in (((1, 2), "at 1"), ((2, 1), "at 2"), ((2,), "at 2")):
         scope = Scope(institutions)
-        [found] = await locate_instances(conn, scope, "1.1")
+        [found] = (await locate_instances(conn, scope, "1.1")).items
         assert found.blob_key == expected
         found = await locate_instance(conn, scope, "1.1", "1.1.1", "1.1.1.1")
         assert found.blob_key == expected
-        assert len(await read_metadata(conn, scope, "1.1")) == 1
+        assert len((await read_metadata(conn, scope, "1.1")).items) == 1
 
 
 async def test_the_summary_counts_what_the_scope_sees(stored, pool):
@@ -247,3 +248,30 @@ async def test_the_summary_counts_what_the_scope_sees(stored, pool):
     assert (summary.latest[1].patient_name, summary.latest[1].instances) == ("", 1)
     for scope in OUTSIDE[:2]:
         assert (await summarise(stored, scope)).latest == []
+
+
+async def test_a_large_study_comes_in_pages_without_gap_or_repetition(conn):
+    count = 2 * PAGE + 7
+    for series in ("1.1", "1.2"):
+        for start in range(0, count // 2, 500):
+            group = [
+                new(
+                    "1",
+                    series,
+                    f"{series}.{n}",
+                    of_series={"SeriesNumber": 1} if series == "1.2" else {},
+                    of_instance={"InstanceNumber": n % 50} if n % 3 else {},
+                )
+                for n in range(start, min(start + 500, count // 2))
+            ]
+            await insert_instances(conn, SCOPE, group)
+
+    for read in (locate_instances, read_metadata):
+        found, after, pages = [], None, 0
+        while after is not None or not pages:
+            page = await read(conn, SCOPE, "1", after=after)
+            found += [item.sop_instance_uid for item in page.items]
+            after, pages = page.after, pages + 1
+        assert len(found) == len(set(found)) == 2 * (count // 2)
+        assert pages == 3
+        assert found[0].startswith("1.2.")  # the series with a number comes first
