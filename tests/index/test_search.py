@@ -28,7 +28,7 @@ from dicomweb_server.errors import InvalidParameter, NotFound
 from dicomweb_server.index.conditions import COLUMNS, Arguments, compile_condition
 from dicomweb_server.index.instances import insert_instances
 from dicomweb_server.index.search import compile_search, search
-from tests.index.made import new
+from tests.index.made import kept, new
 
 SCOPE = Scope((1,))
 
@@ -45,7 +45,7 @@ NAMES = [
 ]
 DATES = ["20200101", "2020.01.01", "20191231", "20209999", ""]
 TIMES = ["10", "1030", "10:30:00", "103000.5", "235959.999999", "990000", ""]
-NUMBERS = [1, "01", 2, -1, 2**40, 10**30, "x", 1.5]
+NUMBERS = [1, "01", 2, -1, 2**30, 10**30, "x", 1.5]
 UIDS = ["1.1", "1.2", "1.10"]
 POOLS = {"text": TEXTS, "list": TEXTS, "name": NAMES, "date": DATES, "day": DATES, "time": TIMES}
 POOLS |= {"number": NUMBERS, "uid": UIDS}
@@ -158,7 +158,7 @@ def conditions_on(tag, column):
             )
         case "number":
             return st.builds(
-                lambda v: Equal((str(v),)), st.sampled_from([1, "01", "+1", 2, -1, 2**40, 7, "x"])
+                lambda v: Equal((str(v),)), st.sampled_from([1, "01", "+1", 2, -1, 2**30, 7, "x"])
             )
         case "time":
             return st.builds(lambda v: Equal((v,)), st.sampled_from(TIMES)) | ranges(
@@ -214,7 +214,7 @@ class Entities:
         """First stored wins; Modalities in Study is computed."""
         studies, series = {}, {}
         leaves = []
-        for d in (member.description for member in group):
+        for d in map(kept, group):
             studies.setdefault(d.study_instance_uid, dict(d.study))
             series.setdefault(d.series_instance_uid, d.series)
             leaf = {
