@@ -42,7 +42,7 @@ class Candidate:
 
     @property
     def uid(self) -> str:
-        return self.instance.description.sop_instance_uid
+        return self.instance.entry.sop_instance_uid
 
 
 class Committer:

@@ -18,7 +18,6 @@ from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import Content, from_bytes, from_scratch
 from dicomweb_server.archive.work import (
     inflate_file,
-    inflate_metadata,
     uncompressed_frame,
     uncompressed_value,
 )
@@ -44,6 +43,7 @@ from dicomweb_server.index.retrieve import (
     Page,
     Position,
 )
+from dicomweb_server.index.rows import unpack_metadata
 
 AS_STORED = "*"
 DICOM = "application/dicom"
@@ -150,8 +150,7 @@ async def all_of(
 
 def metadata_text(row: MetadataRow, instance_url: str) -> bytes:
     """One instance's metadata as a JSON object, its BulkDataURIs made whole (BLK-01)."""
-    text = inflate_metadata(row.packed)
-    return text.replace(BULK_BASE, f"{instance_url}/bulkdata".encode())
+    return unpack_metadata(row.packed).replace(BULK_BASE, f"{instance_url}/bulkdata".encode())
 
 
 async def locate_frames(

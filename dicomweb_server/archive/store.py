@@ -15,12 +15,12 @@ from dicomweb_server.access.policy import Action, Scope
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive, new_token
 from dicomweb_server.archive.commit import Candidate, StorageFailed
-from dicomweb_server.archive.work import Described, dataset_digest, describe_file
+from dicomweb_server.archive.work import dataset_digest, describe_file
 from dicomweb_server.archive.workers import WorkerFailed
-from dicomweb_server.dicom.description import Description
 from dicomweb_server.dicom.part10 import InvalidIdentity, UnknownTransferSyntax
 from dicomweb_server.errors import ContentTooLarge, NotPart10, Unavailable
 from dicomweb_server.index.instances import Existing, NewInstance
+from dicomweb_server.index.rows import Entry
 from dicomweb_server.wire.store_report import REASONS, Failed, Result, Stored, failed
 
 log = structlog.get_logger()
@@ -160,20 +160,28 @@ async def store_file(
 
     The result says what a Store Instances Response says of it; only Unavailable is raised.
     """
+    moved = False
     try:
-        described = await _describe(archive, staged)
-        if isinstance(described, Failed):
-            return described
-        description = described.description
-        if study_instance_uid not in (None, description.study_instance_uid):
-            return _refused("other_study", description)
-        return await _commit(archive, scope, staged, described)
+        result = await _describe_and_commit(archive, scope, staged, study_instance_uid)
+        moved = isinstance(result, Stored) and result.new
+        return result
     finally:
-        with suppress(FileNotFoundError):
-            await asyncio.to_thread(staged.path.unlink)
+        if not moved:
+            await asyncio.to_thread(staged.path.unlink, missing_ok=True)
 
 
-async def _describe(archive: Archive, staged: StagedFile) -> Described | Failed:
+async def _describe_and_commit(
+    archive: Archive, scope: Scope, staged: StagedFile, study_instance_uid: str | None
+) -> Result:
+    entry = await _describe(archive, staged)
+    if isinstance(entry, Failed):
+        return entry
+    if study_instance_uid not in (None, entry.study_instance_uid):
+        return _refused("other_study", entry)
+    return await _commit(archive, scope, staged, entry)
+
+
+async def _describe(archive: Archive, staged: StagedFile) -> Entry | Failed:
     limit = archive.settings.inflate_limit_bytes
     try:
         return await archive.workers.run(describe_file, staged.path, limit)
@@ -187,66 +195,54 @@ async def _describe(archive: Archive, staged: StagedFile) -> Described | Failed:
         return failed("processing_failure", comment=str(error))
 
 
-async def _commit(
-    archive: Archive, scope: Scope, staged: StagedFile, described: Described
-) -> Result:
-    description = described.description
-    instance = NewInstance(
-        description=description,
-        metadata=described.metadata,
-        blob_key=blob_key(description),
-        size=staged.size,
-        sha256=staged.sha256,
-    )
+async def _commit(archive: Archive, scope: Scope, staged: StagedFile, entry: Entry) -> Result:
+    instance = NewInstance(entry, blob_key(entry), staged.size, staged.sha256)
     try:
         existing = await archive.committer.commit(Candidate(scope, instance, staged.path))
     except StorageFailed as error:
-        return _refused("out_of_resources", description, str(error))
-    if existing is None or await _same(archive, existing, description, staged):
-        return _stored(description, new=existing is None)
-    return _refused("duplicate", description)
+        return _refused("out_of_resources", entry, str(error))
+    if existing is None or await _same(archive, existing, entry, staged):
+        return _stored(entry, new=existing is None)
+    return _refused("duplicate", entry)
 
 
-async def _same(
-    archive: Archive, existing: Existing, description: Description, staged: StagedFile
-) -> bool:
+async def _same(archive: Archive, existing: Existing, entry: Entry, staged: StagedFile) -> bool:
     """Whether what is stored has the same identity and the same data set (STOW-20)."""
-    ours = (description.study_instance_uid, description.series_instance_uid)
+    ours = (entry.study_instance_uid, entry.series_instance_uid)
     if ours != (existing.study_instance_uid, existing.series_instance_uid):
         return False
     if existing.sha256 == staged.sha256:
         return True
-    if existing.transfer_syntax_uid != description.transfer_syntax_uid:
+    if existing.transfer_syntax_uid != entry.transfer_syntax_uid:
         return False
     stored = await archive.blobs.local(existing.blob_key)
     run = archive.workers.run
     return await run(dataset_digest, stored) == await run(dataset_digest, staged.path)
 
 
-def blob_key(description: Description) -> str:
+def blob_key(entry: Entry) -> str:
     """A new key, readable and never used before: what it names never changes or comes back.
 
     Institutions get a folder of their own name; there is one until more can be configured.
     """
-    d = description
-    folder = f"default/{d.study_instance_uid}/{d.series_instance_uid}"
-    return f"{folder}/{d.sop_instance_uid}~{new_token()}.dcm"
+    folder = f"default/{entry.study_instance_uid}/{entry.series_instance_uid}"
+    return f"{folder}/{entry.sop_instance_uid}~{new_token()}.dcm"
 
 
-def _stored(description: Description, *, new: bool) -> Stored:
+def _stored(entry: Entry, *, new: bool) -> Stored:
     return Stored(
-        sop_class_uid=description.sop_class_uid,
-        sop_instance_uid=description.sop_instance_uid,
-        study_instance_uid=description.study_instance_uid,
-        series_instance_uid=description.series_instance_uid,
-        warning_reason=REASONS["not_conformant"].code if description.problems else None,
-        problems=description.problems,
+        sop_class_uid=entry.sop_class_uid,
+        sop_instance_uid=entry.sop_instance_uid,
+        study_instance_uid=entry.study_instance_uid,
+        series_instance_uid=entry.series_instance_uid,
+        warning_reason=REASONS["not_conformant"].code if entry.problems else None,
+        problems=entry.problems,
         new=new,
     )
 
 
-def _refused(name: str, description: Description, comment: str | None = None) -> Failed:
-    return failed(name, description.sop_class_uid, description.sop_instance_uid, comment)
+def _refused(name: str, entry: Entry, comment: str | None = None) -> Failed:
+    return failed(name, entry.sop_class_uid, entry.sop_instance_uid, comment)
 
 
 _kept: set["asyncio.Task[Result]"] = set()

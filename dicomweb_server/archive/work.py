@@ -2,40 +2,30 @@
 
 import hashlib
 import mmap
-import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import orjson
 
-from dicomweb_server.dicom.description import BULK_BASE, Description, JsonDataset
+from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
 from dicomweb_server.dicom.images import encode, picture, placeholder
 from dicomweb_server.dicom.part10 import describe, inflate, is_deflated, read_file_meta
 from dicomweb_server.dicom.pixels import decode_frame, image_pixel
 from dicomweb_server.dicom.rendering import RenderOptions
 from dicomweb_server.errors import NotPart10
-from dicomweb_server.index.instances import pack_metadata
+from dicomweb_server.index.rows import Entry, entry_of, unpack_metadata
 
 _CHUNK = 1 << 20  # bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
-    """A description whose metadata is packed as the index keeps it."""
-
-    description: Description
-    metadata: bytes
-
-
-def describe_file(path: Path, inflate_limit: int) -> Described:
+def describe_file(path: Path, inflate_limit: int) -> Entry:
     """Walk the PS3.10 file at `path` once. Raises NotPart10 and its kinds, ContentTooLarge."""
     if path.stat().st_size == 0:
         raise NotPart10("the content is empty")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
         meta = read_file_meta(view)
         if not is_deflated(meta.transfer_syntax_uid):
-            return _packed(describe(view))
+            return entry_of(describe(view))
         inflated = path.with_suffix(".inflated")
         try:
             inflate_file(path, inflated, inflate_limit)
@@ -43,16 +33,9 @@ def describe_file(path: Path, inflate_limit: int) -> Described:
                 inflated.open("rb") as whole,
                 mmap.mmap(whole.fileno(), 0, access=mmap.ACCESS_READ) as data,
             ):
-                return _packed(describe(view, data))
+                return entry_of(describe(view, data))
         finally:
             inflated.unlink(missing_ok=True)
-
-
-def _packed(description: Description) -> Described:
-    metadata = pack_metadata(description.metadata)
-    # The text goes to the index packed; sending it twice between processes would be waste.
-    bare = {field: getattr(description, field) for field in description.__slots__}
-    return Described(Description(**{**bare, "metadata": b""}), metadata)
 
 
 def inflate_file(source: Path, target: Path, limit: int) -> None:
@@ -121,7 +104,7 @@ def rendered_frame(
     longest: int | None,
 ) -> bytes:
     """One frame as a picture (PS3.18 §10.4.1.1.3): decoded, displayed, encoded."""
-    metadata = inflate_metadata(packed_metadata)
+    metadata = unpack_metadata(packed_metadata)
     return picture(
         metadata, frame, transfer_syntax_uid, number, options, media_type, quality, longest
     )
@@ -137,12 +120,7 @@ def warm_up() -> None:
     icon("", "image/jpeg", 8)
 
 
-def inflate_metadata(packed: bytes) -> bytes:
-    """Metadata as text, from the form the index keeps."""
-    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed)
-
-
 def _dataset(packed_metadata: bytes) -> JsonDataset:
-    text = inflate_metadata(packed_metadata).replace(BULK_BASE, b"")
+    text = unpack_metadata(packed_metadata).replace(BULK_BASE, b"")
     dataset: JsonDataset = orjson.loads(text)
     return dataset

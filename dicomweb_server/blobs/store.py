@@ -26,7 +26,7 @@ class BlobStore(Protocol):
         """
 
     async def read(self, key: str, offset: int, length: int) -> bytes:
-        """The `length` bytes from `offset`. Raises BlobMissing; BlobDamaged for a blob too short."""
+        """The `length` bytes from `offset`. Raises BlobMissing, BlobDamaged if too short."""
 
     def stream(self, key: str, offset: int, length: int) -> AsyncIterator[bytes]:
         """The same in chunks, for any length. Each chunk is a real await."""

@@ -4,14 +4,12 @@ Locks are taken in one order by everybody: studies by UID, then series (of a stu
 locked), then instances by UID. So two groups can wait for each other only one way round.
 """
 
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import asyncpg
 
 from dicomweb_server.access.policy import Scope
-from dicomweb_server.dicom.description import Description
 from dicomweb_server.errors import NotFound, Unavailable
 from dicomweb_server.index.database import Connection
 from dicomweb_server.index.rows import (
@@ -19,10 +17,7 @@ from dicomweb_server.index.rows import (
     REQUEST_COLUMNS,
     SERIES_COLUMNS,
     STUDY_COLUMNS,
-    instance_row,
-    request_rows,
-    series_row,
-    study_row,
+    Entry,
 )
 
 _ATTEMPTS = 3  # of a transaction that Postgres broke off
@@ -33,16 +28,16 @@ SeriesKey = tuple[str, str]  # Study and Series Instance UID
 
 @dataclass(frozen=True, slots=True)
 class NewInstance:
-    """An instance whose file is at rest and whose row is to be made.
+    """An instance whose file is at rest and whose rows are to be made."""
 
-    `metadata` is ``pack_metadata(description.metadata)``, made where CPU time is free.
-    """
-
-    description: Description
-    metadata: bytes
+    entry: Entry
     blob_key: str
     size: int  # bytes of the file
     sha256: bytes  # of the file
+
+    @property
+    def series_key(self) -> SeriesKey:
+        return self.entry.study_instance_uid, self.entry.series_instance_uid
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +51,6 @@ class Existing:
     sha256: bytes
     size: int
     transfer_syntax_uid: str
-
-
-def pack_metadata(metadata: bytes) -> bytes:
-    """Deflate one DICOM JSON object as it is kept.
-
-    Raw deflate (RFC 1951) up to a full flush and not ended, so that several can be joined to one
-    stream; read it with ``zlib.decompressobj(-15)``.
-    """
-    deflate = zlib.compressobj(6, zlib.DEFLATED, -15)
-    return deflate.compress(metadata) + deflate.flush(zlib.Z_FULL_FLUSH)
-
-
-def unpack_metadata(packed: bytes) -> bytes:
-    """The DICOM JSON object of `pack_metadata`."""
-    return zlib.decompressobj(-15).decompress(packed)
 
 
 FIND_EXISTING = """
@@ -155,7 +135,7 @@ UPDATE studies s
 """
 
 
-class _Taken(Exception):  # noqa: N818 - never leaves this module
+class _Taken(Exception):  # never leaves this module
     """Some SOP Instance UIDs are taken; the transaction is rolled back."""
 
     def __init__(self, sop_instance_uids: set[str]) -> None:
@@ -179,7 +159,7 @@ async def insert_instances(
     wanted: dict[str, NewInstance] = {}
     twice: set[str] = set()
     for new in group:
-        uid = new.description.sop_instance_uid
+        uid = new.entry.sop_instance_uid
         if wanted.setdefault(uid, new) is not new:
             twice.add(uid)
     existing: dict[str, Existing] = {}
@@ -201,12 +181,12 @@ def _check_scope(scope: Scope, group: Iterable[NewInstance]) -> None:
     if allowed is None:
         return
     for new in group:
-        if new.description.study_instance_uid not in allowed:
-            raise NotFound(f"no study {new.description.study_instance_uid}")
+        if new.entry.study_instance_uid not in allowed:
+            raise NotFound(f"no study {new.entry.study_instance_uid}")
 
 
 def _as_existing(new: NewInstance) -> Existing:
-    described = new.description
+    described = new.entry
     return Existing(
         described.study_instance_uid,
         described.series_instance_uid,
@@ -237,8 +217,8 @@ async def _put(conn: Connection, institution_id: int, group: Sequence[NewInstanc
     series_groups = _by_series(group)
     study_ids = await _put_studies(conn, institution_id, group)
     series_ids, fresh = await _put_series(conn, institution_id, series_groups, study_ids)
-    ordered = sorted(group, key=lambda new: new.description.sop_instance_uid)
-    keys = [(n.description.study_instance_uid, n.description.series_instance_uid) for n in ordered]
+    ordered = sorted(group, key=lambda new: new.entry.sop_instance_uid)
+    keys = [new.series_key for new in ordered]
     stored = await conn.fetch(
         PUT_INSTANCES,
         institution_id,
@@ -246,8 +226,8 @@ async def _put(conn: Connection, institution_id: int, group: Sequence[NewInstanc
             (
                 study_ids[key[0]],
                 series_ids[key],
-                *instance_row(new.description),
-                new.metadata,
+                *new.entry.instance,
+                new.entry.metadata,
                 new.blob_key,
                 new.size,
                 new.sha256,
@@ -256,7 +236,7 @@ async def _put(conn: Connection, institution_id: int, group: Sequence[NewInstanc
         ),
     )
     if len(stored) < len(ordered):
-        uids = {new.description.sop_instance_uid for new in ordered}
+        uids = {new.entry.sop_instance_uid for new in ordered}
         raise _Taken(uids - {row["sop_instance_uid"] for row in stored})
     if fresh:
         await _put_requests(conn, institution_id, series_groups, series_ids, fresh)
@@ -267,8 +247,7 @@ def _by_series(group: Iterable[NewInstance]) -> dict[SeriesKey, list[NewInstance
     """The group by study and series, in ascending order: the order in which locks are taken."""
     groups: dict[SeriesKey, list[NewInstance]] = {}
     for new in group:
-        key = (new.description.study_instance_uid, new.description.series_instance_uid)
-        groups.setdefault(key, []).append(new)
+        groups.setdefault(new.series_key, []).append(new)
     return dict(sorted(groups.items()))
 
 
@@ -282,9 +261,9 @@ async def _put_studies(
 ) -> dict[str, int]:
     studies: dict[str, list[NewInstance]] = {}
     for new in group:
-        studies.setdefault(new.description.study_instance_uid, []).append(new)
+        studies.setdefault(new.entry.study_instance_uid, []).append(new)
     rows = [
-        (*study_row(members[0].description), len(members), 0, sum(new.size for new in members))
+        (*members[0].entry.study, len(members), 0, sum(new.size for new in members))
         for _, members in sorted(studies.items())
     ]
     found = await conn.fetch(PUT_STUDIES, institution_id, *_arrays(rows))
@@ -299,7 +278,7 @@ async def _put_series(
 ) -> tuple[dict[SeriesKey, int], set[SeriesKey]]:
     """The ids of all series, and which of them this group began."""
     rows = [
-        (study_ids[study], *series_row(members[0].description), len(members))
+        (study_ids[study], *members[0].entry.series, len(members))
         for (study, _), members in groups.items()
     ]
     found = await conn.fetch(PUT_SERIES, institution_id, *_arrays(rows))
@@ -323,9 +302,7 @@ async def _put_requests(
     fresh: Iterable[SeriesKey],
 ) -> None:
     rows = [
-        (series_ids[key], *request)
-        for key in fresh
-        for request in request_rows(groups[key][0].description)
+        (series_ids[key], *request) for key in fresh for request in groups[key][0].entry.requests
     ]
     if rows:
         await conn.execute(PUT_REQUESTS, institution_id, *_arrays(rows))

@@ -6,7 +6,9 @@ are made from the first.
 """
 
 import json
+import zlib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -74,6 +76,58 @@ INSTANCE_COLUMNS = {
 KEY_LENGTH = 512
 
 _PADDING = " \0"
+
+Values = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the index keeps of one instance, column by column: made from its description once,
+    where CPU time is free, and only written where the rows are made."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    study: Values  # of STUDY_COLUMNS
+    series: Values  # of SERIES_COLUMNS
+    requests: tuple[Values, ...]  # of REQUEST_COLUMNS
+    instance: Values  # of INSTANCE_COLUMNS
+    metadata: bytes  # packed
+    problems: tuple[str, ...]
+
+
+def entry_of(description: Description) -> Entry:
+    """The entry of a described file."""
+    return Entry(
+        study_instance_uid=description.study_instance_uid,
+        series_instance_uid=description.series_instance_uid,
+        sop_instance_uid=description.sop_instance_uid,
+        sop_class_uid=description.sop_class_uid,
+        transfer_syntax_uid=description.transfer_syntax_uid,
+        study=study_row(description),
+        series=series_row(description),
+        requests=tuple(request_rows(description)),
+        instance=instance_row(description),
+        metadata=pack_metadata(description.metadata),
+        problems=description.problems,
+    )
+
+
+def pack_metadata(metadata: bytes) -> bytes:
+    """Deflate one DICOM JSON object as it is kept.
+
+    Raw deflate (RFC 1951) up to a full flush and not ended, so that several can be joined to one
+    stream; read it with ``zlib.decompressobj(-15)``.
+    """
+    deflate = zlib.compressobj(6, zlib.DEFLATED, -15)
+    return deflate.compress(metadata) + deflate.flush(zlib.Z_FULL_FLUSH)
+
+
+def unpack_metadata(packed: bytes) -> bytes:
+    """The DICOM JSON object of `pack_metadata`."""
+    return zlib.decompressobj(-15).decompress(packed)
 
 
 def study_row(description: Description) -> tuple[object, ...]:

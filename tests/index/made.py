@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+from types import SimpleNamespace
 
+import orjson
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from dicomweb_server.dicom.description import Description
 from dicomweb_server.dicom.person_name import groups
-from dicomweb_server.index.instances import NewInstance, pack_metadata
+from dicomweb_server.index.instances import NewInstance
+from dicomweb_server.index.rows import INSTANCE_COLUMNS, entry_of
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
@@ -81,9 +84,22 @@ def new(*uids, blob_key=None, size=1000, **given):
         )
     )
     return NewInstance(
-        description,
-        pack_metadata(description.metadata),
+        entry_of(description),
         key,
         size,
         hashlib.sha256(key.encode()).digest(),
+    )
+
+
+def kept(new):
+    """What the index keeps of a NewInstance, as `described` had it."""
+    entry = new.entry
+    instance = dict(zip(INSTANCE_COLUMNS, entry.instance, strict=True))
+    return SimpleNamespace(
+        study_instance_uid=entry.study_instance_uid,
+        series_instance_uid=entry.series_instance_uid,
+        sop_instance_uid=entry.sop_instance_uid,
+        study=orjson.loads(entry.study[-1]),
+        series=orjson.loads(entry.series[-1]),
+        instance=orjson.loads(instance["attributes"]),
     )

@@ -14,9 +14,8 @@ from dicomweb_server.index.instances import (
     delete,
     find_existing,
     insert_instances,
-    pack_metadata,
-    unpack_metadata,
 )
+from dicomweb_server.index.rows import pack_metadata, unpack_metadata
 from tests.index.made import new
 
 SCOPE = Scope((1,))
@@ -197,9 +196,7 @@ async def test_connections_that_race_for_the_same_studies_have_one_winner_each(d
                 ]
                 taken = await insert_instances(conn, SCOPE, group)
                 lost += len(taken)
-                mine = {
-                    new.blob_key for new in group if new.description.sop_instance_uid not in taken
-                }
+                mine = {new.blob_key for new in group if new.entry.sop_instance_uid not in taken}
                 stored.update(mine)
         return lost
 

@@ -70,7 +70,9 @@ SEARCHES = {
     "uids": (Level.STUDY, {(0x0020000D,): UidList(("1.1", "1.2"))}, "studies_uid"),
     "name": (Level.STUDY, {NAME: Equal(("DOE^JOHN",))}, "studies_patient_name"),
     "name prefix": (Level.STUDY, {NAME: Wildcard(("ABC*",))}, "studies_patient_name"),
-    "ideographic": (Level.STUDY, {NAME: Wildcard(("山田^12*",))}, "studies_patient_name_ideographic"),
+    "ideographic": (
+        Level.STUDY, {NAME: Wildcard(("山田^12*",))}, "studies_patient_name_ideographic"
+    ),
     "name infix": (Level.STUDY, {NAME: Wildcard(("*ABCDE*",))}, "studies_patient_name_infix"),
     "referring": (Level.STUDY, {REFERRING: Wildcard(("ABC*",))}, "studies_referring"),
     "rare modality": (Level.STUDY, {(0x00080061,): Equal(("ECG",))}, "studies_modalities"),

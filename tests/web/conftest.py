@@ -7,7 +7,6 @@ import pytest
 
 from tests.running import RunningServer
 
-
 # Deleting lets tests clean up; the small limit keeps a deflate bomb cheap to make.
 SETTINGS = {"ALLOW_DELETE": "true", "INFLATE_LIMIT_BYTES": "100MiB"}
 
