@@ -73,11 +73,16 @@ def image_pixel(dataset: JsonDataset) -> ImagePixel:
         pixel_representation=_integer(dataset, "00280103", "Pixel Representation", 0, 1, default=0),
         photometric_interpretation=_photometric_interpretation(dataset, samples),
         planar_configuration=_integer(dataset, "00280006", "Planar Configuration", 0, 1, default=0),
-        number_of_frames=max(
-            1, _integer(dataset, "00280008", "Number of Frames", 0, 2**31 - 1, default=1)
-        ),
+        number_of_frames=_frames(dataset),
         kind=kind,
     )
+
+
+def _frames(dataset: JsonDataset) -> int:
+    """What is stated, 1 where that is nothing or nonsense: no frame is decoded by their number,
+    and the frame table says how many there really are."""
+    stated = number(next(iter(values(dataset, "00280008")), None))
+    return int(stated) if stated is not None and 1 <= stated < 2**31 else 1
 
 
 def _integer(

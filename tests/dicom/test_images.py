@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from still_images import BUNDLED, read_still_image, still_images
 
 from dicomweb_server.dicom.images import RENDERED_TYPES, encode, picture, placeholder, thumbnail
 from dicomweb_server.dicom.viewing import RenderOptions, Viewport, Window
 from dicomweb_server.errors import NotAcceptable, UndecodablePixels
+from tests.dicom.still_images import BUNDLED, read_still_image, still_images
 
 GREY = np.add.outer(np.arange(60), np.arange(90)).astype(np.uint8)
 COLOUR = np.stack([GREY, GREY[::-1], GREY[:, ::-1]], axis=2)

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.pixels import get_decoder
-from still_images import BUNDLED, read_still_image, still_images
 
 from dicomweb_server.dicom.codestream import (
     bare_jpeg2000,
@@ -22,6 +21,7 @@ from dicomweb_server.dicom.codestream import (
 )
 from dicomweb_server.dicom.pixels import CODECS, DECODABLE, Decoded, decode_frame, image_pixel
 from dicomweb_server.errors import UndecodablePixels
+from tests.dicom.still_images import BUNDLED, read_still_image, still_images
 
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 DEFLATED_FRAME, RLE = "1.2.840.10008.1.2.8.1", "1.2.840.10008.1.2.5"
@@ -87,6 +87,11 @@ def test_float_pixel_data_needs_no_bits():
     assert image_pixel(sizes | {"7FE00009": {"vr": "OD"}}).dtype == np.float64
 
 
+@pytest.mark.parametrize("stated", [-1, 0, "1A", 2**40, None, ""])
+def test_a_nonsense_number_of_frames_hides_no_frame(stated):
+    assert image_pixel(attributes(rows=4, columns=4, **{"00280008": stated})).number_of_frames == 1
+
+
 @pytest.mark.parametrize(
     "nonsense",
     [
@@ -106,7 +111,6 @@ def test_float_pixel_data_needs_no_bits():
         {"allocated": 8, "stored": 12},
         {"signed": 2},
         {"planar": 2},
-        {"00280008": -1},
         {"rows": 65535, "columns": 65535},
     ],
 )
@@ -583,7 +587,7 @@ def pydicom_frame(path, transfer_syntax_uid, index):
         try:
             decoder = get_decoder(transfer_syntax_uid)
             array, told = decoder.as_array(pydicom.dcmread(path), index=index, raw=True)
-        except (NotImplementedError, RuntimeError):
+        except (NotImplementedError, RuntimeError, ValueError):  # ValueError: frames "1A"
             return None
     return array, str(told["photometric_interpretation"])
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.pixels import apply_color_lut, apply_voi_lut, convert_color_space
-from still_images import BUNDLED, read_still_image, still_images
 
 from dicomweb_server.dicom.grayscale import windowed
 from dicomweb_server.dicom.lookup_tables import by_value, lookup_table
 from dicomweb_server.dicom.pixels import Decoded, decode_frame, image_pixel
 from dicomweb_server.dicom.rendering import RenderOptions, Viewport, Window, render
 from dicomweb_server.errors import InvalidParameter
+from tests.dicom.still_images import BUNDLED, read_still_image, still_images
 
 TAGS = {
     "photometric": "00280004",
