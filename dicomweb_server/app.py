@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.commit import Committer
+from dicomweb_server.archive.describing import Describer
 from dicomweb_server.archive.pictures import PictureCache
 from dicomweb_server.archive.workers import WorkerPool
 from dicomweb_server.blobs.filesystem import FilesystemBlobs
@@ -53,7 +54,8 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
         workers.start()
         committer = Committer(pool, blobs)
         pictures = PictureCache(PICTURES)
-        yield Archive(settings, pool, searches, blobs, workers, committer, pictures)
+        describer = Describer(workers, settings.inflate_limit_bytes)
+        yield Archive(settings, pool, searches, blobs, workers, describer, committer, pictures)
         await committer.close()
     finally:
         await workers.close()

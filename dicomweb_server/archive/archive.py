@@ -10,6 +10,7 @@ from pathlib import Path
 from dicomweb_server.access.policy import Action, Scope, decide
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.commit import Committer
+from dicomweb_server.archive.describing import Describer
 from dicomweb_server.archive.pictures import PictureCache
 from dicomweb_server.archive.workers import WorkerPool
 from dicomweb_server.blobs.store import BlobStore
@@ -34,6 +35,7 @@ class Archive:
     searches: Pool  # for statements whose plan depends on what is asked
     blobs: BlobStore
     workers: WorkerPool
+    describer: Describer
     committer: Committer
     pictures: PictureCache
 

@@ -15,7 +15,7 @@ from dicomweb_server.access.policy import Action, Scope
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive, new_token
 from dicomweb_server.archive.commit import Candidate, StorageFailed
-from dicomweb_server.archive.work import dataset_digest, describe_file
+from dicomweb_server.archive.work import dataset_digest
 from dicomweb_server.archive.workers import WorkerFailed
 from dicomweb_server.dicom.part10 import InvalidIdentity, UnknownTransferSyntax
 from dicomweb_server.errors import ContentTooLarge, NotPart10, Unavailable
@@ -30,7 +30,7 @@ FLUSH = 1 << 20  # bytes collected before they are hashed and written in a threa
 
 @dataclass(frozen=True, slots=True)
 class StagedFile:
-    """A received file, complete, in the scratch folder. Not durable yet."""
+    """A received file, complete, in the scratch folder; its bytes are on the disk."""
 
     path: Path
     size: int
@@ -60,9 +60,9 @@ class Staging:
             await self._flush()
 
     async def finish(self) -> StagedFile:
-        """The complete file. Raises OSError when the disk is full."""
-        await self._flush()
-        self._close()
+        """The complete file, flushed to the disk. Raises OSError when the disk is full."""
+        held, self._held = self._held, []
+        await asyncio.to_thread(self._write_to_the_end, held)
         return StagedFile(self.path, self._size, self._digest.digest())
 
     async def discard(self) -> None:
@@ -85,6 +85,11 @@ class Staging:
             while view:
                 view = view[os.write(self._file, view) :]
             self._size += len(data)
+
+    def _write_to_the_end(self, held: list[bytes | memoryview]) -> None:
+        self._write(held)
+        os.fsync(self._file)
+        self._close()
 
     def _close(self) -> None:
         if self._file >= 0:
@@ -182,9 +187,8 @@ async def _describe_and_commit(
 
 
 async def _describe(archive: Archive, staged: StagedFile) -> Entry | Failed:
-    limit = archive.settings.inflate_limit_bytes
     try:
-        return await archive.workers.run(describe_file, staged.path, limit)
+        return await archive.describer.describe(staged.path)
     except InvalidIdentity as error:
         return failed("invalid_instance", error.sop_class_uid, error.sop_instance_uid, str(error))
     except UnknownTransferSyntax as error:

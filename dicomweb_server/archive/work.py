@@ -2,6 +2,7 @@
 
 import hashlib
 import mmap
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,21 @@ from dicomweb_server.dicom.images import encode, picture, placeholder
 from dicomweb_server.dicom.part10 import describe, inflate, is_deflated, read_file_meta
 from dicomweb_server.dicom.pixels import decode_frame, image_pixel
 from dicomweb_server.dicom.rendering import RenderOptions
-from dicomweb_server.errors import NotPart10
+from dicomweb_server.errors import NotPart10, Refusal
 from dicomweb_server.index.rows import Entry, entry_of, unpack_metadata
 
 _CHUNK = 1 << 20  # bytes
+
+
+def describe_files(paths: Sequence[Path], inflate_limit: int) -> list[Entry | Refusal]:
+    """The entries of several files, or why a file has none."""
+    results: list[Entry | Refusal] = []
+    for path in paths:
+        try:
+            results.append(describe_file(path, inflate_limit))
+        except Refusal as refusal:
+            results.append(refusal)
+    return results
 
 
 def describe_file(path: Path, inflate_limit: int) -> Entry:

@@ -41,7 +41,7 @@ class WorkerPool:
 
     def __init__(self, size: int, *, timeout: float, memory: int, max_waiting: int = 1000) -> None:
         """`timeout` in seconds and `memory` in bytes bound each piece of work."""
-        self._size = size
+        self.size = size
         self._timeout = timeout
         self._memory = memory
         self._max_waiting = max_waiting
@@ -53,7 +53,7 @@ class WorkerPool:
 
     def start(self) -> None:
         """Begin to start the processes; what is asked before they are there waits for them."""
-        for _ in range(self._size):
+        for _ in range(self.size):
             self._hire()
 
     async def close(self) -> None:

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class FilesystemBlobs:
-    """Blobs below a folder, durable by fsync of the file, rename, fsync of the folder."""
+    """Blobs below a folder, durable by rename of a flushed file and fsync of the folder."""
 
     def __init__(self, root: Path, threads: int = 16) -> None:
         self.root = root
@@ -34,18 +34,14 @@ class FilesystemBlobs:
         self._threads.shutdown(wait=True)
 
     async def put_many(self, blobs: Sequence[tuple[Path, str]]) -> list[OSError | None]:
-        """See BlobStore. The files are flushed in parallel, each folder once."""
-        flushed = await asyncio.gather(*(self._run(_flush, source) for source, _ in blobs))
-        return await self._run(self._place, blobs, flushed)
+        """See BlobStore. Each folder is flushed once."""
+        return await self._run(self._place, blobs)
 
-    def _place(
-        self, blobs: Sequence[tuple[Path, str]], errors: list[OSError | None]
-    ) -> list[OSError | None]:
+    def _place(self, blobs: Sequence[tuple[Path, str]]) -> list[OSError | None]:
+        errors: list[OSError | None] = [None] * len(blobs)
         placed: list[tuple[int, Path, Path]] = []
         folders: dict[Path, None] = {}
         for number, (source, key) in enumerate(blobs):
-            if errors[number] is not None:
-                continue
             target = self.root / key
             try:
                 self._move(source, target, folders)
@@ -154,18 +150,6 @@ class FilesystemBlobs:
 
     async def _run(self, function: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
-
-
-def _flush(path: Path) -> OSError | None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        return error
-    return None
 
 
 def _flush_folder(path: Path) -> None:

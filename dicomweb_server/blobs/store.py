@@ -22,7 +22,8 @@ class BlobStore(Protocol):
     async def put_many(self, blobs: Sequence[tuple[Path, str]]) -> list[OSError | None]:
         """Move each staged local file to its key; those without an error are durable on return.
 
-        A staged file whose blob could not be put is left where it was.
+        The bytes of the staged files are flushed to the disk by whoever wrote them. One whose
+        blob could not be put is left where it was.
         """
 
     async def read(self, key: str, offset: int, length: int) -> bytes:

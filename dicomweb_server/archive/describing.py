@@ -1,0 +1,89 @@
+"""Files on their way to the workers that walk them, several to a journey when many wait.
+
+A journey to another process costs as much as the walk of a small file.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dicomweb_server.archive.work import describe_files
+from dicomweb_server.archive.workers import WorkerFailed, WorkerPool
+from dicomweb_server.errors import Refusal
+from dicomweb_server.index.rows import Entry
+
+MAX_GROUP = 8  # files; a crash costs them all a second journey, each alone
+
+
+@dataclass(slots=True)
+class _Waiting:
+    path: Path
+    outcome: "asyncio.Future[Entry]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class Describer:
+    """Collects files while every worker has some, then sends them on together."""
+
+    def __init__(self, workers: WorkerPool, inflate_limit: int) -> None:
+        """`inflate_limit`: bytes that a deflated data set may unpack to."""
+        self._workers = workers
+        self._limit = inflate_limit
+        self._waiting: list[_Waiting] = []
+        self._running = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def describe(self, path: Path) -> Entry:
+        """The entry of the PS3.10 file at `path`. Raises NotPart10 and its kinds,
+        ContentTooLarge, WorkerFailed, Unavailable."""
+        waiting = _Waiting(path)
+        self._waiting.append(waiting)
+        self._start()
+        return await waiting.outcome
+
+    def _start(self) -> None:
+        while self._waiting and self._running < self._workers.size:
+            group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
+            self._running += 1
+            task = asyncio.create_task(self._run(group))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, group: list[_Waiting]) -> None:
+        try:
+            await self._describe(group)
+        except WorkerFailed as failure:
+            if len(group) == 1:
+                _fail(group, failure)
+            else:  # one of them is to blame: each for itself
+                for waiting in group:
+                    await self._alone(waiting)
+        except Exception as error:
+            _fail(group, error)
+        finally:
+            self._running -= 1
+            self._start()
+
+    async def _alone(self, waiting: _Waiting) -> None:
+        try:
+            await self._describe([waiting])
+        except Exception as error:
+            _fail([waiting], error)
+
+    async def _describe(self, group: list[_Waiting]) -> None:
+        paths = [waiting.path for waiting in group]
+        results = await self._workers.run(describe_files, paths, self._limit)
+        for waiting, result in zip(group, results, strict=True):
+            if waiting.outcome.done():
+                continue
+            if isinstance(result, Refusal):
+                waiting.outcome.set_exception(result)
+            else:
+                waiting.outcome.set_result(result)
+
+
+def _fail(group: list[_Waiting], error: Exception) -> None:
+    for waiting in group:
+        if not waiting.outcome.done():
+            waiting.outcome.set_exception(error)
