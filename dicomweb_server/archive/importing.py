@@ -18,7 +18,7 @@ from typing import BinaryIO
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.archive.store import StagedFile, Staging, check_room, store_file
+from dicomweb_server.archive.store import StagedFile, check_room, new_staging, store_file
 from dicomweb_server.errors import ContentTooLarge, Refusal
 from dicomweb_server.wire.store_report import Stored
 
@@ -146,8 +146,7 @@ async def import_sources(
 
 async def _stage(archive: Archive, source: Source) -> StagedFile | None:
     """Copy a source into the scratch folder; None for what is plainly no DICOM file."""
-    limit = archive.settings.max_instance_bytes
-    staging = Staging(archive.scratch_file(".part"), limit)
+    staging = new_staging(archive)
     try:
         file, close = await asyncio.to_thread(_open, source)
         try:

@@ -1,13 +1,15 @@
 """Store (PS3.18 §10.5): staged files become instances, each on its own."""
 
 import asyncio
+import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import structlog
 
@@ -17,14 +19,19 @@ from dicomweb_server.archive.archive import Archive, new_token
 from dicomweb_server.archive.commit import Candidate, StorageFailed
 from dicomweb_server.archive.work import dataset_digest
 from dicomweb_server.archive.workers import WorkerFailed
+from dicomweb_server.blobs.store import BlobMissing
 from dicomweb_server.dicom.part10 import InvalidIdentity, UnknownTransferSyntax
-from dicomweb_server.errors import ContentTooLarge, NotPart10, Unavailable
+from dicomweb_server.errors import ContentTooLarge, NotPart10, Unavailable, where
 from dicomweb_server.index.instances import Existing, NewInstance
 from dicomweb_server.index.rows import Entry
 from dicomweb_server.wire.store_report import REASONS, Failed, Result, Stored, failed
 
 log = structlog.get_logger()
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CHECK_ROOM = 64 << 20  # bytes written between looks at the free space
 FLUSH = 1 << 20  # bytes collected before they are hashed and written in a thread
 
 
@@ -40,10 +47,13 @@ class StagedFile:
 class Staging:
     """A file being received: written and hashed as it comes, a megabyte held at the most."""
 
-    def __init__(self, path: Path, limit: int) -> None:
-        """`limit`: bytes above which write raises ContentTooLarge."""
+    def __init__(self, path: Path, limit: int, floor: int) -> None:
+        """`limit`: bytes above which write raises ContentTooLarge. `floor`: bytes that stay free
+        on the disk, the database's own room; below it writing fails as on a full one."""
         self.path = path
         self._limit = limit
+        self._floor = floor
+        self._unchecked = 0  # bytes written since free space was looked at
         self._size = 0
         self._digest = hashlib.sha256()
         self._held: list[bytes | memoryview] = []
@@ -62,19 +72,21 @@ class Staging:
     async def finish(self) -> StagedFile:
         """The complete file, flushed to the disk. Raises OSError when the disk is full."""
         held, self._held = self._held, []
-        await asyncio.to_thread(self._write_to_the_end, held)
+        await in_thread(self._write_to_the_end, held)
         return StagedFile(self.path, self._size, self._digest.digest())
 
     async def discard(self) -> None:
         """Leave nothing behind."""
-        self._close()
         self._held.clear()
-        with suppress(FileNotFoundError):
-            await asyncio.to_thread(self.path.unlink)
+        await in_thread(self._remove)
+
+    def _remove(self) -> None:
+        self._close()
+        self.path.unlink(missing_ok=True)
 
     async def _flush(self) -> None:
         held, self._held, self._held_size = self._held, [], 0
-        await asyncio.to_thread(self._write, held)
+        await in_thread(self._write, held)
 
     def _write(self, held: list[bytes | memoryview]) -> None:
         if self._file < 0:
@@ -85,6 +97,11 @@ class Staging:
             while view:
                 view = view[os.write(self._file, view) :]
             self._size += len(data)
+            self._unchecked += len(data)
+        if self._unchecked > CHECK_ROOM:
+            self._unchecked = 0
+            if shutil.disk_usage(self.path.parent).free < self._floor:
+                raise OSError(errno.ENOSPC, "below MIN_FREE_BYTES")
 
     def _write_to_the_end(self, held: list[bytes | memoryview]) -> None:
         self._write(held)
@@ -117,9 +134,7 @@ class Intake:
 
     def new_file(self) -> Staging:
         """Where the next instance is to be received."""
-        return Staging(
-            self._archive.scratch_file(".part"), self._archive.settings.max_instance_bytes
-        )
+        return new_staging(self._archive)
 
     async def accept(self, staged: StagedFile) -> None:
         """Store a complete file, in the background; waits while too many are under way."""
@@ -151,6 +166,23 @@ class Intake:
         return results
 
 
+def new_staging(archive: Archive) -> Staging:
+    """Where one more file is to be received."""
+    settings = archive.settings
+    path = archive.scratch_file(".part")
+    return Staging(path, settings.max_instance_bytes, settings.min_free_bytes)
+
+
+async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Like asyncio.to_thread, but never gone while the thread still works on our file."""
+    task = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
 def check_room(archive: Archive) -> None:
     """Raises Unavailable when the disk is nearly full."""
     if shutil.disk_usage(archive.settings.tmp_dir).free < archive.settings.min_free_bytes:
@@ -170,9 +202,21 @@ async def store_file(
         result = await _describe_and_commit(archive, scope, staged, study_instance_uid)
         moved = isinstance(result, Stored) and result.new
         return result
+    except Unavailable:
+        raise
+    except WorkerFailed as failure:
+        return failed("processing_failure", comment=str(failure))
+    except Exception as error:  # a bug costs one instance, not the request (STOW-41)
+        log.error("an instance could not be stored", where=where(error))
+        return failed("processing_failure")
     finally:
         if not moved:
-            await asyncio.to_thread(staged.path.unlink, missing_ok=True)
+            await asyncio.to_thread(_remove_scratch, staged.path)
+
+
+def _remove_scratch(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.with_suffix(".inflated").unlink(missing_ok=True)  # of a worker that was killed
 
 
 async def _describe_and_commit(
@@ -195,19 +239,20 @@ async def _describe(archive: Archive, staged: StagedFile) -> Entry | Failed:
         return failed("transfer_syntax_not_supported", comment=str(error))
     except (NotPart10, ContentTooLarge) as error:
         return failed("cannot_understand", comment=str(error))
-    except WorkerFailed as error:
-        return failed("processing_failure", comment=str(error))
 
 
 async def _commit(archive: Archive, scope: Scope, staged: StagedFile, entry: Entry) -> Result:
     instance = NewInstance(entry, blob_key(entry), staged.size, staged.sha256)
-    try:
-        existing = await archive.committer.commit(Candidate(scope, instance, staged.path))
-    except StorageFailed as error:
-        return _refused("out_of_resources", entry, str(error))
-    if existing is None or await _same(archive, existing, entry, staged):
-        return _stored(entry, new=existing is None)
-    return _refused("duplicate", entry)
+    for _ in range(3):
+        try:
+            existing = await archive.committer.commit(Candidate(scope, instance, staged.path))
+        except StorageFailed as error:
+            return _refused("out_of_resources", entry, str(error))
+        with suppress(BlobMissing):  # deleted in between: try again
+            if existing is None or await _same(archive, existing, entry, staged):
+                return _stored(entry, new=existing is None)
+            return _refused("duplicate", entry)
+    return _refused("processing_failure", entry)
 
 
 async def _same(archive: Archive, existing: Existing, entry: Entry, staged: StagedFile) -> bool:

@@ -104,10 +104,10 @@ async def _single(request: Request, intake: Intake) -> None:
     try:
         async for chunk in _body(request):
             await part.write(chunk)
+        await part.finish()
     except BaseException:
         await part.discard()
         raise
-    await part.finish()
 
 
 async def _multipart(request: Request, content: ContentType, intake: Intake) -> None:
