@@ -20,7 +20,7 @@ from typing import Any, ParamSpec, TypeVar
 import structlog
 
 import dicomweb_server
-from dicomweb_server.errors import Refusal, Unavailable
+from dicomweb_server.errors import Refusal, Unavailable, where
 
 log = structlog.get_logger()
 
@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 _LENGTH = struct.Struct("<Q")
 _START_SECONDS = 60.0  # importing the codecs takes a while on a machine that is busy
+_RETRY_SECONDS = 1.0
 _BUFFER = 1 << 22  # bytes; a 0.5 MB frame passes without waiting for the reader
 
 
@@ -69,7 +70,25 @@ class WorkerPool:
 
         Raises what it raises if that is a Refusal; WorkerFailed if it took longer or more
         memory than is allowed or crashed; Unavailable if too much work is waiting.
+
+        The work goes on when the caller is cancelled.
         """
+        task = await self._begin((function, args, kwargs))
+        result: T = await asyncio.shield(task)
+        return result
+
+    async def run_to_the_end(
+        self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """As `run`; a caller who is cancelled is so only once the work has ended.
+
+        For work on files that its caller removes: nobody writes to them any more.
+        """
+        result: T = await _to_the_end(await self._begin((function, args, kwargs)))
+        return result
+
+    async def _begin(self, call: tuple[Any, ...]) -> "asyncio.Task[Any]":
+        """Give work to the next worker that is idle."""
         if self._waiting >= self._max_waiting or self._closed:
             raise Unavailable("too much work is waiting; try again")
         self._waiting += 1
@@ -80,22 +99,24 @@ class WorkerPool:
             raise Unavailable("too much work is waiting; try again") from None
         finally:
             self._waiting -= 1
-        # The exchange goes on when the caller is cancelled: the worker must be given back whole.
-        task = asyncio.create_task(self._exchange(worker, (function, args, kwargs)))
+        # A task of its own: when the caller is cancelled the worker must be given back whole.
+        task = asyncio.create_task(self._exchange(worker, call))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(_retrieve)
-        result: T = await asyncio.shield(task)
-        return result
+        return task
 
     async def _exchange(self, worker: "_Worker", call: tuple[Any, ...]) -> Any:
         try:
             async with asyncio.timeout(self._timeout):
                 kind, value = await worker.call(call)
-        except (TimeoutError, OSError, EOFError) as error:
-            worker.kill()
+        except BaseException as error:
+            # Half an exchange may be on its way: this worker can be given nothing more.
             self._all.discard(worker)
             self._hire()
+            worker.kill()
+            if not isinstance(error, TimeoutError | OSError | EOFError):
+                raise
             slow = isinstance(error, TimeoutError)
             reason = f"it took more than {self._timeout:g} s" if slow else "it ended unexpectedly"
             raise WorkerFailed(f"the content could not be processed: {reason}") from None
@@ -113,33 +134,42 @@ class WorkerPool:
 
         async def hire() -> None:
             while not self._closed:
-                worker = await self._spawn()
-                if worker is not None:
-                    self._idle.put_nowait(worker)
+                try:
+                    self._idle.put_nowait(await self._spawn())
                     return
-                log.error("a worker process did not start")
-                await asyncio.sleep(1)
+                except Exception as error:  # out of files, processes or memory, for now
+                    log.error("a worker process did not start", where=where(error))
+                await asyncio.sleep(_RETRY_SECONDS)
 
         task = asyncio.create_task(hire())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _spawn(self) -> "_Worker | None":
+    async def _spawn(self) -> "_Worker":
+        """Start a process and wait until it takes work. Raises OSError and others."""
         ours, theirs = socket.socketpair()
-        for end in (ours, theirs):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
-        with theirs:
-            process = await asyncio.to_thread(_start, theirs, self._memory)
-        reader, writer = await asyncio.open_connection(sock=ours, limit=_BUFFER)
+        try:
+            for end in (ours, theirs):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+            starting = asyncio.create_task(asyncio.to_thread(_start, theirs, self._memory))
+            # Left before its end, the thread would hand another file's descriptor on. A process
+            # nobody waits for ends by itself, when its connection closes.
+            process = await _to_the_end(starting)
+            reader, writer = await asyncio.open_connection(sock=ours, limit=_BUFFER)
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         worker = _Worker(process, reader, writer)
         self._all.add(worker)
         try:
             async with asyncio.timeout(_START_SECONDS):
                 await worker.ready()
-        except (TimeoutError, OSError, EOFError):
-            worker.kill()
+        except BaseException:
             self._all.discard(worker)
-            return None
+            worker.kill()
+            raise
         return worker
 
 
@@ -158,6 +188,17 @@ def _start(connection: socket.socket, memory: int) -> subprocess.Popen[bytes]:
         stdin=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
     )
+
+
+async def _to_the_end(task: "asyncio.Task[T]") -> T:
+    """The result of `task`; who is cancelled meanwhile still waits until it is done."""
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        raise
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:

@@ -2,11 +2,14 @@
 
 import asyncio
 import os
+import socket
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from dicomweb_server.archive import workers as workers_module
 from dicomweb_server.archive.workers import WorkerFailed, WorkerPool
 from dicomweb_server.errors import InvalidParameter, Unavailable
 from dicomweb_server.wire.resources import parse_uid
@@ -82,3 +85,66 @@ async def test_too_much_waiting_work_is_refused(pool: WorkerPool) -> None:
     )
     assert any(isinstance(result, Unavailable) for result in results)
     assert any(result is None for result in results)
+
+
+async def test_who_removes_what_a_worker_writes_waits_for_its_end(
+    pool: WorkerPool, tmp_path: Path
+) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    data = bytes(1 << 20)  # more than a pipe holds
+    task = asyncio.create_task(pool.run_to_the_end(Path.write_bytes, fifo, data))
+    with await asyncio.to_thread(fifo.open, "rb") as reading:  # the worker is at it
+        for _ in range(2):  # however often it is told
+            task.cancel()
+            await asyncio.wait([task], timeout=0.05)
+            assert not task.done()
+        assert await asyncio.to_thread(reading.read) == data
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_work_run_to_the_end_gives_its_result_or_its_refusal(pool: WorkerPool) -> None:
+    assert await pool.run_to_the_end(len, b"abc") == 3
+    with pytest.raises(InvalidParameter):
+        await pool.run_to_the_end(parse_uid, "study", "../etc")
+
+
+async def test_callers_who_leave_while_they_wait_cost_no_worker(pool: WorkerPool) -> None:
+    busy = [asyncio.create_task(pool.run(time.sleep, 0.1)) for _ in range(2)]
+    waiting = [asyncio.create_task(pool.run(time.sleep, 0.1)) for _ in range(4)]
+    await asyncio.wait(busy, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:  # some have just been given a worker
+        task.cancel()
+
+    assert await asyncio.gather(pool.run(len, b"ab"), pool.run(len, b"abc")) == [2, 3]
+
+
+async def test_arguments_that_cannot_be_sent_cost_no_worker(pool: WorkerPool) -> None:
+    for _ in range(3):
+        with pytest.raises(Exception, match="pickle"):
+            await pool.run(len, lambda: None)  # type: ignore[arg-type]
+
+    assert await asyncio.gather(pool.run(len, b"ab"), pool.run(len, b"abc")) == [2, 3]
+
+
+async def test_a_process_that_cannot_be_started_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pairs = socket.socketpair
+    failures = [OSError(24, "Too many open files")] * 2
+
+    def scarce() -> tuple[socket.socket, socket.socket]:
+        if failures:
+            raise failures.pop()
+        return pairs()
+
+    monkeypatch.setattr(socket, "socketpair", scarce)
+    monkeypatch.setattr(workers_module, "_RETRY_SECONDS", 0.01)
+    workers = WorkerPool(1, timeout=2, memory=1 << 30)
+    workers.start()
+    try:
+        assert await workers.run(len, b"abc") == 3
+    finally:
+        await workers.close()
