@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +13,7 @@ from dicomweb_server.blobs.store import BlobDamaged, BlobMissing
 
 CHUNK = 1 << 20  # bytes a read; large enough to keep the cost of a hop to a thread small
 _READ_AHEAD = 128 << 10  # bytes; the kernel's usual window
+_MOST_KNOWN = 100_000  # folders
 _RECENT = 10_000  # names of files whose directory entries are taken to be in memory
 _NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)
 
@@ -20,7 +21,11 @@ T = TypeVar("T")
 
 
 class FilesystemBlobs:
-    """Blobs below a folder, durable by rename of a flushed file and fsync of the folder."""
+    """Blobs below a folder, durable by rename of a flushed file and fsync of the folder.
+
+    Folders stay when their last blob is deleted: while processes store, none can tell whether
+    another counts on a folder to be on the disk. Empty ones may be removed when none runs.
+    """
 
     def __init__(self, root: Path, threads: int = 16) -> None:
         self.root = root
@@ -40,18 +45,18 @@ class FilesystemBlobs:
     def _place(self, blobs: Sequence[tuple[Path, str]]) -> list[OSError | None]:
         errors: list[OSError | None] = [None] * len(blobs)
         placed: list[tuple[int, Path, Path]] = []
-        folders: dict[Path, None] = {}
+        made: dict[Path, None] = {}
         for number, (source, key) in enumerate(blobs):
             target = self.root / key
             try:
-                self._move(source, target, folders)
+                self._move(source, target, made)
             except OSError as error:
                 errors[number] = error
             else:
                 placed.append((number, source, target))
-                folders[target.parent] = None
+        holding = [target.parent for _, _, target in placed]
         try:
-            for folder in folders:
+            for folder in dict.fromkeys([*holding, *(folder.parent for folder in made)]):
                 _flush_folder(folder)
         except OSError as error:  # what is not known to be durable is not stored
             self._known = {self.root}
@@ -59,31 +64,39 @@ class FilesystemBlobs:
                 with suppress(OSError):
                     target.rename(source)
                 errors[number] = error
+        else:  # not before: other threads rely on it
+            self._known.update(made)
         return errors
 
-    def _move(self, source: Path, target: Path, to_flush: dict[Path, None]) -> None:
+    def _move(self, source: Path, target: Path, made: dict[Path, None]) -> None:
         for attempt in range(3):
-            self._make_folder(target.parent, to_flush)
+            self._make_folder(target.parent, made)
             try:
                 source.rename(target)
                 return
-            except FileNotFoundError:  # a delete took the empty folder away in between
-                self._known.discard(target.parent)
+            except FileNotFoundError:  # somebody tidied the empty folder away in between
                 if attempt == 2 or not source.exists():
                     raise
 
-    def _make_folder(self, folder: Path, to_flush: dict[Path, None]) -> None:
-        """Make `folder`; note each folder that holds an entry this process never saw flushed.
+    def _make_folder(self, folder: Path, made: dict[Path, None]) -> None:
+        """Make `folder`; add each folder whose own entry this process never saw flushed.
 
-        Also where the folder is there already: another process may have made it just now.
+        Also where it is there already: another thread or process may have made it just now.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        if len(self._known) > 100_000:
-            self._known = {self.root}
-        while folder not in self._known:
-            self._known.add(folder)
-            folder = folder.parent
-            to_flush[folder] = None
+        if folder == self.root:
+            return
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            if folder in self._known:
+                return
+        except FileNotFoundError:
+            self._make_folder(folder.parent, made)
+            folder.mkdir(exist_ok=True)
+        if folder in self._known or len(self._known) > _MOST_KNOWN:
+            self._known = {self.root}  # it was removed by somebody, and more may have been
+        self._make_folder(folder.parent, made)
+        made[folder] = None
 
     async def read(self, key: str, offset: int, length: int) -> bytes:
         path = f"{self._prefix}{key}"
@@ -99,7 +112,12 @@ class FilesystemBlobs:
         return data
 
     async def stream(self, key: str, offset: int, length: int) -> AsyncIterator[bytes]:
-        descriptor = await self._run(_open, f"{self._prefix}{key}")
+        opening = self._threads.submit(_open, f"{self._prefix}{key}")
+        try:
+            descriptor = await asyncio.wrap_future(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close)  # the thread may be opening it at this moment
+            raise
         try:
             end = offset + length
             while offset < end:
@@ -127,17 +145,7 @@ class FilesystemBlobs:
 
     def _delete(self, keys: Sequence[str]) -> None:
         for key in keys:
-            path = self.root / key
-            with suppress(FileNotFoundError):
-                path.unlink()
-            for folder in (path.parent, path.parent.parent):
-                if folder == self.root:
-                    break
-                self._known.discard(folder)
-                try:
-                    folder.rmdir()
-                except OSError:  # not empty, or another process is storing into it
-                    break
+            (self.root / key).unlink(missing_ok=True)
 
     async def keys(self) -> list[str]:
         return await self._run(
@@ -165,6 +173,11 @@ def _open(path: str) -> int:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         raise BlobMissing(path) from None
+
+
+def _close(opening: "Future[int]") -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        os.close(opening.result())
 
 
 def _read(path: str, offset: int, length: int) -> bytes:

@@ -2,6 +2,9 @@
 
 import asyncio
 import errno
+import os
+import shutil
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -72,9 +75,7 @@ async def test_a_range_past_the_end_is_damage_not_a_short_answer(
         [chunk async for chunk in store.stream(KEY, 3, 3)]
 
 
-async def test_deleted_blobs_are_gone_and_leave_no_folders(
-    store: FilesystemBlobs, tmp_path: Path
-) -> None:
+async def test_deleted_blobs_are_gone(store: FilesystemBlobs, tmp_path: Path) -> None:
     other = KEY.replace("~a", "~b")
     await store.put_many([(staged(tmp_path, b"a", "a"), KEY), (staged(tmp_path, b"b", "b"), other)])
 
@@ -82,7 +83,7 @@ async def test_deleted_blobs_are_gone_and_leave_no_folders(
     assert await store.keys() == [other]
 
     await store.delete([other])
-    assert not list(store.root.glob("default/*"))
+    assert await store.keys() == []
 
 
 async def test_one_that_cannot_be_put_does_not_harm_the_others(
@@ -111,6 +112,98 @@ async def test_a_blob_whose_folder_cannot_be_flushed_is_not_stored(
     assert error is not None
     assert source.read_bytes() == b"data"
     assert await store.keys() == []
+
+
+@pytest.fixture
+def flushed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders that were flushed, in order."""
+    folders: list[Path] = []
+    flush = filesystem._flush_folder
+
+    def note(path: Path) -> None:
+        flush(path)
+        folders.append(path)
+
+    monkeypatch.setattr(filesystem, "_flush_folder", note)
+    return folders
+
+
+CHAIN = ["default/1.2.3/1.2.3.4", "default/1.2.3", "default", "."]
+
+
+async def test_every_new_folder_is_flushed_once(
+    store: FilesystemBlobs, tmp_path: Path, flushed: list[Path]
+) -> None:
+    await store.put_many([(staged(tmp_path, b"x", n), f"{CHAIN[0]}/{n}.dcm") for n in "ab"])
+    assert sorted(flushed) == sorted(store.root / folder for folder in CHAIN)
+
+    flushed.clear()
+    await store.put_many([(staged(tmp_path, b"x"), f"{CHAIN[0]}/c.dcm")])
+    assert flushed == [store.root / CHAIN[0]]
+
+
+async def test_a_folder_made_by_another_thread_is_durable_only_once_it_is_flushed(
+    store: FilesystemBlobs, tmp_path: Path, flushed: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_flushes, go_on = threading.Event(), threading.Event()
+    flush = filesystem._flush_folder
+    first = [True]
+
+    def slow(path: Path) -> None:
+        if first:
+            first.clear()
+            first_flushes.set()
+            assert go_on.wait(10)
+        flush(path)
+
+    monkeypatch.setattr(filesystem, "_flush_folder", slow)
+    slow_put = asyncio.create_task(store.put_many([(staged(tmp_path, b"x", "a"), KEY)]))
+    await asyncio.to_thread(first_flushes.wait, 10)
+
+    await store.put_many([(staged(tmp_path, b"x", "b"), KEY.replace("~a", "~b"))])
+
+    assert sorted(flushed) == sorted(store.root / folder for folder in CHAIN)
+    go_on.set()
+    assert await slow_put == [None]
+
+
+async def test_folders_that_somebody_removed_are_flushed_again(
+    store: FilesystemBlobs, tmp_path: Path, flushed: list[Path]
+) -> None:
+    await store.put_many([(staged(tmp_path, b"x"), KEY)])
+    shutil.rmtree(store.root / "default")
+    flushed.clear()
+
+    assert await store.put_many([(staged(tmp_path, b"y"), KEY)]) == [None]
+
+    assert sorted(flushed) == sorted(store.root / folder for folder in CHAIN)
+
+
+async def test_a_file_being_opened_for_one_who_left_is_closed(
+    store: FilesystemBlobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.put_many([(staged(tmp_path, b"x"), KEY)])
+    begun, go_on = threading.Event(), threading.Event()
+    opened: list[int] = []
+    open_file = filesystem._open
+
+    def slow(path: str) -> int:
+        begun.set()
+        assert go_on.wait(10)
+        opened.append(open_file(path))
+        return opened[0]
+
+    monkeypatch.setattr(filesystem, "_open", slow)
+    chunk = asyncio.ensure_future(anext(store.stream(KEY, 0, 1)))
+    await asyncio.to_thread(begun.wait, 10)
+    chunk.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await chunk
+    go_on.set()
+    store.close()  # waits for the thread
+
+    with pytest.raises(OSError, match="descriptor"):
+        os.fstat(opened[0])
 
 
 async def test_storing_and_deleting_in_one_folder_at_a_time(
