@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -14,6 +15,7 @@ from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.commit import Committer
 from dicomweb_server.archive.describing import Describer
 from dicomweb_server.archive.pictures import PictureCache
+from dicomweb_server.archive.scratch import sweep
 from dicomweb_server.archive.workers import WorkerPool
 from dicomweb_server.blobs.filesystem import FilesystemBlobs
 from dicomweb_server.blobs.store import BlobDamaged
@@ -24,6 +26,8 @@ from dicomweb_server.web.errors import damaged, refuse, refuse_http
 from dicomweb_server.web.logs import configure_logs
 from dicomweb_server.web.middleware import RequestLog, TrailingSlash
 from dicomweb_server.web.routes import routes
+
+log = structlog.get_logger()
 
 PICTURES = 64 << 20  # bytes of rendered pictures kept in memory
 WORKER_MEMORY = 4 << 30  # bytes of data that one piece of CPU work may hold
@@ -41,6 +45,9 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
     """An archive whose database is migrated already, ready for work; closed on leaving."""
     for folder in (settings.blobs_dir, settings.tmp_dir):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    left = await asyncio.to_thread(sweep, settings.tmp_dir)
+    if left:
+        log.warning("removed what was left of uploads that were cut off", files=left)
     cores = len(os.sched_getaffinity(0))
     workers = WorkerPool(
         settings.cpu_workers or max(1, cores // settings.workers),

@@ -1,7 +1,5 @@
 """The door: every operation gets its scope and its database connection here, and nowhere else."""
 
-import secrets
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.commit import Committer
 from dicomweb_server.archive.describing import Describer
 from dicomweb_server.archive.pictures import PictureCache
+from dicomweb_server.archive.scratch import scratch_path
 from dicomweb_server.archive.workers import WorkerPool
 from dicomweb_server.blobs.store import BlobStore
 from dicomweb_server.config import Settings
@@ -56,9 +55,4 @@ class Archive:
 
     def scratch_file(self, suffix: str = "") -> Path:
         """A new path in the scratch folder, on the same file system as the blobs."""
-        return self.settings.tmp_dir / f"{new_token()}{suffix}"
-
-
-def new_token() -> str:
-    """A name never used before, in order of time."""
-    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(6)}"
+        return scratch_path(self.settings.tmp_dir, suffix)

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+import asyncpg
 import structlog
 
 from dicomweb_server.access.policy import Scope
 from dicomweb_server.blobs.store import BlobStore
+from dicomweb_server.errors import Unavailable, where
 from dicomweb_server.index.database import Connection, Pool, acquire
 from dicomweb_server.index.instances import Existing, NewInstance, find_existing, insert_instances
 
@@ -22,10 +24,18 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 MAX_GROUP = 128  # instances
+MAX_GROUP_BYTES = 32 << 20  # of packed metadata and frame tables, which one statement carries
+
+# Postgres' word on one instance after which its transaction is certainly undone.
+_REFUSED = (
+    asyncpg.DataError,
+    asyncpg.ProgramLimitExceededError,
+    asyncpg.IntegrityConstraintViolationError,
+)
 
 
 class StorageFailed(Exception):
-    """The blob store could not take one instance: out of space, or damaged (A700)."""
+    """The archive could not take one instance: out of space, or beyond what it can hold (A700)."""
 
 
 @dataclass(slots=True)
@@ -43,6 +53,21 @@ class Candidate:
     @property
     def uid(self) -> str:
         return self.instance.entry.sop_instance_uid
+
+    @property
+    def size(self) -> int:
+        """Bytes of its row, nearly."""
+        entry = self.instance.entry
+        values = (value for value in entry.instance if isinstance(value, str | bytes))
+        return len(entry.metadata) + sum(map(len, values))
+
+    def resolve(self, outcome: Existing | Exception | None) -> None:
+        if self.outcome.done():
+            return
+        if isinstance(outcome, Exception):
+            self.outcome.set_exception(outcome)
+        else:
+            self.outcome.set_result(outcome)
 
 
 class Committer:
@@ -82,11 +107,13 @@ class Committer:
         """The next candidates of one scope, no two of the same SOP Instance UID."""
         scope = self._waiting[0].scope
         group: dict[str, Candidate] = {}
+        room = MAX_GROUP_BYTES
         rest = []
         for candidate in self._waiting:
-            fits = candidate.scope == scope and len(group) < MAX_GROUP
-            if fits and candidate.uid not in group:
+            fits = candidate.scope == scope and candidate.uid not in group
+            if fits and len(group) < MAX_GROUP and (candidate.size <= room or not group):
                 group[candidate.uid] = candidate
+                room -= candidate.size
             else:
                 rest.append(candidate)
         self._waiting = rest
@@ -98,8 +125,7 @@ class Committer:
         except Exception as error:
             # Blobs stay: whether the transaction took place may be unknown. A sweep finds them.
             for candidate in group:
-                if not candidate.outcome.done():
-                    candidate.outcome.set_exception(error)
+                candidate.resolve(error)
         finally:
             self._running -= 1
             self._start()
@@ -108,16 +134,11 @@ class Committer:
         scope = group[0].scope
         uids = [candidate.uid for candidate in group]
         held = await self._index(lambda conn: find_existing(conn, scope.home, uids))
-        new = [c for c in group if c.uid not in held]
-        stored = await self._put(new)
+        stored = await self._put([c for c in group if c.uid not in held])
         if stored:
-            instances = [c.instance for c in stored]
-            lost = await self._index(lambda conn: insert_instances(conn, scope, instances))
-            held.update(lost)
-            await self._blobs.delete([c.instance.blob_key for c in stored if c.uid in lost])
+            await self._insert(stored)
         for candidate in group:
-            if not candidate.outcome.done():
-                candidate.outcome.set_result(held.get(candidate.uid))
+            candidate.resolve(held.get(candidate.uid))
 
     async def _put(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         if not candidates:
@@ -129,10 +150,43 @@ class Committer:
                 stored.append(candidate)
             else:
                 log.error("blob not stored", error=type(error).__name__, errno=error.errno)
-                failure = StorageFailed("the archive's storage could not take the instance")
-                if not candidate.outcome.done():
-                    candidate.outcome.set_exception(failure)
+                candidate.resolve(
+                    StorageFailed("the archive's storage could not take the instance")
+                )
         return stored
+
+    async def _insert(self, stored: Sequence[Candidate]) -> None:
+        """Make the rows of those whose blobs are there; one that spoils it fails alone."""
+        scope, instances = stored[0].scope, [c.instance for c in stored]
+        try:
+            lost = await self._index(lambda conn: insert_instances(conn, scope, instances))
+        except Unavailable:
+            raise
+        except Exception as error:
+            if len(stored) > 1:  # of requests that know nothing of each other
+                for candidate in stored:
+                    await self._insert([candidate])
+                return
+            log.error("row not stored", where=where(error))
+            if isinstance(error, _REFUSED):
+                await self._discard(stored)
+                error = StorageFailed("the index could not take the instance")
+            stored[0].resolve(error)
+            return
+        # Its own row is no other's: an attempt that seemed to fail had come through.
+        others = [
+            c for c in stored if c.uid in lost and lost[c.uid].blob_key != c.instance.blob_key
+        ]
+        await self._discard(others)
+        for candidate in stored:
+            candidate.resolve(lost[candidate.uid] if candidate in others else None)
+
+    async def _discard(self, candidates: Sequence[Candidate]) -> None:
+        """Remove blobs that no row names; what cannot be removed harms nobody."""
+        try:
+            await self._blobs.delete([c.instance.blob_key for c in candidates])
+        except OSError as error:
+            log.error("blob not removed", error=type(error).__name__, errno=error.errno)
 
     async def _index(self, call: Callable[[Connection], Awaitable[T]]) -> T:
         async with acquire(self._pool) as conn:

@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 CHUNK = 1 << 20  # bytes
 
@@ -18,46 +19,46 @@ class Content:
     transfer_syntax_uid: str
     read: Callable[[], AsyncIterator[bytes]]
 
+    @classmethod
+    def of_bytes(cls, data: bytes, media_type: str, transfer_syntax_uid: str) -> Self:
+        """Content that is in memory already: a frame, a small value."""
 
-def from_bytes(data: bytes, media_type: str, transfer_syntax_uid: str) -> Content:
-    """Content that is in memory already: a frame, a small value."""
+        async def read() -> AsyncIterator[bytes]:
+            await asyncio.sleep(0)
+            yield data
 
-    async def read() -> AsyncIterator[bytes]:
-        await asyncio.sleep(0)
-        yield data
+        return cls(len(data), media_type, transfer_syntax_uid, read)
 
-    return Content(len(data), media_type, transfer_syntax_uid, read)
+    @classmethod
+    def of_scratch(cls, file: "ScratchFile", media_type: str, transfer_syntax_uid: str) -> Self:
+        """All of a scratch file."""
 
-
-def from_scratch(path: Path, media_type: str, transfer_syntax_uid: str) -> Content:
-    """Content of a scratch file, whose name is removed at once: it cannot be left behind."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    path.unlink()
-    held = _Descriptor(descriptor)
-    length = os.fstat(descriptor).st_size
-
-    async def read() -> AsyncIterator[bytes]:
-        try:
+        async def read() -> AsyncIterator[bytes]:
             offset = 0
-            while chunk := await asyncio.to_thread(os.pread, held.number, CHUNK, offset):
+            while chunk := await asyncio.to_thread(os.pread, file.number, CHUNK, offset):
                 offset += len(chunk)
                 yield chunk
-        finally:
-            held.close()
+            file.close()
 
-    return Content(length, media_type, transfer_syntax_uid, read)
+        return cls(file.size, media_type, transfer_syntax_uid, read)
 
 
-class _Descriptor:
-    """A file descriptor that is closed also when the content is never read."""
+class ScratchFile:
+    """An open scratch file whose name may be gone already: it cannot be left behind."""
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self, path: Path) -> None:
+        self.number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.size = os.fstat(self.number).st_size
 
     def close(self) -> None:
-        if self.number >= 0:
-            os.close(self.number)
-            self.number = -1
+        """Freeing the blocks of a large file takes a while: not on the event loop."""
+        number, self.number = self.number, -1
+        if number < 0:
+            return
+        try:
+            asyncio.get_running_loop().run_in_executor(None, os.close, number)
+        except RuntimeError:  # no loop runs, or no longer
+            os.close(number)
 
     def __del__(self) -> None:
         self.close()

@@ -23,7 +23,8 @@ async def delete(
     Raises MethodNotAllowed unless ALLOW_DELETE is set; NotFound.
     """
     if not archive.settings.allow_delete:
-        raise MethodNotAllowed("deleting is switched off (ALLOW_DELETE)", ["GET", "HEAD"])
+        allowed = ["GET", "HEAD"] if series else ["GET", "HEAD", "POST"]
+        raise MethodNotAllowed("deleting is switched off (ALLOW_DELETE)", allowed)
     async with archive.session(principal, Action.DELETE) as session:
         keys = await index.delete(session.conn, session.scope, study, series, instance)
     await archive.blobs.delete(keys)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dicomweb_server.archive.work import describe_files
-from dicomweb_server.archive.workers import WorkerFailed, WorkerPool
-from dicomweb_server.errors import Refusal
+from dicomweb_server.archive.workers import WorkerPool
+from dicomweb_server.errors import Refusal, Unavailable
 from dicomweb_server.index.rows import Entry
 
 MAX_GROUP = 8  # files; a crash costs them all a second journey, each alone
@@ -53,14 +53,14 @@ class Describer:
     async def _run(self, group: list[_Waiting]) -> None:
         try:
             await self._describe(group)
-        except WorkerFailed as failure:
+        except Unavailable as error:
+            _fail(group, error)
+        except Exception as error:  # a crash, or a bug that the content of one brought about
             if len(group) == 1:
-                _fail(group, failure)
-            else:  # one of them is to blame: each for itself
+                _fail(group, error)
+            else:
                 for waiting in group:
                     await self._alone(waiting)
-        except Exception as error:
-            _fail(group, error)
         finally:
             self._running -= 1
             self._start()

@@ -7,7 +7,7 @@ from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive import work
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.archive.retrieve import stored_frame
+from dicomweb_server.archive.sources import frame_bytes, open_source
 from dicomweb_server.archive.workers import WorkerFailed
 from dicomweb_server.dicom.frames import is_video
 from dicomweb_server.dicom.rendering import RenderOptions
@@ -105,7 +105,8 @@ async def _picture(
     cached = archive.pictures.get(key)
     if cached is not None:
         return cached
-    data = await stored_frame(archive, found, 0, number)
+    source = await open_source(archive, found.location)
+    data = await frame_bytes(source, found, 0, number)
     picture = await archive.workers.run(
         work.rendered_frame,
         packed,

@@ -2,38 +2,31 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from pathlib import Path
 
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.archive.content import Content, from_bytes, from_scratch
+from dicomweb_server.archive.content import Content
+from dicomweb_server.archive.sources import (
+    MAX_WHOLE,
+    Source,
+    frame_as_stored,
+    frame_bytes,
+    make_scratch,
+)
 from dicomweb_server.archive.work import (
-    inflate_file,
+    WORDS,
+    nested_code_stream,
     uncompressed_frame,
     uncompressed_value,
 )
 from dicomweb_server.archive.workers import WorkerFailed
 from dicomweb_server.dicom.description import BULK_BASE, BulkValue
-from dicomweb_server.dicom.frames import (
-    cut_frame,
-    fragments_of,
-    frame_range,
-    is_encapsulated,
-    is_video,
-    media_type_of,
-)
-from dicomweb_server.dicom.part10 import is_deflated
+from dicomweb_server.dicom.frames import is_encapsulated, is_video, media_type_of
 from dicomweb_server.dicom.transcode import to_explicit_little_endian
-from dicomweb_server.errors import ContentTooLarge, UndecodablePixels
+from dicomweb_server.errors import ContentTooLarge, NotFound, NotPart10, UndecodablePixels
 from dicomweb_server.index import retrieve as index
 from dicomweb_server.index.retrieve import (
     FrameLocation,
@@ -52,8 +45,6 @@ ELE = str(ExplicitVRLittleEndian)
 
 # PS3.18 §8.7.3.2 bars these from the wire.
 _BARRED = frozenset({ImplicitVRLittleEndian, ExplicitVRBigEndian})
-
-MAX_FRAME_BYTES = 1 << 30  # one frame is the one thing that is held whole
 
 
 async def locate(
@@ -89,11 +80,12 @@ def syntax_on_the_wire(location: Location, wanted: str) -> str:
 async def instance_content(archive: Archive, location: Location, wanted: str) -> Content:
     """One instance as a PS3.10 file: the stored bytes, or rewritten as Explicit VR LE.
 
-    An instance whose pixels cannot be decoded goes as stored, and says so (TS-05).
+    What cannot be decoded, or would be too large decoded, goes as stored, and says so
+    (TS-04, TS-05).
     """
     stored = location.transfer_syntax_uid
     if syntax_on_the_wire(location, wanted) != stored:
-        with suppress(UndecodablePixels, WorkerFailed):
+        with suppress(UndecodablePixels, WorkerFailed, ContentTooLarge, NotPart10):
             return await _explicit_little_endian(archive, location)
     read = archive.blobs.stream
     return Content(location.size, DICOM, stored, lambda: read(location.blob_key, 0, location.size))
@@ -101,20 +93,15 @@ async def instance_content(archive: Archive, location: Location, wanted: str) ->
 
 async def _explicit_little_endian(archive: Archive, location: Location) -> Content:
     source = await archive.blobs.local(location.blob_key)
-    target = archive.scratch_file(".ele")
     settings = archive.settings
-    try:
-        await archive.workers.run(
-            to_explicit_little_endian,
-            source,
-            target,
-            inflate_limit=settings.inflate_limit_bytes,
-            pixel_limit=settings.pixel_limit_bytes,
-        )
-        return from_scratch(target, DICOM, ELE)
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
+    file = await make_scratch(
+        archive,
+        to_explicit_little_endian,
+        source,
+        inflate_limit=settings.inflate_limit_bytes,
+        pixel_limit=settings.pixel_limit_bytes,
+    )
+    return Content.of_scratch(file, DICOM, ELE)
 
 
 async def metadata(
@@ -168,21 +155,9 @@ async def locate_frames(
         )
 
 
-async def stored_frame(archive: Archive, found: FrameLocation, position: int, number: int) -> bytes:
-    """The bytes of one frame as stored: cut from its range alone (WADO-04 to WADO-06).
-
-    `position`: which of the numbers asked of locate_frames this one was, from 0.
-    """
-    record = found.records[position] if found.records else None
-    offset, length = frame_range(found.table, number, record)
-    if length > MAX_FRAME_BYTES:
-        raise ContentTooLarge("the frame is too large to be sent by itself")
-    raw = await _read(archive, found.location, offset, length)
-    return cut_frame(found.table, number, raw, fragments_of(found.table, number, record))
-
-
 async def frame_content(
     archive: Archive,
+    source: Source,
     found: FrameLocation,
     position: int,
     number: int,
@@ -191,29 +166,26 @@ async def frame_content(
 ) -> Content:
     """One frame as stored, or decoded to little-endian bytes where `wanted` says so.
 
+    `position`: which of the numbers asked of locate_frames this one was, from 0.
     `packed_metadata` is needed for decoding only. Raises UndecodablePixels.
     """
     stored = found.location.transfer_syntax_uid
-    data = await stored_frame(archive, found, position, number)
     if not is_encapsulated(stored):
-        return from_bytes(data, OCTETS, ELE)
-    if wanted != ELE and media_type_of(stored) != OCTETS:
-        return from_bytes(data, media_type_of(stored), stored)
+        return await frame_as_stored(source, found, position, number, OCTETS, ELE)
+    media_type = media_type_of(stored)
+    if wanted != ELE and media_type != OCTETS:
+        return await frame_as_stored(source, found, position, number, media_type, stored)
     assert packed_metadata is not None
+    data = await frame_bytes(source, found, position, number)
     decoded = await archive.workers.run(uncompressed_frame, packed_metadata, data, stored)
-    return from_bytes(decoded, OCTETS, ELE)
+    return Content.of_bytes(decoded, OCTETS, ELE)
 
 
 async def instance_metadata(
     archive: Archive, principal: Principal, location: Location
 ) -> MetadataRow:
     """The packed metadata of an instance located before."""
-    triple = (
-        location.study_instance_uid,
-        location.series_instance_uid,
-        location.sop_instance_uid,
-    )
-    [row] = (await metadata(archive, principal, *triple)).items
+    [row] = (await metadata(archive, principal, *uids_of(location))).items
     return row
 
 
@@ -225,54 +197,51 @@ async def locate_bulk(
         return await index.locate_bulk(session.conn, session.scope, study, series, instance, path)
 
 
-async def bulk_content(archive: Archive, location: Location, value: BulkValue) -> Content:
+async def bulk_content(
+    archive: Archive,
+    principal: Principal,
+    source: Source,
+    location: Location,
+    path: str,
+    value: BulkValue,
+) -> Content:
     """One value as little-endian bytes without header (PS3.18 §8.7.3.3.2)."""
     if location.transfer_syntax_uid == ExplicitVRBigEndian:
-        data = await _read(archive, location, value.offset, value.length)
-        return from_bytes(
-            await archive.workers.run(uncompressed_value, data, value.vr), OCTETS, ELE
+        word = await _word(archive, principal, location, path, value)
+        data = await _whole(source, value)
+        return Content.of_bytes(
+            await archive.workers.run(uncompressed_value, data, word), OCTETS, ELE
         )
-    if is_deflated(location.transfer_syntax_uid):
-        path = await _inflated(archive, location)
-        whole = from_scratch(path, OCTETS, ELE)
-        return replace(whole, length=value.length, read=lambda: _part(whole, value))
-    read = archive.blobs.stream
-    return Content(
-        value.length, OCTETS, ELE, lambda: read(location.blob_key, value.offset, value.length)
+    if "/" in path and is_encapsulated(location.transfer_syntax_uid) and path.endswith("7FE00010"):
+        # An icon within a sequence: one frame, its fragments between item headers.
+        stored = location.transfer_syntax_uid
+        code = await archive.workers.run(nested_code_stream, await _whole(source, value))
+        if code is not None:
+            return Content.of_bytes(code, media_type_of(stored), stored)
+    return Content(value.length, OCTETS, ELE, lambda: source.stream(value.offset, value.length))
+
+
+async def _whole(source: Source, value: BulkValue) -> bytes:
+    if value.length > MAX_WHOLE:
+        raise ContentTooLarge("the value is too large to be converted")
+    return await source.read(value.offset, value.length)
+
+
+async def _word(
+    archive: Archive, principal: Principal, location: Location, path: str, value: BulkValue
+) -> int:
+    """Bytes of one word of a big endian value: Pixel Data has that of its samples (trap 36)."""
+    if path in ("7FE00008", "7FE00009", "7FE00010"):
+        with suppress(NotFound):
+            found = await locate_frames(archive, principal, *uids_of(location), [1])
+            return found.table.word
+    return WORDS.get(value.vr, 1)
+
+
+def uids_of(location: Location) -> tuple[str, str, str]:
+    """Study, series and SOP Instance UID."""
+    return (
+        location.study_instance_uid,
+        location.series_instance_uid,
+        location.sop_instance_uid,
     )
-
-
-async def _part(whole: Content, value: BulkValue) -> AsyncIterator[bytes]:
-    position = 0
-    end = value.offset + value.length
-    async for chunk in whole.read():
-        wanted = chunk[max(value.offset - position, 0) : max(end - position, 0)]
-        position += len(chunk)
-        if wanted:
-            yield wanted
-        if position >= end:
-            break
-
-
-async def _read(archive: Archive, location: Location, offset: int, length: int) -> bytes:
-    if length > MAX_FRAME_BYTES:
-        raise ContentTooLarge("the value is too large to be sent by itself")
-    if not is_deflated(location.transfer_syntax_uid):
-        return await archive.blobs.read(location.blob_key, offset, length)
-    whole = from_scratch(await _inflated(archive, location), OCTETS, ELE)
-    value = BulkValue(offset, length, "OB")
-    return b"".join([chunk async for chunk in _part(whole, value)])
-
-
-async def _inflated(archive: Archive, location: Location) -> Path:
-    """A scratch file with the deflated instance inflated; offsets of its tables refer to it."""
-    assert location.transfer_syntax_uid == DeflatedExplicitVRLittleEndian
-    source = await archive.blobs.local(location.blob_key)
-    target = archive.scratch_file(".inflated")
-    try:
-        limit = archive.settings.inflate_limit_bytes
-        await archive.workers.run(inflate_file, source, target, limit)
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
-    return target

@@ -15,8 +15,9 @@ import structlog
 
 from dicomweb_server.access.policy import Action, Scope
 from dicomweb_server.access.principal import Principal
-from dicomweb_server.archive.archive import Archive, new_token
+from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.commit import Candidate, StorageFailed
+from dicomweb_server.archive.scratch import new_token
 from dicomweb_server.archive.work import dataset_digest
 from dicomweb_server.archive.workers import WorkerFailed
 from dicomweb_server.blobs.store import BlobMissing

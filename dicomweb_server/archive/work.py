@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 
 from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
+from dicomweb_server.dicom.fragments import drop_pad, join_fragments, list_fragments
 from dicomweb_server.dicom.images import encode, picture, placeholder
 from dicomweb_server.dicom.part10 import describe, inflate, is_deflated, read_file_meta
 from dicomweb_server.dicom.pixels import decode_frame, image_pixel
@@ -89,16 +90,29 @@ def uncompressed_frame(packed_metadata: bytes, frame: bytes, transfer_syntax_uid
     return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
-def uncompressed_value(data: bytes, vr: str) -> bytes:
-    """A big endian value as little endian (trap 36)."""
-    word = _WORD.get(vr, 1)
+def nested_code_stream(value: bytes) -> bytes | None:
+    """The code stream of encapsulated Pixel Data inside a sequence; None if it is no such value.
+
+    `value`: the whole value field, from the item of the Basic Offset Table to the delimiter.
+    """
+    try:
+        offsets = list_fragments(value, 0, len(value)).offsets
+    except NotPart10:
+        return None
+    if not len(offsets):
+        return None
+    return drop_pad(join_fragments(value[int(offsets[0]) - 8 :], len(offsets)))
+
+
+def uncompressed_value(data: bytes, word: int) -> bytes:
+    """A big endian value of words of `word` bytes as little endian (trap 36)."""
     if word == 1 or len(data) % word:
         return data
     return np.frombuffer(data, f">u{word}").astype(f"<u{word}").tobytes()
 
 
 # Bytes of one word of a VR (PS3.5 Table 6.2-1).
-_WORD = {
+WORDS = {
     **dict.fromkeys(("OW", "US", "SS", "AT"), 2),
     **dict.fromkeys(("OL", "OF", "UL", "SL", "FL"), 4),
     **dict.fromkeys(("OV", "OD", "UV", "SV", "FD"), 8),

@@ -8,7 +8,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dicomweb_server.archive.retrieve import locate
 from dicomweb_server.archive.workers import WorkerFailed
+from dicomweb_server.blobs.store import BlobMissing
 from dicomweb_server.errors import (
     ContentTooLarge,
     InvalidParameter,
@@ -22,6 +24,7 @@ from dicomweb_server.errors import (
     UndecodablePixels,
     UnsupportedContent,
 )
+from dicomweb_server.web.requests import archive_of, principal_of, uids_of
 
 log = structlog.get_logger()
 
@@ -85,7 +88,15 @@ async def refuse_http(request: Request, error: Exception) -> Response:
 
 
 async def damaged(request: Request, error: Exception) -> Response:
-    """A stored file that is not what it was: nothing a caller can mend, and loud in the log."""
+    """A stored file that is not what it was: nothing a caller can mend, and loud in the log.
+
+    Unless it was deleted while it was being read: then it is not found.
+    """
+    if isinstance(error, BlobMissing):
+        try:
+            await locate(archive_of(request), principal_of(request), *uids_of(request))
+        except Refusal as refusal:
+            return await refuse(request, refusal)
     log.error(
         "a stored file is damaged", request_id=request.scope.get("request_id"), blob=str(error)
     )

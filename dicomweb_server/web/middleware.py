@@ -35,9 +35,12 @@ class RequestLog:
             failure = "the client left"
         except Exception as error:
             failure = type(error).__name__
-            log.error("a request failed", request_id=watch.request_id, where=where(error))
+            cause = error.__cause__ or error
+            log.error("a request failed", request_id=watch.request_id, where=where(cause))
             if watch.status is not None:
-                raise  # begun: the connection is cut, so that it cannot look complete (ERR-03)
+                # Begun: the connection is cut, so that it cannot look complete (ERR-03). What
+                # the server prints of it has no message of another exception.
+                raise ConnectionAbortedError("an answer was broken off") from None
             detail = "the server failed; its log has more under this request id"
             await problem(Request(scope), 500, detail)(scope, receive, watch.send)
         finally:

@@ -13,7 +13,7 @@ from dicomweb_server.archive.render import (
 from dicomweb_server.dicom.images import RENDERED_TYPES
 from dicomweb_server.dicom.rendering import RenderOptions
 from dicomweb_server.errors import InvalidParameter, NotAcceptable
-from dicomweb_server.web.requests import archive_of, base_url_of, principal_of, uids_of
+from dicomweb_server.web.requests import accept_of, archive_of, base_url_of, principal_of, uids_of
 from dicomweb_server.web.responses import PRIVATE
 from dicomweb_server.wire.media_types import Offer, choose
 from dicomweb_server.wire.rendering import parse_rendered_query, parse_thumbnail_query
@@ -74,7 +74,7 @@ async def retrieve_thumbnail(request: Request) -> Response:
 
 def _media_type(request: Request) -> str:
     accept = request.query_params.get("accept")
-    return choose(request.headers.get("accept"), PICTURES, accept).offer.media_type
+    return choose(accept_of(request), PICTURES, accept).offer.media_type
 
 
 def _frame(request: Request) -> int | None:

@@ -30,3 +30,8 @@ def uids_of(request: Request) -> tuple[str, ...]:
 def base_url_of(request: Request) -> str:
     """The base of URLs in answers: configured, never taken from the Host header (BLK-01)."""
     return archive_of(request).settings.dicomweb_url
+
+
+def accept_of(request: Request) -> str | None:
+    """The Accept header; several lines of it are one list (RFC 9110 §5.3)."""
+    return ", ".join(request.headers.getlist("accept")) or None

@@ -1,7 +1,7 @@
 """Answers: JSON, single part and multipart, sent in pieces that are never joined."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -40,6 +40,8 @@ class Pieces(StreamingResponse):
             }
             await send(start)
             await send({"type": "http.response.body", "body": b""})
+            if isinstance(self.body_iterator, AsyncGenerator):
+                await self.body_iterator.aclose()
             return
         await super().__call__(scope, receive, send)
 
@@ -89,30 +91,52 @@ def content_type(content: Content) -> str:
     return f"{content.media_type}; transfer-syntax={content.transfer_syntax_uid}"
 
 
-def single_part(content: Content, headers: Mapping[str, str]) -> Response:
+async def begun(pieces: AsyncIterator[bytes], count: int) -> AsyncIterator[bytes]:
+    """The same pieces, the first `count` of them made now: what they are refused for can still
+    be answered as a refusal."""
+    first = [piece async for _, piece in _zip(range(count), pieces)]
+
+    async def all_of_them() -> AsyncGenerator[bytes, None]:
+        try:
+            for piece in first:
+                yield piece
+            async for piece in pieces:
+                yield piece
+        finally:
+            if isinstance(pieces, AsyncGenerator):
+                await pieces.aclose()
+
+    return all_of_them()
+
+
+async def _zip(numbers: range, pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, bytes]]:
+    for number in numbers:
+        piece = await anext(pieces, None)
+        if piece is None:
+            return
+        yield number, piece
+
+
+async def single_part(content: Content, headers: Mapping[str, str]) -> Response:
     """One representation by itself."""
     return Pieces(
-        content.read(),
+        await begun(content.read(), 1),
         media_type=content_type(content),
         headers={**PRIVATE, "Vary": "Accept", **headers, "Content-Length": str(content.length)},
     )
 
 
-def multipart(
-    parts: AsyncIterator[tuple[Content, str]], media_type: str, length: int | None = None
-) -> Response:
+async def multipart(parts: AsyncIterator[tuple[Content, str]], media_type: str) -> Response:
     """``multipart/related`` of (content, Content-Location) pairs, made as they are sent.
 
-    `media_type` is that of the parts asked for. A fault midway cuts the connection (ERR-03).
+    `media_type` is that of the first part (MP-01). What the first part is refused for is raised
+    here; a fault later cuts the connection (ERR-03).
     """
     boundary = new_boundary()
-    headers = {**PRIVATE, "Vary": "Accept"}
-    if length is not None:
-        headers["Content-Length"] = str(length)
     return Pieces(
-        _encode(parts, boundary),
+        await begun(_encode(parts, boundary), 2),
         media_type=f'multipart/related; type="{media_type}"; boundary={boundary}',
-        headers=headers,
+        headers={**PRIVATE, "Vary": "Accept"},
     )
 
 
@@ -134,16 +158,11 @@ def _part_headers(content: Content, location: str) -> dict[str, str]:
     }
 
 
-async def ready_multipart(
-    parts: Iterable[tuple[Content, str]], media_type: str, headers: Mapping[str, str]
-) -> Response:
-    """The same for contents that are in memory already, with a length."""
+async def one_part(content: Content, location: str) -> Response:
+    """``multipart/related`` of one small content, with a length, in three pieces."""
     boundary = new_boundary()
-    pieces: list[bytes] = []
-    for content, location in parts:
-        fields = _part_headers(content, location)
-        pieces.append(part_header(boundary, fields, first=not pieces))
-        pieces.extend([chunk async for chunk in content.read()])
+    pieces = [part_header(boundary, _part_headers(content, location), first=True)]
+    pieces.extend([chunk async for chunk in content.read()])
     pieces.append(closing(boundary))
-    kind = f'multipart/related; type="{media_type}"; boundary={boundary}'
-    return Ready(pieces, kind, {**PRIVATE, "Vary": "Accept", **headers})
+    kind = f'multipart/related; type="{content.media_type}"; boundary={boundary}'
+    return Ready(pieces, kind, {**PRIVATE, "Vary": "Accept"})

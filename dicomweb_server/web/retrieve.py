@@ -1,6 +1,7 @@
 """GET on studies, series, instances, metadata, frames, bulk data: Retrieve (PS3.18 §10.4)."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,8 +10,10 @@ from dicomweb_server.archive import retrieve
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import Content
 from dicomweb_server.archive.retrieve import AS_STORED, DICOM, ELE, OCTETS
+from dicomweb_server.archive.retrieve import uids_of as uids_of_location
+from dicomweb_server.archive.sources import STREAMED, Source, open_source
 from dicomweb_server.dicom.frames import is_encapsulated, is_video, media_type_of
-from dicomweb_server.errors import NotAcceptable
+from dicomweb_server.errors import NotAcceptable, NotFound
 from dicomweb_server.index.retrieve import (
     FrameLocation,
     Location,
@@ -18,12 +21,12 @@ from dicomweb_server.index.retrieve import (
     Page,
     Position,
 )
-from dicomweb_server.web.requests import archive_of, base_url_of, principal_of, uids_of
+from dicomweb_server.web.requests import accept_of, archive_of, base_url_of, principal_of, uids_of
 from dicomweb_server.web.responses import (
     DicomJSON,
     json_array,
     multipart,
-    ready_multipart,
+    one_part,
     single_part,
 )
 from dicomweb_server.wire.media_types import Choice, Offer, choose
@@ -51,7 +54,7 @@ async def retrieve_instances(request: Request) -> Response:
     if not choice.offer.multipart:
         content = await retrieve.instance_content(archive, locations[0], wanted)
         name = f'attachment; filename="{locations[0].sop_instance_uid}.dcm"'
-        return single_part(content, {"Content-Disposition": name})
+        return await single_part(content, {"Content-Disposition": name})
 
     async def following(after: Position) -> Page[Location]:
         return await retrieve.locate(archive, principal, *uids, after=after)
@@ -61,7 +64,7 @@ async def retrieve_instances(request: Request) -> Response:
             content = await retrieve.instance_content(archive, location, wanted)
             yield content, _url(base_url, location)
 
-    return multipart(parts(), DICOM)
+    return await multipart(parts(), DICOM)
 
 
 def instance_offers(page: Page[Location], *, single: bool) -> list[Offer]:
@@ -115,24 +118,28 @@ async def retrieve_frames(request: Request) -> Response:
     choice = _choose(request, frame_offers(found, single=len(numbers) == 1))
     wanted = choice.transfer_syntax or ELE
     packed = await _metadata_for_decoding(request, archive, found, wanted)
+    source = await open_source(archive, found.location)
     base_url = base_url_of(request)
 
     async def content(position: int) -> tuple[Content, str]:
         number = numbers[position]
-        frame = await retrieve.frame_content(archive, found, position, number, wanted, packed)
-        return frame, frame_url(base_url, *_uids(found.location), number)
+        frame = await retrieve.frame_content(
+            archive, source, found, position, number, wanted, packed
+        )
+        return frame, frame_url(base_url, *uids_of_location(found.location), number)
 
+    first = await content(0)
     if not choice.offer.multipart:
-        frame, location = await content(0)
-        return single_part(frame, {"Content-Location": location})
-    if len(numbers) == 1:
-        return await ready_multipart([await content(0)], choice.offer.media_type, {})
+        return await single_part(first[0], {"Content-Location": first[1]})
+    if len(numbers) == 1 and first[0].length <= STREAMED:
+        return await one_part(*first)
 
     async def parts() -> AsyncIterator[tuple[Content, str]]:
-        for position in range(len(numbers)):
+        yield first
+        for position in range(1, len(numbers)):
             yield await content(position)
 
-    return multipart(parts(), choice.offer.media_type)
+    return await multipart(parts(), first[0].media_type)
 
 
 def frame_offers(found: FrameLocation, *, single: bool) -> list[Offer]:
@@ -174,46 +181,56 @@ async def retrieve_bulk_data(request: Request) -> Response:
     path = parse_bulk_path(request.path_params["path"])
     principal = principal_of(request)
     location, value = await retrieve.locate_bulk(archive, principal, *_triple(request), path)
-    url = bulk_url(base_url_of(request), *_uids(location), path)
+    url = bulk_url(base_url_of(request), *uids_of_location(location), path)
+    source = await open_source(archive, location)
     if path == "7FE00010" and is_encapsulated(location.transfer_syntax_uid):
-        return await _pixel_bulk_data(request, archive, location, url)
+        # Without a table (data in another form than its syntax says) the value goes as it is.
+        with suppress(NotFound):
+            return await _pixel_bulk_data(request, archive, source, location, url)
+    content = await retrieve.bulk_content(archive, principal, source, location, path, value)
+    syntaxes = (content.transfer_syntax_uid, AS_STORED)
     offers = [
-        Offer(OCTETS, multipart=True, transfer_syntaxes=(ELE, AS_STORED), default=True),
-        Offer(OCTETS, multipart=False, transfer_syntaxes=(ELE, AS_STORED)),
+        Offer(kind, multipart=many, transfer_syntaxes=syntaxes, default=many)
+        for kind in dict.fromkeys((content.media_type, OCTETS))
+        for many in (True, False)
+        if kind == content.media_type or content.transfer_syntax_uid != ELE
     ]
     choice = _choose(request, offers)
-    content = await retrieve.bulk_content(archive, location, value)
     if not choice.offer.multipart:
-        return single_part(content, {"Content-Location": url})
+        return await single_part(content, {"Content-Location": url})
 
     async def parts() -> AsyncIterator[tuple[Content, str]]:
         yield content, url
 
-    return multipart(parts(), OCTETS)
+    return await multipart(parts(), content.media_type)
 
 
 async def _pixel_bulk_data(
-    request: Request, archive: Archive, location: Location, url: str
+    request: Request, archive: Archive, source: Source, location: Location, url: str
 ) -> Response:
     principal = principal_of(request)
-    found = await retrieve.locate_frames(archive, principal, *_uids(location), [1])
+    uids = uids_of_location(location)
+    found = await retrieve.locate_frames(archive, principal, *uids, [1])
     choice = _choose(request, pixel_offers(found))
     wanted = choice.transfer_syntax or ELE
-    count = found.table.count
     packed = await _metadata_for_decoding(request, archive, found, wanted)
 
     async def content(number: int) -> Content:
-        at = await retrieve.locate_frames(archive, principal, *_uids(location), [number])
-        return await retrieve.frame_content(archive, at, 0, number, wanted, packed)
+        at = found
+        if number > 1:
+            at = await retrieve.locate_frames(archive, principal, *uids, [number])
+        return await retrieve.frame_content(archive, source, at, 0, number, wanted, packed)
 
+    first = await content(1)
     if not choice.offer.multipart:
-        return single_part(await content(1), {"Content-Location": url})
+        return await single_part(first, {"Content-Location": url})
 
     async def parts() -> AsyncIterator[tuple[Content, str]]:
-        for number in range(1, count + 1):
+        yield first, url
+        for number in range(2, found.table.count + 1):
             yield await content(number), url
 
-    return multipart(parts(), choice.offer.media_type)
+    return await multipart(parts(), first.media_type)
 
 
 def pixel_offers(found: FrameLocation) -> list[Offer]:
@@ -232,7 +249,7 @@ def pixel_offers(found: FrameLocation) -> list[Offer]:
 
 
 def _choose(request: Request, offers: list[Offer]) -> Choice:
-    return choose(request.headers.get("accept"), offers, request.query_params.get("accept"))
+    return choose(accept_of(request), offers, request.query_params.get("accept"))
 
 
 def _triple(request: Request) -> tuple[str, str, str]:
@@ -240,13 +257,5 @@ def _triple(request: Request) -> tuple[str, str, str]:
     return study, series, instance
 
 
-def _uids(location: Location) -> tuple[str, str, str]:
-    return (
-        location.study_instance_uid,
-        location.series_instance_uid,
-        location.sop_instance_uid,
-    )
-
-
 def _url(base_url: str, location: Location) -> str:
-    return instance_url(base_url, *_uids(location))
+    return instance_url(base_url, *uids_of_location(location))

@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from dicomweb_server.archive.search import search
 from dicomweb_server.dicom.query import Level
-from dicomweb_server.web.requests import archive_of, base_url_of, principal_of, uids_of
-from dicomweb_server.web.responses import json_array
+from dicomweb_server.web.requests import accept_of, archive_of, base_url_of, principal_of, uids_of
+from dicomweb_server.web.responses import PRIVATE, json_array
 from dicomweb_server.wire.media_types import Offer, choose
 from dicomweb_server.wire.search import parse_search
 from dicomweb_server.wire.search_results import remaining_text, search_result, warning
@@ -34,7 +34,7 @@ async def search_instances(request: Request) -> Response:
 
 async def _search(request: Request, level: Level) -> Response:
     archive = archive_of(request)
-    choose(request.headers.get("accept"), RESULTS, request.query_params.get("accept"))
+    choose(accept_of(request), RESULTS, request.query_params.get("accept"))
     study, series = (*uids_of(request), None, None)[:2]
     parsed = parse_search(
         level,
@@ -56,7 +56,8 @@ async def _search(request: Request, level: Level) -> Response:
 
         response = json_array(texts())
     else:
-        response = Response(status_code=204)  # never 404 and never an empty list (4.7)
+        headers = {**PRIVATE, "Vary": "Accept"}
+        response = Response(status_code=204, headers=headers)  # not an empty list (4.7)
     for text in warnings:
         response.headers.append("Warning", warning(base_url, text))
     return response

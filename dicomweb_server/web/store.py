@@ -18,7 +18,7 @@ from dicomweb_server.errors import (
     Unavailable,
     UnsupportedContent,
 )
-from dicomweb_server.web.requests import archive_of, base_url_of, principal_of, uids_of
+from dicomweb_server.web.requests import accept_of, archive_of, base_url_of, principal_of, uids_of
 from dicomweb_server.web.responses import DicomJSON
 from dicomweb_server.wire.media_types import ContentType, Offer, choose, parse_content_type
 from dicomweb_server.wire.multipart import MultipartParser, PartBegin, PartData, PartEnd
@@ -40,7 +40,7 @@ class Silence(MalformedContent):
 async def store_instances(request: Request) -> Response:
     """Store what the body holds; each instance on its own (STOW-41)."""
     study = next(iter(uids_of(request)), None)
-    choose(request.headers.get("accept"), ANSWERS)
+    choose(accept_of(request), ANSWERS)
     content = _content_type(request)
     uploads: asyncio.Semaphore = request.app.state.uploads
     if uploads.locked():

@@ -81,6 +81,7 @@ def test_nothing_acknowledged_is_lost_by_kill_9(fresh: RunningServer) -> None:
     assert len(acknowledged) > ROUNDS * CLIENTS
 
     with fresh:
+        assert not list((fresh.data_dir / "tmp").iterdir())  # nothing is left of what was cut off
         check_every_row_has_its_blob(fresh)
         accept = {"Accept": f"{DICOM}; transfer-syntax=*"}
         with httpx.Client(base_url=fresh.base, headers=accept) as client:

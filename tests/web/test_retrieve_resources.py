@@ -6,7 +6,7 @@ import httpx
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
-from pydicom.encaps import generate_frames
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -258,6 +258,59 @@ def test_trap_36_frames_of_big_endian_data_are_little_endian(http: httpx.Client)
     assert b"".join(frames) == expected
     bulk = http.get(f"{path_of(dataset)}/bulkdata/7FE00010", headers={"Accept": OCTETS}).content
     assert bulk == expected
+
+
+def test_trap_36_bulk_data_of_32_bit_big_endian_pixels(http: httpx.Client) -> None:
+    [dataset] = store(http, image(transfer_syntax=ExplicitVRBigEndian, bits=32))
+    path = path_of(dataset)
+    frame = http.get(f"{path}/frames/1", headers={"Accept": OCTETS}).content
+    assert frame == dataset.pixel_array.astype("<u4").tobytes()
+    bulk = http.get(f"{path}/bulkdata/7FE00010", headers={"Accept": OCTETS}).content
+    assert bulk == frame
+
+
+def test_wado_09_what_cannot_be_decoded_is_406_in_one_part_or_many(http: httpx.Client) -> None:
+    dataset = dcmread(BytesIO(image(transfer_syntax=JPEG2000Lossless, frames=2)))
+    frames = [frame[:60] + bytes(40) for frame in generate_frames(dataset.PixelData)]
+    dataset.PixelData = encapsulate(frames)
+    out = BytesIO()
+    dataset.save_as(out)
+    store(http, out.getvalue())
+    path = path_of(dataset)
+    for resource in ("frames/1", "frames/1,2", "bulkdata/7FE00010", "rendered"):
+        assert_problem(http.get(f"{path}/{resource}"), 406)
+    as_stored = {"Accept": f"{MULTI_OCTETS}; transfer-syntax=*"}
+    assert len(parts_of(http.get(f"{path}/frames/1,2", headers=as_stored))) == 2
+    [(fields, _)] = parts_of(http.get(path))  # TS-05: as stored, and says so
+    assert fields["Content-Type"] == f"{DICOM}; transfer-syntax={JPEG2000Lossless}"
+
+
+def test_every_bulk_data_uri_leads_to_its_value(http: httpx.Client) -> None:
+    """BLK-01, also where the data has another form than its transfer syntax says."""
+    file = image(rows=4, columns=4)
+    file = file.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0", 1)
+    native = dcmread(BytesIO(file))
+    assert native.file_meta.TransferSyntaxUID == RLELossless
+    response = post(http, [file])
+    assert response.status_code == 202  # B007
+    [metadata] = http.get(f"{path_of(native)}/metadata").json()
+    url = metadata["7FE00010"]["BulkDataURI"]
+    assert http.get(url, headers={"Accept": OCTETS}).content == native.PixelData
+
+
+def test_several_accept_lines_are_one_list(http: httpx.Client, series: list[Dataset]) -> None:
+    lines = [("Accept", "application/dicom+xml"), ("Accept", "application/dicom+json")]
+    assert http.get(f"{path_of(series[0])}/metadata", headers=lines).status_code == 200
+
+
+def test_large_frames_are_streamed_and_whole(http: httpx.Client) -> None:
+    [dataset] = store(http, image(rows=1600, columns=1600, frames=2))
+    half = len(dataset.PixelData) // 2
+    assert half > 4 << 20
+    single = http.get(f"{path_of(dataset)}/frames/2", headers={"Accept": OCTETS})
+    assert single.content == dataset.PixelData[half:]
+    parts = parts_of(http.get(f"{path_of(dataset)}/frames/1,2"))
+    assert b"".join(data for _, data in parts) == dataset.PixelData
 
 
 def test_frames_and_bulk_data_of_deflated_files(http: httpx.Client) -> None:

@@ -1,0 +1,47 @@
+"""The scratch folder: files under way, named after the process that makes them."""
+
+import os
+import secrets
+import time
+from contextlib import suppress
+from pathlib import Path
+
+_DAY = 86_400  # seconds
+
+
+def new_token() -> str:
+    """A name never used before, in order of time."""
+    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(6)}"
+
+
+def scratch_path(folder: Path, suffix: str) -> Path:
+    """A new path below the scratch folder, on the same file system as the blobs."""
+    return folder / f"{os.getpid()}-{new_token()}{suffix}"
+
+
+def sweep(folder: Path) -> int:
+    """Remove what processes left that were killed; returns how many files.
+
+    An import may be at work beside the server: what a living process makes stays, for a day.
+    """
+    removed = 0
+    for path in folder.iterdir():
+        owner = path.name.partition("-")[0]
+        with suppress(FileNotFoundError):
+            old = time.time() - path.stat().st_mtime > _DAY
+            if old or not (owner.isdecimal() and _lives(int(owner))):
+                path.unlink()
+                removed += 1
+    return removed
+
+
+def _lives(pid: int) -> bool:
+    if pid == os.getpid():  # ours by chance only: this process has made nothing yet
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True

@@ -1,0 +1,141 @@
+"""Where the bytes of one stored instance are read from, and pieces of them as content.
+
+The tables of an instance refer to its file; those of a deflated one to the file inflated, which
+is made once a request, in the scratch folder.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Protocol
+
+from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.content import CHUNK, Content, ScratchFile
+from dicomweb_server.archive.work import inflate_file
+from dicomweb_server.blobs.store import BlobDamaged, BlobStore
+from dicomweb_server.dicom.fragments import drop_pad
+from dicomweb_server.dicom.frames import RECORD, cut_frame, fragments_of, frame_range
+from dicomweb_server.dicom.part10 import is_deflated
+from dicomweb_server.errors import ContentTooLarge, NotPart10
+from dicomweb_server.index.retrieve import FrameLocation, Location
+
+STREAMED = 4 << 20  # bytes; what is larger is never held whole if that can be helped
+MAX_WHOLE = 1 << 30  # bytes; what has to be held whole may not be larger
+
+
+class Source(Protocol):
+    """One instance's bytes, by offset."""
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """The whole range. Raises BlobDamaged if it is not there."""
+
+    def stream(self, offset: int, length: int) -> AsyncIterator[bytes]:
+        """The range in chunks."""
+
+
+class _Blob:
+    def __init__(self, blobs: BlobStore, key: str) -> None:
+        self._blobs = blobs
+        self._key = key
+
+    async def read(self, offset: int, length: int) -> bytes:
+        return await self._blobs.read(self._key, offset, length)
+
+    def stream(self, offset: int, length: int) -> AsyncIterator[bytes]:
+        return self._blobs.stream(self._key, offset, length)
+
+
+class _Inflated:
+    def __init__(self, file: ScratchFile) -> None:
+        self._file = file
+
+    async def read(self, offset: int, length: int) -> bytes:
+        data = await asyncio.to_thread(os.pread, self._file.number, length, offset)
+        if len(data) < length:
+            raise BlobDamaged("a deflated file is shorter than it was")
+        return data
+
+    async def stream(self, offset: int, length: int) -> AsyncIterator[bytes]:
+        end = offset + length
+        while offset < end:
+            chunk = await self.read(offset, min(CHUNK, end - offset))
+            offset += len(chunk)
+            yield chunk
+
+
+async def open_source(archive: Archive, location: Location) -> Source:
+    """Raises BlobMissing, ContentTooLarge for a data set that unpacks to too much."""
+    if not is_deflated(location.transfer_syntax_uid):
+        return _Blob(archive.blobs, location.blob_key)
+    path = await archive.blobs.local(location.blob_key)
+    limit = archive.settings.inflate_limit_bytes
+    return _Inflated(await make_scratch(archive, inflate_file, path, limit=limit))
+
+
+async def make_scratch(
+    archive: Archive, make: Callable[..., None], source: Path, **limits: int
+) -> ScratchFile:
+    """Have a worker write a scratch file: ``make(source, target, **limits)``. Its name is gone
+    when this returns, also when the client has left meanwhile."""
+    target = archive.scratch_file(".made")
+    try:
+        await archive.workers.run_to_the_end(make, source, target, **limits)
+        return await asyncio.to_thread(ScratchFile, target)
+    finally:
+        await asyncio.to_thread(target.unlink, missing_ok=True)
+
+
+async def frame_bytes(source: Source, found: FrameLocation, position: int, number: int) -> bytes:
+    """One frame as stored, whole: cut from its range alone (WADO-04 to WADO-06).
+
+    `position`: which of the numbers asked of locate_frames this one was, from 0. Raises
+    ContentTooLarge for one that may not be held whole, BlobDamaged for one that is no frame.
+    """
+    offset, length, fragments = _range(found, position, number)
+    if length > MAX_WHOLE:
+        raise ContentTooLarge("the frame is too large to be decoded")
+    raw = await source.read(offset, length)
+    try:
+        return cut_frame(found.table, number, raw, fragments)
+    except NotPart10 as error:
+        raise BlobDamaged(f"{found.location.blob_key}: {error}") from None
+
+
+async def frame_as_stored(
+    source: Source, found: FrameLocation, position: int, number: int, media_type: str, syntax: str
+) -> Content:
+    """One frame as stored, as content that is streamed if it is large."""
+    offset, length, fragments = _range(found, position, number)
+    table = found.table
+    bits = table.frame_bits  # known of encapsulated data where it is not compressed
+    plain = not bits if table.encapsulated else bits % 8 == 0 and table.word == 1
+    if length <= STREAMED or not plain:
+        data = await frame_bytes(source, found, position, number)
+        return Content.of_bytes(data, media_type, syntax)
+    if fragments > 1:
+        whole = length - 8 * fragments
+        return Content(whole, media_type, syntax, lambda: _without_items(source, offset, length))
+    if table.encapsulated:  # a pad byte behind the end marker is not part of the frame
+        ends = await source.read(offset, 4) + await source.read(offset + length - 4, 4)
+        length -= len(ends) - len(drop_pad(ends))
+    return Content(length, media_type, syntax, lambda: source.stream(offset, length))
+
+
+def _range(found: FrameLocation, position: int, number: int) -> tuple[int, int, int]:
+    record = found.records[position] if found.records else None
+    assert record is None or len(record) == RECORD.size
+    offset, length = frame_range(found.table, number, record)
+    return offset, length, fragments_of(found.table, number, record)
+
+
+async def _without_items(source: Source, offset: int, length: int) -> AsyncIterator[bytes]:
+    end = offset + length
+    while offset < end:
+        head = await source.read(offset, 8)
+        size = int.from_bytes(head[4:], "little")
+        if head[:4] != b"\xfe\xff\x00\xe0" or offset + 8 + size > end:
+            raise BlobDamaged("an item of Pixel Data is not where it was")
+        async for chunk in source.stream(offset + 8, size):
+            yield chunk
+        offset += 8 + size
