@@ -169,22 +169,23 @@ class Committer:
                 return
             log.error("row not stored", where=where(error))
             if isinstance(error, _REFUSED):
-                await self._discard(stored)
+                await self._discard(stored[0])
                 error = StorageFailed("the index could not take the instance")
             stored[0].resolve(error)
             return
-        # Its own row is no other's: an attempt that seemed to fail had come through.
-        others = [
-            c for c in stored if c.uid in lost and lost[c.uid].blob_key != c.instance.blob_key
-        ]
-        await self._discard(others)
         for candidate in stored:
-            candidate.resolve(lost[candidate.uid] if candidate in others else None)
+            other = lost.get(candidate.uid)
+            # Its own row is no other's: an attempt that seemed to fail had come through.
+            if other is not None and other.blob_key == candidate.instance.blob_key:
+                other = None
+            if other is not None:
+                await self._discard(candidate)
+            candidate.resolve(other)
 
-    async def _discard(self, candidates: Sequence[Candidate]) -> None:
-        """Remove blobs that no row names; what cannot be removed harms nobody."""
+    async def _discard(self, candidate: Candidate) -> None:
+        """Remove a blob that no row names; one that cannot be removed harms nobody."""
         try:
-            await self._blobs.delete([c.instance.blob_key for c in candidates])
+            await self._blobs.delete([candidate.instance.blob_key])
         except OSError as error:
             log.error("blob not removed", error=type(error).__name__, errno=error.errno)
 
