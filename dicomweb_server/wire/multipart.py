@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from dicomweb_server.errors import ContentTooLarge, MalformedMultipart
+from dicomweb_server.errors import ContentTooLarge, MalformedMultipart, Refusal
 
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]", re.ASCII)
 _PADDING = 256  # bytes of white space looked at after a delimiter
@@ -75,7 +75,8 @@ def check_boundary(boundary: str) -> str:
 
 class MultipartParser:
     """Parse one multipart body. Raises MalformedMultipart for what does not follow the grammar,
-    ContentTooLarge for more than `max_parts` parts."""
+    ContentTooLarge for more than `max_parts` parts; in any case after the events of what stands
+    before, however the body is cut."""
 
     def __init__(
         self, boundary: str, *, max_header_bytes: int = 16_384, max_parts: int = 100_000
@@ -88,21 +89,34 @@ class MultipartParser:
         self._data = b"\n"
         self._at = 0  # what stands before is dealt with
         self._state = _State.PREAMBLE
+        self._refusal: Refusal | None = None
 
     def feed(self, data: bytes) -> list[Event]:
-        """Take the next piece of the body; return what it brought, in order."""
+        """Take the next piece of the body; return what it brought, in order.
+
+        An error that comes after events is raised by the next call, of `feed` or `finish`.
+        """
+        if self._refusal is not None:
+            raise self._refusal
         if self._state is _State.EPILOGUE:
             return []
         rest = self._data[self._at :]
         self._data = rest + data if rest else bytes(data)
         self._at = 0
         events: list[Event] = []
-        while self._step(events):
-            pass
+        try:
+            while self._step(events):
+                pass
+        except Refusal as refusal:
+            self._refusal = refusal
+            if not events:
+                raise
         return events
 
     def finish(self) -> None:
         """The body ends here. Raises MalformedMultipart if it is not complete (ERR-03)."""
+        if self._refusal is not None:
+            raise self._refusal
         if self._state is not _State.EPILOGUE:
             raise MalformedMultipart("the body ends before the closing delimiter")
 

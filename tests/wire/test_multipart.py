@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicomweb_server.errors import ContentTooLarge, MalformedMultipart
+from dicomweb_server.errors import ContentTooLarge, MalformedMultipart, Refusal
 from dicomweb_server.wire.multipart import (
     MultipartParser,
     PartBegin,
@@ -118,6 +118,56 @@ def test_any_cutting_of_any_body_gives_the_same(body: bytes, cuts: list[int]) ->
 
     edges = sorted({0, len(body), *(cut for cut in cuts if cut < len(body))})
     assert outcome(body[start:end] for start, end in pairwise(edges)) == outcome([body])
+
+
+def told(chunks: Iterable[bytes], **limits: int) -> tuple[list[object], str]:
+    """The events of a body, pieces of content joined, and the error they end in, if any."""
+    parser = MultipartParser(BOUNDARY, **limits)
+    events: list[object] = []
+    try:
+        for chunk in chunks:
+            for event in parser.feed(chunk):
+                data = bytes(event.data) if isinstance(event, PartData) else None
+                if data is not None and events and isinstance(events[-1], bytes):
+                    events[-1] += data
+                else:
+                    events.append(event if data is None else data)
+        parser.finish()
+    except Refusal as refusal:
+        return events, str(refusal)
+    return events, ""
+
+
+@given(
+    parts=parts_strategy,
+    error=st.sampled_from(
+        [b"\r\n--b-1\r\nno field\r\n\r\nx", b"\r\n--b-1\r\n\r\n" * 5, b"\r\n--b-1\r\nA: "]
+    ),
+    cuts=st.lists(st.integers(0, 400)),
+)
+def test_what_stands_before_an_error_does_not_depend_on_how_the_body_is_cut(
+    parts: list[Part], error: bytes, cuts: list[int]
+) -> None:
+    body = encode(parts).removesuffix(closing(BOUNDARY)) + error + b"b" * 100
+    edges = sorted({0, len(body), *(cut for cut in cuts if cut < len(body))})
+    pieces = [body[start:end] for start, end in pairwise(edges)]
+
+    events, refusal = told(pieces, max_parts=5, max_header_bytes=90)
+
+    assert refusal
+    assert events.count(PartEnd()) >= len(parts)
+    assert told([body], max_parts=5, max_header_bytes=90) == (events, refusal)
+
+
+def test_an_error_is_raised_again_and_again() -> None:
+    parser = MultipartParser(BOUNDARY)
+    assert parser.feed(b"--b-1\r\n\r\nx\r\n--b-1\r\nno field\r\n\r\n")[-1] == PartEnd()
+
+    for _ in range(2):
+        with pytest.raises(MalformedMultipart, match="no field"):
+            parser.feed(b"\r\n--b-1--")
+    with pytest.raises(MalformedMultipart, match="no field"):
+        parser.finish()
 
 
 @given(parts_strategy)
