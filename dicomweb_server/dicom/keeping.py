@@ -43,6 +43,7 @@ RENDERING = frozenset(
 # Past INLINE_TOTAL bytes of values every one that may go behind a URI does; a file with twice
 # as much that may not is refused.
 INLINE_TOTAL = 16 << 20
+PATHS_TOTAL = 16 << 20  # bytes of the paths of bulk data, which depth makes long
 MAX_PROBLEMS = 100
 _INLINE_WHEN_FULL = 64
 _MAX_OFFSET_TABLE = 32 << 20
@@ -112,6 +113,7 @@ class Keeping:
         self.offset_tables: dict[int, tuple[int, ...]] = {}
         self.problems: dict[tuple[int | None, str], None] = {}  # a set that keeps its order
         self.inline = 0  # bytes of values in the metadata
+        self.paths = 0  # bytes of the paths in `bulk`
         self.stale = False  # whether `bulk` may hold values of attributes that are not kept
 
     def keep(
@@ -203,6 +205,9 @@ class Keeping:
         while at.sequence is not None:
             path = f"{at.sequence.tag:08X}/{at.number}/{path}"
             at = at.sequence.owner
+        self.paths += len(path)
+        if self.paths > PATHS_TOTAL:
+            raise NotPart10("too many large values")
         self.bulk[path] = BulkValue(offset, length, vr)
         return {"vr": vr, "BulkDataURI": f"{BULK_BASE.decode()}/{path}"}
 

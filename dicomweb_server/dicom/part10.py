@@ -60,6 +60,7 @@ class InvalidIdentity(NotPart10):
 
 _PREAMBLE = 132  # bytes, with the prefix
 _MAX_META_ELEMENTS = 1000
+_MAX_META = 1 << 20  # bytes
 _META_UIDS = {0x00020002, 0x00020003, 0x00020010}
 _VRS = frozenset(LITTLE_ENDIAN) | {"SQ"}
 _META_HEADER = struct.Struct("<HH2sH")
@@ -79,7 +80,7 @@ def read_file_meta(buffer: Bytes) -> FileMeta:
     """Read preamble, prefix and group 0002 of a file.
 
     Explicit VR Little Endian (PS3.10 §7.1); the group length is not relied on, for writers get
-    it wrong. Raises NotPart10 if there is none, or no Transfer Syntax UID in it.
+    it wrong. Raises NotPart10 if there is none, or no Transfer Syntax UID in it, or no end.
     """
     if bytes(buffer[128:_PREAMBLE]) != b"DICM":
         raise NotPart10("not a DICOM file: DICM is not at byte 128")
@@ -92,6 +93,8 @@ def read_file_meta(buffer: Bytes) -> FileMeta:
             break
         tag, offset, length = _meta_element(buffer, pos)
         pos = offset + length
+        if pos - _PREAMBLE > _MAX_META:
+            raise NotPart10(f"File Meta Information of more than {_MAX_META} bytes")
         if tag == 0x00020000 and length == 4:
             stated_end = pos + struct.unpack_from("<I", buffer, offset)[0]
         elif tag in _META_UIDS:
@@ -191,8 +194,9 @@ def describe(buffer: Bytes, inflated: Bytes | None = None) -> Description:
     `buffer` is the whole file. For a deflated transfer syntax `inflated` is the preamble and
     File Meta as they are with the inflated data set after them, and offsets are into it.
 
-    Raises NotPart10 for what is no DICOM file or ends in the middle, UnknownTransferSyntax, and
-    InvalidIdentity. What is wrong but can be stored is in the problems (STOW-19).
+    Raises NotPart10 for what is no DICOM file or ends in the middle, UnknownTransferSyntax,
+    InvalidIdentity, and ContentTooLarge for metadata beyond all measure. What is wrong but can
+    be stored is in the problems (STOW-19).
     """
     meta = read_file_meta(buffer)
     syntax = meta.transfer_syntax_uid
@@ -234,16 +238,19 @@ def describe(buffer: Bytes, inflated: Bytes | None = None) -> Description:
 
 _CHARACTER_SET = f"{SPECIFIC_CHARACTER_SET:08X}"
 _AVAILABLE_TRANSFER_SYNTAX = "00083002"
+_MAX_METADATA = 64 << 20  # bytes of JSON; a reader of metadata holds several at a time
 _ESCAPED_BASE = orjson.dumps(BULK_BASE.decode() + "/")[:-1]
 
 
 def _metadata(walked: Walked, transfer_syntax_uid: str) -> tuple[JsonDataset, bytes]:
-    """The attributes in ascending order, and their JSON text."""
+    """The attributes in ascending order, and their JSON text. Raises ContentTooLarge."""
     attributes = dict(walked.attributes)
     # Clients read from it which decoder they need, as group 0002 is not here (JSN-40).
     attributes[_AVAILABLE_TRANSFER_SYNTAX] = {"vr": "UI", "Value": [transfer_syntax_uid]}
     attributes = dict(sorted(attributes.items()))
     metadata = orjson.dumps(attributes)
+    if len(metadata) > _MAX_METADATA:
+        raise ContentTooLarge(f"the metadata have more than {_MAX_METADATA} bytes")
     if not metadata.isascii() and "Value" not in attributes.get(_CHARACTER_SET, {}):
         attributes[_CHARACTER_SET] = {"vr": "CS", "Value": ["ISO_IR 192"]}  # JSN-31
         attributes = dict(sorted(attributes.items()))

@@ -18,6 +18,7 @@ from pydicom import Dataset, dcmread, uid
 from pydicom.data import get_testdata_file
 from pydicom.sequence import Sequence
 
+from dicomweb_server.dicom import keeping, part10
 from dicomweb_server.dicom.attributes import KEPT
 from dicomweb_server.dicom.description import BULK_BASE, Description
 from dicomweb_server.dicom.part10 import (
@@ -89,6 +90,7 @@ def test_the_group_length_of_the_file_meta_is_not_relied_on(stated: int) -> None
         (bytes(128) + b"DICM\x02\x00\x01\x00OB\0\0\xff\xff\xff\xff", "cut short"),
         (bytes(128) + b"DICM\x02\x00\x10\x00??\x04\x001.2\0", "no VR that exists"),
         (bytes(128) + b"DICM" + _IMPLEMENTATION * 1001, "without an end"),
+        (file_meta() + b"\x02\x00\x02\x01OB\0\0\0\0\x10\0" + bytes(1 << 20), "more than"),
     ],
 )
 def test_what_has_no_file_meta_is_refused(content: bytes, message: str) -> None:
@@ -323,6 +325,33 @@ def test_metadata_are_json_with_a_mark_for_the_base_of_bulk_data() -> None:
     found = _metadata(description)
     assert found["00104000"]["Value"] == ['x\ufffd/00091001 "\ufffd/']
     assert list(description.bulk) == ["00091001"]
+
+
+def test_metadata_beyond_all_measure_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = _bundled("CT_small.dcm")
+    size = len(describe(content).metadata)
+
+    monkeypatch.setattr(part10, "_MAX_METADATA", size // 2)
+    with pytest.raises(ContentTooLarge, match="metadata"):
+        describe(content)
+
+
+def test_many_large_values_deep_down_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    item = Dataset()
+    for element in range(100):
+        item.add_new(0x00091000 + element, "OB", bytes(10_000))
+    for _ in range(10):
+        outer = Dataset()
+        outer.ContentSequence = Sequence([item])
+        item = outer
+    content = file_of(identified(item))
+    paths = sum(map(len, describe(content).bulk))
+
+    monkeypatch.setattr(keeping, "PATHS_TOTAL", paths)
+    assert len(describe(content).bulk) == 100
+    monkeypatch.setattr(keeping, "PATHS_TOTAL", paths - 1)
+    with pytest.raises(NotPart10, match="large values"):
+        describe(content)
 
 
 def test_metadata_name_the_transfer_syntax() -> None:
