@@ -71,7 +71,7 @@ class Candidate:
 
 
 class Committer:
-    """Collects candidates while earlier groups are being written; two groups at a time."""
+    """Collects candidates while a group is being written: the busier, the larger the groups."""
 
     def __init__(self, pool: Pool, blobs: BlobStore) -> None:
         self._pool = pool
@@ -95,7 +95,7 @@ class Committer:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _start(self) -> None:
-        if self._running >= 2 or not self._waiting:
+        if self._running >= 1 or not self._waiting:
             return
         group = self._next_group()
         self._running += 1
