@@ -19,7 +19,8 @@ from dicomweb_server.dicom.description import BulkValue, FrameTable
 from dicomweb_server.errors import NotFound
 from dicomweb_server.index.database import Connection
 
-PAGE = 1000  # instances of one answer of the database: a few megabytes of metadata
+PAGE = 1000  # instances of one answer of the database: a few megabytes of metadata, mostly
+PAGE_BYTES = 16 << 20  # of packed metadata in one answer, unless it is that of one instance
 _RECORD = 20  # bytes of "<QQI", see dicom.description.FrameTable
 _MOST_FRAMES = 2**31 - 1  # what the column frame_count can hold
 
@@ -109,7 +110,8 @@ _LAST = 2**63 - 1
 _POSITION = f"""coalesce(e.series_number, {_LAST}), e.series_instance_uid,
           coalesce(i.instance_number, {_LAST}), i.sop_instance_uid"""  # WADO-11
 
-# The largest study may have more instances than fit into memory: PAGE at a time.
+# The largest study may have more instances than fit into memory: PAGE at a time. Each page sorts
+# what is left of the study anew, for no index has this order; that is accepted for now.
 _PAGE_OF = f"""e.study_id = {_STUDY}
    AND ($4::text IS NULL OR e.series_instance_uid = $4)
    AND ($6::text IS NULL
@@ -153,10 +155,24 @@ SELECT {_LOCATION}, (i.bulk -> $6::text)::text AS bulk_value
 _METADATA = """$1::text AS study_instance_uid, e.series_instance_uid, i.sop_instance_uid,
        i.metadata AS packed, i.sha256"""
 
+# Lengths are known without reading what is long. A page is cut before it grows beyond PAGE_BYTES,
+# but never before its first row; `found` says what there was before the cut.
 READ_METADATA = f"""
-SELECT {_METADATA}, {_NUMBERS}
-  FROM {_TABLES}
- WHERE {_PAGE_OF}
+SELECT *
+  FROM (
+    SELECT page.*, count(*) OVER () AS found,
+           sum(octet_length(packed)) OVER (ORDER BY place) AS bytes
+      FROM (
+        SELECT page.*, row_number() OVER () AS place
+          FROM (
+            SELECT {_METADATA}, {_NUMBERS}
+              FROM {_TABLES}
+             WHERE {_PAGE_OF}
+          ) AS page
+      ) AS page
+  ) AS page
+ WHERE bytes <= {PAGE_BYTES} OR place = 1
+ ORDER BY place
 """  # noqa: S608
 
 READ_METADATA_OF_INSTANCE = f"""
@@ -223,15 +239,16 @@ async def locate_instances(
     rows = await conn.fetch(LOCATE_INSTANCES, *_scope(study, scope), series, *_start(after))
     if not rows and after is None:
         raise NotFound(_no_parent(study, series))
-    return Page([_location(row) for row in rows], _next(rows))
+    return Page([_location(row) for row in rows], _next(rows, len(rows)))
 
 
 def _start(after: Position | None) -> Position | tuple[None, None, None, None]:
     return after or (None, None, None, None)
 
 
-def _next(rows: Sequence[Any]) -> Position | None:
-    if len(rows) < PAGE:
+def _next(rows: Sequence[Any], found: int) -> Position | None:
+    """Where the next page begins, after `rows` of `found` that this one might have had."""
+    if not rows or (found < PAGE and len(rows) == found):
         return None
     last = rows[-1]
     numbers = [_LAST if last[n] is None else last[n] for n in ("series_number", "instance_number")]
@@ -314,13 +331,14 @@ async def read_metadata(
 ) -> Page[MetadataRow]:
     """The metadata of a study, a series or an instance, ordered by WADO-11. Raises NotFound."""
     key = (*_scope(study, scope), series)
+    following = None
     if instance is None:
         rows = await conn.fetch(READ_METADATA, *key, *_start(after))
+        following = _next(rows, rows[0]["found"] if rows else 0)
     else:
         rows = await conn.fetch(READ_METADATA_OF_INSTANCE, *key, instance)
     if not rows and after is None:
         raise NotFound(_no_parent(study, series) if instance is None else f"no instance {instance}")
-    following = None if instance is not None else _next(rows)
     return Page(
         [MetadataRow(*(row[name] for name in MetadataRow.__slots__)) for row in rows], following
     )

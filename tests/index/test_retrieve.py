@@ -1,6 +1,7 @@
 """Everything stored is found by its full triple of UIDs, and by nothing else."""
 
 import struct
+from dataclasses import replace
 
 import pytest
 
@@ -276,3 +277,23 @@ async def test_a_large_study_comes_in_pages_without_gap_or_repetition(conn):
         assert len(found) == len(set(found)) == 2 * (count // 2)
         assert pages == 3
         assert found[0].startswith("1.2.")  # the series with a number comes first
+
+
+async def test_a_page_of_metadata_has_a_limit_in_bytes_but_one_row_at_least(conn):
+    sizes = [6, 6, 6, 20, 6, 1, 9]  # MiB, of 16
+    group = [
+        new("1", "1.1", f"1.1.{n}", of_instance={"InstanceNumber": n}) for n in range(len(sizes))
+    ]
+    for instance, size in zip(group, sizes, strict=True):
+        packed = bytes([size]) * (size << 20)
+        await insert_instances(
+            conn, SCOPE, [replace(instance, entry=replace(instance.entry, metadata=packed))]
+        )
+
+    pages, after = [], None
+    while after is not None or not pages:
+        page = await read_metadata(conn, SCOPE, "1", after=after)
+        pages.append([row.packed[0] for row in page.items])
+        after = page.after
+
+    assert pages == [[6, 6], [6], [20], [6, 1, 9]]
