@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from dicomweb_server.__main__ import read_settings
+from dicomweb_server.commands import serving
 from dicomweb_server.commands.serving import (
     CannotServeError,
     make_folders,
@@ -358,3 +359,17 @@ async def test_a_database_that_cannot_be_used_is_named_without_its_password(url,
 
 def test_the_commands_are_listed_to_one_who_names_none():
     assert "serve" in command().stdout
+
+
+@pytest.mark.parametrize(
+    ("workers", "pool", "expected"), [(1, 1, 100), (1, 8, 100), (8, 8, 164), (16, 90, 3080)]
+)
+def test_its_database_takes_the_connections_of_all_its_processes(
+    tmp_path, monkeypatch, workers, pool, expected
+):
+    asked = []
+    monkeypatch.setattr(serving, "start_postgres", lambda folder, **given: asked.append(given))
+
+    serving.own_postgres(Settings(data_dir=tmp_path, workers=workers, database_pool=pool))
+
+    assert asked == [{"connections": expected}]

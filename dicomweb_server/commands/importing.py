@@ -19,10 +19,10 @@ from rich.progress import (
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.app import open_archive
 from dicomweb_server.archive.importing import Source, Tally, find_sources, import_sources
-from dicomweb_server.commands.serving import make_folders, prepare_database
+from dicomweb_server.commands.serving import make_folders, own_postgres, prepare_database
 from dicomweb_server.config import Settings
 from dicomweb_server.errors import Unavailable
-from dicomweb_server.index.embedded import FolderInUseError, running_url, start_postgres
+from dicomweb_server.index.embedded import FolderInUseError, running_url
 
 IMPORTER = Principal("import")
 
@@ -65,7 +65,7 @@ def _database(settings: Settings) -> Iterator[str]:
         yield settings.database_url
         return
     try:
-        with start_postgres(settings.data_dir) as postgres:
+        with own_postgres(settings) as postgres:
             yield postgres.url
     except FolderInUseError:
         url = running_url(settings.data_dir)

@@ -25,12 +25,19 @@ from granian.server import Server
 
 from dicomweb_server import __version__
 from dicomweb_server.config import Settings
-from dicomweb_server.index.embedded import FolderLock, die_with_parent, start_postgres
+from dicomweb_server.index.embedded import (
+    EmbeddedPostgres,
+    FolderLock,
+    die_with_parent,
+    start_postgres,
+)
 from dicomweb_server.index.migrate import migrate
 
 OLDEST_POSTGRES = 15
 GRACE_SECONDS = 10  # that requests under way are given when the server stops
 CONNECT_SECONDS = 10.0
+POOLS = 2  # of each process, see app.open_archive
+SPARE_CONNECTIONS = 20  # for operators, and Postgres' own 3 for its superuser
 LOOPBACK = ("127.", "::1")
 
 Load = Callable[[], Any]  # makes the ASGI application, in a worker
@@ -60,7 +67,7 @@ def run(settings: Settings, load: Load = load_app) -> None:
         stack.callback(FolderLock(settings.data_dir).release)
         make_folders(settings)
         if not settings.database_url:
-            postgres = stack.enter_context(start_postgres(settings.data_dir))
+            postgres = stack.enter_context(own_postgres(settings))
             settings = settings.model_copy(update={"database_url": postgres.url})
             database = f"its own, in {settings.postgres_dir}"
         else:
@@ -103,6 +110,16 @@ def reserve_port(host: str, port: int) -> Iterator[socket.socket]:
         ) from None
     with reserved:
         yield reserved
+
+
+def own_postgres(settings: Settings) -> EmbeddedPostgres:
+    """Start the Postgres of the data folder, with as many connections as our processes may want.
+
+    Raises FolderInUseError, EmbeddedPostgresError.
+    """
+    processes = settings.workers + 1  # an import may run beside
+    wanted = processes * POOLS * settings.database_pool + SPARE_CONNECTIONS
+    return start_postgres(settings.data_dir, connections=max(100, wanted))
 
 
 def make_folders(settings: Settings) -> None:

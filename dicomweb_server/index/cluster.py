@@ -33,7 +33,6 @@ SETTINGS = {
     "listen_addresses": "",
     "port": str(PORT),
     "shared_buffers": "256MB",
-    "max_connections": "100",
     "wal_compression": "on",
     "random_page_cost": "1.1",
     "jit": "off",
@@ -58,6 +57,7 @@ class Cluster:
     programs: Path
     launcher: Launcher
     fsync: bool
+    connections: int  # at a time
 
     @property
     def path(self) -> Path:
@@ -167,6 +167,7 @@ class Cluster:
         settings = SETTINGS | {
             "unix_socket_directories": str(socket_dir),
             "fsync": "on" if self.fsync else "off",
+            "max_connections": str(self.connections),
         }
         environment = _environment()
         if stale is not None:

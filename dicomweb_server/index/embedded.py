@@ -130,11 +130,14 @@ class EmbeddedPostgres:
         self.stop()
 
 
-def start_postgres(data_dir: Path, *, fsync: bool = True) -> EmbeddedPostgres:
+def start_postgres(
+    data_dir: Path, *, fsync: bool = True, connections: int = 100
+) -> EmbeddedPostgres:
     """Start the Postgres of `data_dir`, which is made with an empty database if it is new.
 
-    Takes the folder's lock. ``fsync=False`` is for tests alone: a crash may lose all. Call
-    it from the main thread, as Postgres ends with the thread that started it.
+    Takes the folder's lock. `connections`: how many there may be at a time. ``fsync=False`` is
+    for tests alone: a crash may lose all. Call it from the main thread, as Postgres ends with
+    the thread that started it.
 
     Raises FolderInUseError, or EmbeddedPostgresError with what is wrong in plain words.
     """
@@ -150,7 +153,7 @@ def start_postgres(data_dir: Path, *, fsync: bool = True) -> EmbeddedPostgres:
             folder.mkdir(mode=0o700, exist_ok=True)
             launcher = choose_launcher(folder, programs)
             folder.chmod(0o700)
-            cluster = Cluster(folder, programs, launcher, fsync)
+            cluster = Cluster(folder, programs, launcher, fsync, connections)
             cluster.make_if_missing()
             cluster.check_version()
             stale = cluster.see_predecessor_off()

@@ -305,3 +305,8 @@ async def test_a_copy_of_the_folder_runs_beside_the_original(data_dir, tmp_path)
     with start_postgres(data_dir, fsync=False) as one, start_postgres(copy, fsync=False) as other:
         await ask(one.url, "CREATE TABLE only_here (id int)")
         assert await ask(other.url, "SELECT to_regclass('only_here')") is None
+
+
+async def test_it_takes_as_many_connections_as_it_is_told(data_dir):
+    with start_postgres(data_dir, fsync=False, connections=321) as postgres:
+        assert await ask(postgres.url, "SHOW max_connections") == "321"
