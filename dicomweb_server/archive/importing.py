@@ -6,25 +6,56 @@ uploads, several at a time. What is there already is passed over by the store's 
 """
 
 import asyncio
+import lzma
 import os
+import struct
+import threading
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
+
+import structlog
 
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.archive.store import StagedFile, check_room, new_staging, store_file
-from dicomweb_server.errors import ContentTooLarge, Refusal
+from dicomweb_server.archive.store import (
+    StagedFile,
+    check_room,
+    in_thread,
+    new_staging,
+    store_file,
+)
+from dicomweb_server.errors import Refusal, Unavailable, where
 from dicomweb_server.wire.store_report import Stored
+
+log = structlog.get_logger()
 
 AT_A_TIME = 8  # files
 _CHUNK = 1 << 20  # bytes
 _MAX_LISTED = 10_000  # failures kept with their reasons; more are only counted
+_ZIP_BEGINS = b"PK\x03\x04"
+
+# What zipfile and the decompressors raise for damage.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    ValueError,
+    struct.error,
+    IndexError,
+    OverflowError,
+)
+
+
+class Unreadable(Exception):
+    """A source whose content cannot be had. ``str()`` says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +65,8 @@ class Source:
     path: Path
     size: int  # bytes, as far as known before reading
     member: str | None = None
+    number: int = 0  # of the member, from 0; names may occur more than once
+    reason: str = ""  # why it cannot be read, if that is known already
 
     def __str__(self) -> str:
         return f"{self.path}!{self.member}" if self.member else str(self.path)
@@ -72,34 +105,51 @@ def find_sources(paths: Sequence[Path]) -> Iterator[Source]:
     """
     for path in paths:
         if path.is_dir():
-            for folder, folders, names in os.walk(path):
+            hidden: list[OSError] = []
+            for folder, folders, names in os.walk(path, onerror=hidden.append):
                 folders.sort()
                 for name in sorted(names):
-                    file = Path(folder, name)
-                    if file.is_file() and not file.is_symlink():
-                        yield from _open_up(file)
+                    yield from _below(Path(folder, name))
+            for error in hidden:
+                yield Source(Path(error.filename), 0, reason=_cannot_be_read(error))
         else:
             yield from _open_up(path)
 
 
+def _below(file: Path) -> Iterator[Source]:
+    try:
+        wanted = file.is_file() and not file.is_symlink()
+    except OSError as error:  # a folder that may be listed and not entered
+        yield Source(file, 0, reason=_cannot_be_read(error))
+        return
+    if wanted:
+        yield from _open_up(file)
+
+
 def _open_up(path: Path) -> Iterator[Source]:
-    if path.is_file() and zipfile.is_zipfile(path) and not _is_part10(path):
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(132)
+    except OSError as error:
+        yield Source(path, 0, reason=_cannot_be_read(error))
+        return
+    # A DICOM file may be a ZIP file too (pains: polyglots); then it is a DICOM file.
+    if head[128:] != b"DICM" and (head.startswith(_ZIP_BEGINS) or zipfile.is_zipfile(path)):
         try:
-            with zipfile.ZipFile(path) as archive:
-                members = [info for info in archive.infolist() if not info.is_dir()]
-        except (zipfile.BadZipFile, OSError, ValueError):
-            members = []
+            with _readable(), zipfile.ZipFile(path) as archive:
+                members = list(enumerate(archive.infolist()))
+        except (Unreadable, OSError):
+            if head.startswith(_ZIP_BEGINS):
+                yield Source(path, size, reason="the ZIP file is damaged")
+                return
+            members = []  # something else, which ends like one
         if members:
-            yield from (Source(path, info.file_size, info.filename) for info in members)
+            for number, info in members:
+                if not info.is_dir():
+                    yield Source(path, info.file_size, info.filename, number)
             return
-    size = path.stat().st_size if path.exists() else 0
     yield Source(path, size)
-
-
-def _is_part10(path: Path) -> bool:
-    """A DICOM file may be a ZIP file too (pains: polyglots); then it is a DICOM file."""
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
 
 
 async def import_sources(
@@ -114,51 +164,64 @@ async def import_sources(
     """
     scope = archive.scope(principal, Action.STORE)
     tally = Tally()
+    zips = _Zips()
     turn = asyncio.Lock()  # a generator runs in one thread at a time
 
     async def next_source() -> Source | None:
         async with turn:
-            return await asyncio.to_thread(next, sources, None)
+            return await in_thread(next, sources, None)
+
+    async def store(source: Source) -> None:
+        staged = await _stage(archive, zips, source)
+        if staged is None:
+            tally.not_dicom += 1
+            return
+        outcome = await store_file(archive, scope, staged)
+        if isinstance(outcome, Stored):
+            tally.count(outcome, staged.size)
+        else:
+            tally.fail(source, outcome.comment)
 
     async def one_after_another() -> None:
         while (source := await next_source()) is not None:
             check_room(archive)
             try:
-                staged = await _stage(archive, source)
-            except (OSError, Refusal, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+                await store(source)
+            except Unavailable:
+                raise
+            except Exception as error:
                 tally.fail(source, _plain(error))
-            else:
-                if staged is None:
-                    tally.not_dicom += 1
-                else:
-                    outcome = await store_file(archive, scope, staged)
-                    if isinstance(outcome, Stored):
-                        tally.count(outcome, staged.size)
-                    else:
-                        tally.fail(source, outcome.comment)
             progress(source, tally)
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(AT_A_TIME):
-            group.create_task(one_after_another())
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_A_TIME):
+                group.create_task(one_after_another())
+    finally:
+        await in_thread(zips.close)
     return tally
 
 
-async def _stage(archive: Archive, source: Source) -> StagedFile | None:
-    """Copy a source into the scratch folder; None for what is plainly no DICOM file."""
+async def _stage(archive: Archive, zips: "_Zips", source: Source) -> StagedFile | None:
+    """Copy a source into the scratch folder; None for what is plainly no DICOM file.
+
+    Raises Unreadable, OSError, ContentTooLarge.
+    """
+    if source.reason:
+        raise Unreadable(source.reason)
     staging = new_staging(archive)
     try:
-        file, close = await asyncio.to_thread(_open, source)
+        reader = await in_thread(_Reader, zips, source)
         try:
             head = True
-            while chunk := await asyncio.to_thread(file.read, _CHUNK):
+            while chunk := await in_thread(reader.read):
                 if head and chunk[128:132] != b"DICM":
                     await staging.discard()
                     return None
                 head = False
                 await staging.write(chunk)
         finally:
-            await asyncio.to_thread(close)
+            await in_thread(reader.close)
         if head:
             return None
         return await staging.finish()
@@ -167,31 +230,90 @@ async def _stage(archive: Archive, source: Source) -> StagedFile | None:
         raise
 
 
-def _open(source: Source) -> tuple[BinaryIO, Callable[[], None]]:
-    if source.member is None:
-        file = source.path.open("rb")
-        return file, file.close
-    whole = zipfile.ZipFile(source.path)
+class _Reader:
+    """The content of one source. Raises Unreadable, OSError."""
+
+    def __init__(self, zips: "_Zips", source: Source) -> None:
+        self._zips = zips
+        self._source = source
+        try:
+            self._file = zips.open(source) if source.member else source.path.open("rb")
+        except OSError as error:
+            raise Unreadable(_cannot_be_read(error)) from error
+
+    def read(self) -> bytes:
+        try:
+            if self._source.member is None:
+                return self._file.read(_CHUNK)
+            with _readable():
+                return self._file.read(_CHUNK)
+        except OSError as error:
+            raise Unreadable(_cannot_be_read(error)) from error
+
+    def close(self) -> None:
+        if self._source.member:
+            self._zips.done_with(self._source, self._file)
+        else:
+            self._file.close()
+
+
+class _Zips:
+    """ZIP files whose members are being read. Each is opened once for all of them, as they come
+    one after the other: to open it takes a walk over its directory, which may be long."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # ZipFile counts what it has open; only its reads are safe
+        self._open: dict[Path, zipfile.ZipFile] = {}
+        self._members: Counter[Path] = Counter()  # being read
+
+    def open(self, source: Source) -> IO[bytes]:
+        with self._lock, _readable():
+            whole = self._open.get(source.path)
+            if whole is None:
+                for path in [path for path in self._open if not self._members[path]]:
+                    self._open.pop(path).close()
+                whole = self._open[source.path] = zipfile.ZipFile(source.path)
+            info = whole.infolist()[source.number]
+            if info.flag_bits & 1:
+                raise Unreadable("the ZIP member is encrypted")
+            member = whole.open(info)
+            self._members[source.path] += 1
+            return member
+
+    def done_with(self, source: Source, member: IO[bytes]) -> None:
+        with self._lock:
+            self._members[source.path] -= 1
+            member.close()
+
+    def close(self) -> None:
+        with self._lock:
+            while self._open:
+                self._open.popitem()[1].close()
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Turn what zipfile raises for a file that it cannot read into Unreadable."""
     try:
-        member = whole.open(source.member)
-    except BaseException:
-        whole.close()
-        raise
+        yield
+    except NotImplementedError:
+        raise Unreadable("the ZIP member is compressed in an unusual way") from None
+    except _DAMAGE as error:
+        raise Unreadable("the ZIP member is damaged") from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise Unreadable("the ZIP member is damaged") from error  # as bz2 says it
 
-    def close() -> None:
-        member.close()
-        whole.close()
 
-    return member, close  # type: ignore[return-value]  # read and close are all that is used
+def _cannot_be_read(error: OSError) -> str:
+    return f"cannot be read: {error.strerror or type(error).__name__}"
 
 
 def _plain(error: Exception) -> str:
-    if isinstance(error, ContentTooLarge):
+    if isinstance(error, Unreadable | Refusal):
         return str(error)
-    if isinstance(error, RuntimeError) and not isinstance(error, Refusal):
-        return "the ZIP member is encrypted"  # what zipfile raises for one without a password
     if isinstance(error, OSError):
-        return f"cannot be read: {error.strerror or type(error).__name__}"
-    if isinstance(error, zipfile.BadZipFile | zlib.error):
-        return "the ZIP member is damaged"
-    return str(error)
+        return f"cannot be copied: {error.strerror or type(error).__name__}"
+    log.error("a file could not be imported", where=where(error))
+    return "an unexpected error"

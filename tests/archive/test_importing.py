@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import httpx
 import pytest
 from pydicom import dcmread
 
+from dicomweb_server.archive import importing
+from dicomweb_server.archive.importing import Source, find_sources
 from tests.make import instance_with, study_of
 from tests.running import ROOT, RunningServer
 from tests.web.asking import new_uid
@@ -86,6 +89,112 @@ def test_everything_dicom_is_imported_and_what_fails_is_listed(
         )
         assert stored.read_bytes() == new.read_bytes()
     assert not list((data / "tmp").iterdir())
+
+
+def patched(path: Path, begin: bytes, offset: int, data: bytes) -> None:
+    """Change bytes of a file, counted from the last place of `begin`."""
+    content = bytearray(path.read_bytes())
+    at = content.rindex(begin) + offset
+    content[at : at + len(data)] = data
+    path.write_bytes(content)
+
+
+def test_damaged_zip_files_cost_what_is_damaged_alone(tmp_path: Path) -> None:
+    root = tmp_path / "zips"
+    root.mkdir()
+    files = [instance.file() for instance in study_of(1, 8, rows=64, columns=64)]
+    local, central = b"PK\x03\x04", b"PK\x01\x02"
+
+    def write(name: str, method: int, *contents: bytes) -> Path:
+        with zipfile.ZipFile(root / name, "w", method) as archive:
+            for number, content in enumerate(contents):
+                archive.writestr(f"IM{number}", content)
+        return root / name
+
+    garbage = bytes(range(256))
+    for number, method in enumerate((zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)):
+        good, bad = files[2 * number : 2 * number + 2]
+        patched(write(f"data-{method}.zip", method, good, bad), local, 100, garbage)
+    patched(write("unknown.zip", zipfile.ZIP_STORED, files[6]), central, 10, b"\x63\x00")
+    patched(write("encrypted.zip", zipfile.ZIP_STORED, files[6]), central, 8, b"\x01\x00")
+    patched(write("offset.zip", zipfile.ZIP_STORED, files[6]), central, 42, b"\xff\xff\xff\x00")
+    patched(write("crc.zip", zipfile.ZIP_STORED, files[6]), central, 16, b"\0\0\0\0")
+    patched(write("directory.zip", zipfile.ZIP_STORED, files[6]), central, 0, b"XXXX")
+    cut = write("cut.zip", zipfile.ZIP_STORED, files[6])
+    cut.write_bytes(cut.read_bytes()[:2000])
+    with zipfile.ZipFile(root / "twice.zip", "w") as archive, pytest.warns(match="Duplicate"):
+        archive.writestr("IM", files[6])
+        archive.writestr("IM", files[7])  # two files of one name are two files
+
+    result = run_import(tmp_path / "data", root)
+
+    assert "5 stored, 0 were there already, 9 failed, 0 are not DICOM files" in result.stderr
+    for failure in (
+        "data-8.zip!IM1: the ZIP member is damaged",
+        "data-12.zip!IM1: the ZIP member is damaged",
+        "data-14.zip!IM1: the ZIP member is damaged",
+        "unknown.zip!IM0: the ZIP member is compressed in an unusual way",
+        "encrypted.zip!IM0: the ZIP member is encrypted",
+        "offset.zip!IM0: the ZIP member is damaged",
+        "crc.zip!IM0: the ZIP member is damaged",
+        "directory.zip: the ZIP file is damaged",
+        "cut.zip: the ZIP file is damaged",
+    ):
+        assert failure in result.stderr
+    assert result.returncode == 1
+    assert not list((tmp_path / "data" / "tmp").iterdir())
+
+
+def test_a_zip_file_is_opened_once_for_all_that_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.zip", "b.zip"):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            for number in range(50):
+                archive.writestr(f"{number}", f"{name} {number}" * 1000)
+    sources = list(find_sources([tmp_path]))
+    opened = []
+    read = zipfile.ZipFile._RealGetContents  # type: ignore[attr-defined]
+
+    def note(self: zipfile.ZipFile) -> None:
+        opened.append(self.filename)
+        read(self)
+
+    monkeypatch.setattr(zipfile.ZipFile, "_RealGetContents", note)
+    zips = importing._Zips()
+
+    def content(source: Source) -> bytes:
+        reader = importing._Reader(zips, source)
+        found = b"".join(iter(reader.read, b""))
+        reader.close()
+        return found
+
+    with ThreadPoolExecutor(4) as threads:
+        for source, found in zip(sources, threads.map(content, sources), strict=True):
+            assert found == f"{source.path.name} {source.member}".encode() * 1000
+    assert 2 <= len(opened) <= 5  # b may be begun while the last of a is read
+    zips.close()
+
+
+def test_what_may_not_be_read_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "closed" / "inside").touch()
+    (tmp_path / "file").touch()
+    scandir = os.scandir
+
+    def forbidden(path: Path) -> object:  # whoever runs the tests may read everything
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", forbidden)
+    found = list(find_sources([tmp_path, tmp_path / "gone"]))
+
+    assert [(source.path.name, source.reason) for source in found] == [
+        ("file", ""),
+        ("closed", "cannot be read: Permission denied"),
+        ("gone", "cannot be read: No such file or directory"),
+    ]
 
 
 def test_a_path_that_is_not_there_is_said_plainly(tmp_path: Path) -> None:
