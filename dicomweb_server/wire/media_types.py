@@ -7,6 +7,7 @@ scanner that follows RFC 9110 and takes what is understood beyond it.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 
 from dicomweb_server.errors import MalformedContent, NotAcceptable, UnsupportedContent
@@ -183,6 +184,12 @@ def choose(
 
     Raises NotAcceptable, naming what is available, if nothing on offer is accepted (NEG-02).
     """
+    if len(accept or "") + len(accept_parameter or "") > _LONGEST_KEPT:
+        return _choose(accept, tuple(offers), accept_parameter)
+    return _choose_kept(accept, tuple(offers), accept_parameter)
+
+
+def _choose(accept: str | None, offers: tuple[Offer, ...], accept_parameter: str | None) -> Choice:
     header = parse_accept(accept)
     if accept_parameter is not None:
         # a plus that was sent bare has been decoded to a space (ACC-04)
@@ -196,6 +203,11 @@ def choose(
     if choice is None:
         raise NotAcceptable(list(_available(offers)))
     return choice
+
+
+# A client asks for the same over and over; the answer depends on nothing else.
+_LONGEST_KEPT = 500  # characters
+_choose_kept = lru_cache(maxsize=1000)(_choose)
 
 
 def _available(offers: Iterable[Offer]) -> Iterator[str]:
