@@ -1,5 +1,6 @@
 """The scratch folder: files under way, named after the process that makes them."""
 
+import itertools
 import os
 import secrets
 import time
@@ -9,9 +10,17 @@ from pathlib import Path
 _DAY = 86_400  # seconds
 
 
+_numbers = itertools.count()
+_start = secrets.token_hex(3)
+
+
 def new_token() -> str:
-    """A name never used before, in order of time."""
-    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(6)}"
+    """A name never used before, in order of time.
+
+    Time, process, start of the program and a number, rather than random bits: asking the
+    kernel for those lets go of the interpreter, and a busy server waits to have it back.
+    """
+    return f"{time.time_ns() // 1_000_000:012x}{os.getpid():06x}{_start}{next(_numbers):04x}"
 
 
 def scratch_path(folder: Path, suffix: str) -> Path:

@@ -33,6 +33,8 @@ _DELIMITER_END_BEGUN = re.compile(rb"-?|[ \t]{0,%d}\r?" % _PADDING)
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:([^\x00-\x08\x0a-\x1f\x7f]*)")
 
+_entropy = bytearray()
+
 MAX_EMITTED_HEADER = 1000  # bytes; the JavaScript dicomweb-client looks no further (MP-07)
 
 
@@ -235,7 +237,11 @@ def _fields(block: bytes) -> dict[str, str]:
 
 def new_boundary() -> str:
     """A boundary that occurs in no payload: 128 random bits, without dashes or quotes (MP-02)."""
-    return secrets.token_hex(16)
+    if len(_entropy) < 16:
+        _entropy.extend(secrets.token_bytes(4096))  # asking the kernel each time is slow
+    boundary = _entropy[-16:].hex()
+    del _entropy[-16:]
+    return boundary
 
 
 def part_header(boundary: str, headers: Mapping[str, str], *, first: bool) -> bytes:
