@@ -1,0 +1,88 @@
+"""What would be too much is answered otherwise, and what is given up leaves nothing behind."""
+
+import socket
+import time
+from collections.abc import Iterator
+
+import httpx
+import numpy as np
+import pytest
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless
+
+from tests.make import small_image
+from tests.running import RunningServer
+from tests.web.asking import DICOM, assert_problem, new_uid, parts_of, path_of, store
+
+SETTINGS = {"PIXEL_LIMIT_BYTES": "1MiB", "MAX_INSTANCE_BYTES": "40MiB"}
+
+
+@pytest.fixture(scope="module")
+def tight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with RunningServer(tmp_path_factory.mktemp("tight") / "data", SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(tight: RunningServer) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=tight.base, timeout=60) as http:
+        yield http
+
+
+def uids() -> dict[str, str]:
+    return {
+        "StudyInstanceUID": new_uid(),
+        "SeriesInstanceUID": new_uid(),
+        "SOPInstanceUID": new_uid(),
+    }
+
+
+def test_ts_04_what_is_too_large_decoded_goes_as_stored(client: httpx.Client) -> None:
+    file = small_image(rows=512, columns=512, frames=3, transfer_syntax=JPEG2000Lossless, **uids())
+    [dataset] = store(client, file)
+    for level in (1, 3):
+        [(fields, data)] = parts_of(client.get(path_of(dataset, level)))
+        assert fields["Content-Type"] == f"{DICOM}; transfer-syntax={JPEG2000Lossless}"
+        assert data == file
+    frame = client.get(f"{path_of(dataset)}/frames/3")  # one by one they are small enough
+    assert parts_of(frame)[0][1] == dataset.pixel_array[2].tobytes()
+
+
+def test_an_instance_above_the_limit_fails_alone(
+    tight: RunningServer, client: httpx.Client
+) -> None:
+    large = small_image(rows=5000, columns=5000, **uids())
+    small = small_image(**uids())
+    body = b"".join(
+        b"--b\r\nContent-Type: application/dicom\r\n\r\n" + file + b"\r\n"
+        for file in (large, small)
+    )
+    kind = 'multipart/related; type="application/dicom"; boundary=b'
+    answer = client.post("studies", content=body + b"--b--", headers={"Content-Type": kind})
+    assert answer.status_code == 202
+    assert len(answer.json()["00081199"]["Value"]) == 1
+    assert answer.json()["0008119A"]["Value"][0]["00081197"]["Value"] == [0xA700]
+    assert not list((tight.data_dir / "tmp").iterdir())
+
+
+def test_a_client_that_leaves_while_its_file_is_made_leaves_no_file(
+    tight: RunningServer, client: httpx.Client
+) -> None:
+    noise = np.random.default_rng(1).integers(0, 9, (2000, 2000), np.uint16)
+    file = small_image(
+        rows=2000,
+        columns=2000,
+        transfer_syntax=DeflatedExplicitVRLittleEndian,
+        PixelData=noise.tobytes(),
+        **uids(),
+    )
+    [dataset] = store(client, file)
+    for delay in (0.0, 0.02, 0.1):
+        with socket.create_connection(("127.0.0.1", tight.port)) as connection:
+            path = f"/dicomweb/{path_of(dataset)}/bulkdata/7FE00010"
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            time.sleep(delay)
+    deadline = time.monotonic() + 20
+    while list((tight.data_dir / "tmp").iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not list((tight.data_dir / "tmp").iterdir())
+    assert_problem(client.get(f"studies/{new_uid()}"), 404)  # and the server goes on
