@@ -199,6 +199,8 @@ def matches(condition: Condition, attribute: Attribute | None, vr: str) -> bool:
             return any(_in_range(low, high, normal(str(v))) for v in _values(attribute))
         case UidList(uids):
             return any(str(value).rstrip(_PADDING) in uids for value in _values(attribute))
+        case Item(conditions) if all(isinstance(c, Universal) for c in conditions.values()):
+            return True  # universal matching, whether there is a sequence or none (C.2.2.2.6)
         case Item(conditions):
             items = [item for item in _values(attribute) if isinstance(item, Mapping)]
             return any(matches_dataset(conditions, item) for item in items)

@@ -256,3 +256,10 @@ def test_the_path_of_the_resource_limits_what_is_found() -> None:
 
     assert matches_query(SearchQuery(Level.SERIES, study_instance_uid="1.2"), entity)
     assert not matches_query(SearchQuery(Level.SERIES, study_instance_uid="1.3"), entity)
+
+
+def test_a_universal_item_matches_with_and_without_a_sequence():
+    """C.2.2.2.6: an item whose keys are all universal is universal matching."""
+    condition = Item({(0x00400009,): Universal()})
+    assert matches(condition, None, "SQ")
+    assert matches(condition, {"vr": "SQ"}, "SQ")
