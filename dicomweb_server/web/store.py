@@ -129,7 +129,7 @@ async def _multipart(request: Request, content: ContentType, intake: Intake) -> 
                         await part.finish()
                         part = None
         parser.finish()
-    except (MalformedMultipart, Silence) as error:
+    except (MalformedMultipart, ContentTooLarge, Silence) as error:
         if part:
             await part.discard()
         if not begun or not await _anything_stored(intake):

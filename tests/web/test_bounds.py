@@ -11,9 +11,19 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless
 
 from tests.make import small_image
 from tests.running import RunningServer
-from tests.web.asking import DICOM, assert_problem, new_uid, parts_of, path_of, store
+from tests.web.asking import (
+    DICOM,
+    OTHER,
+    assert_problem,
+    new_uid,
+    parts_of,
+    path_of,
+    post,
+    reasons,
+    store,
+)
 
-SETTINGS = {"PIXEL_LIMIT_BYTES": "1MiB", "MAX_INSTANCE_BYTES": "40MiB"}
+SETTINGS = {"PIXEL_LIMIT_BYTES": "1MiB", "MAX_INSTANCE_BYTES": "40MiB", "MAX_REQUEST_PARTS": "3"}
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +72,13 @@ def test_an_instance_above_the_limit_fails_alone(
     assert len(answer.json()["00081199"]["Value"]) == 1
     assert answer.json()["0008119A"]["Value"][0]["00081197"]["Value"] == [0xA700]
     assert not list((tight.data_dir / "tmp").iterdir())
+
+
+def test_stow_42_parts_beyond_the_limit_do_not_undo_those_before(client: httpx.Client) -> None:
+    answer = post(client, [small_image(**uids()) for _ in range(5)])
+    assert answer.status_code == 202
+    assert len(answer.json()["00081199"]["Value"]) == 3
+    assert reasons(answer, OTHER) == [0xC000]
 
 
 def test_a_client_that_leaves_while_its_file_is_made_leaves_no_file(
