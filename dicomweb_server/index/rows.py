@@ -6,12 +6,12 @@ are made from the first.
 """
 
 import json
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from zlib_ng import zlib_ng
 
 from dicomweb_server.dicom.description import BulkValue, Description, FrameTable, JsonDataset
 from dicomweb_server.dicom.matching import normal_date, normal_number, normal_time
@@ -119,15 +119,16 @@ def pack_metadata(metadata: bytes) -> bytes:
     """Deflate one DICOM JSON object as it is kept.
 
     Raw deflate (RFC 1951) up to a full flush and not ended, so that several can be joined to one
-    stream; read it with ``zlib.decompressobj(-15)``.
+    stream; any zlib reads it with ``decompressobj(-15)``. On the header of a CT, level 2 of
+    zlib-ng takes 0.1 ms for 3.8 kB, level 6 of zlib 0.3 ms for 3.5 kB.
     """
-    deflate = zlib.compressobj(6, zlib.DEFLATED, -15)
-    return deflate.compress(metadata) + deflate.flush(zlib.Z_FULL_FLUSH)
+    deflate = zlib_ng.compressobj(2, zlib_ng.DEFLATED, -15)
+    return deflate.compress(metadata) + deflate.flush(zlib_ng.Z_FULL_FLUSH)
 
 
 def unpack_metadata(packed: bytes) -> bytes:
     """The DICOM JSON object of `pack_metadata`."""
-    return zlib.decompressobj(-15).decompress(packed)
+    return zlib_ng.decompressobj(-15).decompress(packed)
 
 
 def study_row(description: Description) -> tuple[object, ...]:
