@@ -38,7 +38,7 @@ class Content:
             while chunk := await asyncio.to_thread(os.pread, file.number, CHUNK, offset):
                 offset += len(chunk)
                 yield chunk
-            file.close()
+            await file.close()
 
         return cls(file.size, media_type, transfer_syntax_uid, read)
 
@@ -47,18 +47,17 @@ class ScratchFile:
     """An open scratch file whose name may be gone already: it cannot be left behind."""
 
     def __init__(self, path: Path) -> None:
+        self.number = -1
         self.number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self.size = os.fstat(self.number).st_size
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Freeing the blocks of a large file takes a while: not on the event loop."""
         number, self.number = self.number, -1
-        if number < 0:
-            return
-        try:
-            asyncio.get_running_loop().run_in_executor(None, os.close, number)
-        except RuntimeError:  # no loop runs, or no longer
-            os.close(number)
+        if number >= 0:
+            await asyncio.to_thread(os.close, number)
 
     def __del__(self) -> None:
-        self.close()
+        # Here and now: the collector may run anywhere, also where a thread pool's lock is held.
+        if self.number >= 0:
+            os.close(self.number)
