@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -151,10 +150,6 @@ class FilesystemBlobs:
         return await self._run(
             lambda: [str(p.relative_to(self.root)) for p in self.root.rglob("*") if p.is_file()]
         )
-
-    def free_bytes(self) -> int:
-        """Bytes that can still be written below the folder."""
-        return shutil.disk_usage(self.root).free
 
     async def _run(self, function: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
