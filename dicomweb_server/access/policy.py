@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from dicomweb_server.access.principal import Principal
+from dicomweb_server.access.principal import ANONYMOUS, Principal
 
 
 class Action(Enum):
@@ -20,10 +20,12 @@ class Scope:
     """The studies a caller may touch: those of some institutions, or some studies of them.
 
     `study_instance_uids` None means all. Outside one's scope looks the same as absent.
+    `principal` is on whose behalf, for the audit.
     """
 
     institution_ids: tuple[int, ...]
     study_instance_uids: tuple[str, ...] | None = None
+    principal: str = ANONYMOUS.name
 
     @property
     def home(self) -> int:
@@ -36,5 +38,5 @@ DEFAULT_INSTITUTION = 1
 
 def decide(principal: Principal, action: Action) -> Scope:
     """The scope of `principal` for `action`: today everything of the one institution."""
-    del principal, action
-    return Scope((DEFAULT_INSTITUTION,))
+    del action
+    return Scope((DEFAULT_INSTITUTION,), principal=principal.name)

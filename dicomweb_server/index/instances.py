@@ -1,27 +1,24 @@
 """Store and delete instances, with the counts of their series and study always exact.
 
 Locks are taken in one order by everybody: studies by UID, then series (of a study that is
-locked), then instances by UID. So two groups can wait for each other only one way round.
+locked), then instances by UID, then the counter of the change feed. So two groups can wait for
+each other only one way round.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 
 import asyncpg
 
 from dicomweb_server.access.policy import Scope
 from dicomweb_server.errors import NotFound, Unavailable
+from dicomweb_server.index.audit import Changed, note_audit
+from dicomweb_server.index.changes import append_changes
 from dicomweb_server.index.database import Connection
-from dicomweb_server.index.rows import (
-    INSTANCE_COLUMNS,
-    REQUEST_COLUMNS,
-    SERIES_COLUMNS,
-    STUDY_COLUMNS,
-    Entry,
-)
+from dicomweb_server.index.rows import Entry
 
 _ATTEMPTS = 3  # of a transaction that Postgres broke off
-_ROUNDS = 8  # of leaving out what others stored meanwhile
+_ROUNDS = 8  # of trying again what others had and deleted meanwhile
 
 SeriesKey = tuple[str, str]  # Study and Series Instance UID
 
@@ -71,89 +68,24 @@ async def find_existing(
     return {row["sop_instance_uid"]: Existing(**row) for row in rows}
 
 
-def _unnest(columns: Mapping[str, str], first: int) -> str:
-    """``unnest($2::text[], …) AS new (a, …)``: one array argument a column, from $first on."""
-    arrays = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(columns.values(), first))
-    return f"unnest({arrays}) AS new ({', '.join(columns)})"
-
-
-def _insert(table: str, columns: Mapping[str, str]) -> str:
-    """INSERT of the rows in array arguments from $2 on; $1 is the institution of them all."""
-    names = ", ".join(columns)
-    return (
-        f"INSERT INTO {table} (institution_id, {names}) "  # noqa: S608 - names from rows.py
-        f"SELECT $1::integer, {names} FROM {_unnest(columns, 2)}"
-    )
-
-
-_GROUP_COUNTS = {"number_of_instances": "integer"}
-_STUDY_INSERT = {**STUDY_COLUMNS, **_GROUP_COUNTS, "number_of_series": "integer", "bytes": "bigint"}
-_SERIES_INSERT = {"study_id": "bigint", **SERIES_COLUMNS, **_GROUP_COUNTS}
-_REQUEST_INSERT = {"series_id": "bigint", **REQUEST_COLUMNS}
-_INSTANCE_INSERT = {
-    "study_id": "bigint",
-    "series_id": "bigint",
-    **INSTANCE_COLUMNS,
-    "metadata": "bytea",
-    "blob_key": "text",
-    "size": "bigint",
-    "sha256": "bytea",
-}
-
-# What is there stays as it is: the first stored instance gives a study and a series its
-# attributes (digest §4.8). The update locks the row, new or old, until the transaction ends.
-PUT_STUDIES = f"""
-{_insert("studies", _STUDY_INSERT)}
-ON CONFLICT (study_instance_uid, institution_id) DO UPDATE
-   SET number_of_instances = studies.number_of_instances + EXCLUDED.number_of_instances,
-       bytes = studies.bytes + EXCLUDED.bytes,
-       updated_at = now()
-RETURNING study_instance_uid, id
-"""  # noqa: S608
-PUT_SERIES = f"""
-{_insert("series", _SERIES_INSERT)}
-ON CONFLICT (study_id, series_instance_uid) DO UPDATE
-   SET number_of_instances = series.number_of_instances + EXCLUDED.number_of_instances
-RETURNING study_id, series_instance_uid, id, number_of_instances
-"""  # noqa: S608
-PUT_REQUESTS = _insert("series_requests", _REQUEST_INSERT)
-PUT_INSTANCES = f"""
-{_insert("instances", _INSTANCE_INSERT)}
-ON CONFLICT (sop_instance_uid, institution_id) DO NOTHING
-RETURNING sop_instance_uid
+STORE = """
+SELECT * FROM store_instances($1, $2, $3::new_study[], $4::new_series[], $5::new_request[],
+                              $6::new_instance[])
 """
-
-# What a study says of its series, after series came or went.
-REFRESH_STUDIES = """
-UPDATE studies s
-   SET (number_of_series, number_of_instances, modalities) = (
-         SELECT count(*), coalesce(sum(e.number_of_instances), 0),
-                coalesce(array_agg(DISTINCT e.modality) FILTER (WHERE e.modality IS NOT NULL), '{}')
-           FROM series e
-          WHERE e.study_id = s.id)
- WHERE s.id = ANY ($1::bigint[])
-"""
-
-
-class _Taken(Exception):  # never leaves this module
-    """Some SOP Instance UIDs are taken; the transaction is rolled back."""
-
-    def __init__(self, sop_instance_uids: set[str]) -> None:
-        self.sop_instance_uids = sop_instance_uids
-        super().__init__()
 
 
 async def insert_instances(
     conn: Connection, scope: Scope, group: Sequence[NewInstance]
 ) -> dict[str, Existing]:
-    """Store a group in one transaction, with its series, studies and their counts.
+    """Store a group in one transaction, with its series, studies, their counts, the change feed
+    and the audit.
 
     An instance whose SOP Instance UID is taken, by a row of the institution or by an earlier one
     of the group, is left out, and what has it is returned; the others are stored together or
     not at all. A UID that is not in the answer was stored by this call.
 
-    The number of statements does not depend on the size of the group. `conn` must not be in a
-    transaction. Raises NotFound if a study lies outside `scope`.
+    One statement, whatever the size of the group. `conn` must not be in a transaction. Raises
+    NotFound if a study lies outside `scope`.
     """
     _check_scope(scope, group)
     wanted: dict[str, NewInstance] = {}
@@ -163,16 +95,16 @@ async def insert_instances(
         if wanted.setdefault(uid, new) is not new:
             twice.add(uid)
     existing: dict[str, Existing] = {}
+    left = wanted
     for _ in range(_ROUNDS):
-        try:
-            await _store(conn, scope.home, list(wanted.values()))
-        except _Taken as taken:
-            # One that was deleted since is not found now, and is tried again.
-            found = await find_existing(conn, scope.home, sorted(taken.sop_instance_uids))
-            existing.update(found)
-            wanted = {uid: new for uid, new in wanted.items() if uid not in found}
-        else:
-            return existing | {uid: _as_existing(wanted[uid]) for uid in twice & wanted.keys()}
+        rows = await _store(conn, scope, list(left.values()))
+        existing.update({row["wanted"]: _existing(row) for row in rows if row["blob_key"]})
+        # What had the UID was deleted in between: the next round has a chance.
+        left = {row["wanted"]: wanted[row["wanted"]] for row in rows if not row["blob_key"]}
+        if not left:
+            return existing | {
+                uid: _as_existing(wanted[uid]) for uid in twice if uid not in existing
+            }
     raise Unavailable("the same instances are stored and deleted by others all the time")
 
 
@@ -183,6 +115,10 @@ def _check_scope(scope: Scope, group: Iterable[NewInstance]) -> None:
     for new in group:
         if new.entry.study_instance_uid not in allowed:
             raise NotFound(f"no study {new.entry.study_instance_uid}")
+
+
+def _existing(row: asyncpg.Record) -> Existing:
+    return Existing(**{field.name: row[field.name] for field in fields(Existing)})
 
 
 def _as_existing(new: NewInstance) -> Existing:
@@ -198,118 +134,51 @@ def _as_existing(new: NewInstance) -> Existing:
     )
 
 
-async def _store(conn: Connection, institution_id: int, group: Sequence[NewInstance]) -> None:
-    """`_put` in a transaction, again if Postgres broke it off for the sake of another."""
-    for attempt in range(1, _ATTEMPTS + 1):
+async def _store(
+    conn: Connection, scope: Scope, group: Sequence[NewInstance]
+) -> list[asyncpg.Record]:
+    """Call the function of the schema, again if Postgres broke it off for the sake of another."""
+    arguments = _arguments(group)
+    for _ in range(_ATTEMPTS - 1):
         try:
-            async with conn.transaction(isolation="read_committed"):
-                await _put(conn, institution_id, group)
-            return
+            return await conn.fetch(STORE, scope.home, scope.principal, *arguments)
         except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
-            if attempt == _ATTEMPTS:
-                raise
+            continue
+    return await conn.fetch(STORE, scope.home, scope.principal, *arguments)
 
 
-async def _put(conn: Connection, institution_id: int, group: Sequence[NewInstance]) -> None:
-    """Make the rows of a group. Counts go up first, as a taken UID rolls everything back."""
-    if not group:
-        return
-    series_groups = _by_series(group)
-    study_ids = await _put_studies(conn, institution_id, group)
-    series_ids, fresh = await _put_series(conn, institution_id, series_groups, study_ids)
-    ordered = sorted(group, key=lambda new: new.entry.sop_instance_uid)
-    keys = [new.series_key for new in ordered]
-    stored = await conn.fetch(
-        PUT_INSTANCES,
-        institution_id,
-        *_arrays(
-            (
-                study_ids[key[0]],
-                series_ids[key],
-                *new.entry.instance,
-                new.entry.metadata,
-                new.blob_key,
-                new.size,
-                new.sha256,
-            )
-            for key, new in zip(keys, ordered, strict=True)
-        ),
-    )
-    if len(stored) < len(ordered):
-        uids = {new.entry.sop_instance_uid for new in ordered}
-        raise _Taken(uids - {row["sop_instance_uid"] for row in stored})
-    if fresh:
-        await _put_requests(conn, institution_id, series_groups, series_ids, fresh)
-        await conn.execute(REFRESH_STUDIES, sorted({study_ids[study] for study, _ in fresh}))
+def _arguments(group: Sequence[NewInstance]) -> tuple[list[tuple[object, ...]], ...]:
+    """The rows of studies, series, requests and instances, each with its parent's place from 1.
 
-
-def _by_series(group: Iterable[NewInstance]) -> dict[SeriesKey, list[NewInstance]]:
-    """The group by study and series, in ascending order: the order in which locks are taken."""
-    groups: dict[SeriesKey, list[NewInstance]] = {}
+    Of a study or series the first instance of the group gives the row.
+    """
+    studies: dict[str, int] = {}
+    series: dict[SeriesKey, int] = {}
+    study_rows: list[tuple[object, ...]] = []
+    series_rows: list[tuple[object, ...]] = []
+    request_rows: list[tuple[object, ...]] = []
+    instance_rows: list[tuple[object, ...]] = []
     for new in group:
-        groups.setdefault(new.series_key, []).append(new)
-    return dict(sorted(groups.items()))
+        entry, key = new.entry, new.series_key
+        if entry.study_instance_uid not in studies:
+            study_rows.append(entry.study)
+            studies[entry.study_instance_uid] = len(study_rows)
+        if key not in series:
+            series_rows.append((studies[entry.study_instance_uid], *entry.series))
+            series[key] = len(series_rows)
+            request_rows.extend((series[key], *request) for request in entry.requests)
+        instance_rows.append((series[key], *row_of(new)))
+    return study_rows, series_rows, request_rows, instance_rows
 
 
-def _arrays(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
-    """Rows turned into one list a column."""
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
-async def _put_studies(
-    conn: Connection, institution_id: int, group: Iterable[NewInstance]
-) -> dict[str, int]:
-    studies: dict[str, list[NewInstance]] = {}
-    for new in group:
-        studies.setdefault(new.entry.study_instance_uid, []).append(new)
-    rows = [
-        (*members[0].entry.study, len(members), 0, sum(new.size for new in members))
-        for _, members in sorted(studies.items())
-    ]
-    found = await conn.fetch(PUT_STUDIES, institution_id, *_arrays(rows))
-    return {row["study_instance_uid"]: row["id"] for row in found}
-
-
-async def _put_series(
-    conn: Connection,
-    institution_id: int,
-    groups: Mapping[SeriesKey, Sequence[NewInstance]],
-    study_ids: Mapping[str, int],
-) -> tuple[dict[SeriesKey, int], set[SeriesKey]]:
-    """The ids of all series, and which of them this group began."""
-    rows = [
-        (study_ids[study], *members[0].entry.series, len(members))
-        for (study, _), members in groups.items()
-    ]
-    found = await conn.fetch(PUT_SERIES, institution_id, *_arrays(rows))
-    by_key = {(row["study_id"], row["series_instance_uid"]): row for row in found}
-    ids: dict[SeriesKey, int] = {}
-    fresh: set[SeriesKey] = set()
-    for key, members in groups.items():
-        row = by_key[study_ids[key[0]], key[1]]
-        ids[key] = row["id"]
-        # A series without instances is never left behind, so one that has only ours is new.
-        if row["number_of_instances"] == len(members):
-            fresh.add(key)
-    return ids, fresh
-
-
-async def _put_requests(
-    conn: Connection,
-    institution_id: int,
-    groups: Mapping[SeriesKey, Sequence[NewInstance]],
-    series_ids: Mapping[SeriesKey, int],
-    fresh: Iterable[SeriesKey],
-) -> None:
-    rows = [
-        (series_ids[key], *request) for key in fresh for request in groups[key][0].entry.requests
-    ]
-    if rows:
-        await conn.execute(PUT_REQUESTS, institution_id, *_arrays(rows))
+def row_of(new: NewInstance) -> tuple[object, ...]:
+    """The values of an instance's row, in the order of the type new_instance."""
+    entry = new.entry
+    return (*entry.instance, entry.metadata, new.blob_key, new.size, new.sha256)
 
 
 LOCK_STUDY = """
-SELECT id
+SELECT id, institution_id
   FROM studies
  WHERE study_instance_uid = $1
    AND institution_id = ANY ($2::integer[])
@@ -325,7 +194,7 @@ DELETE FROM instances i
    AND e.study_id = $1
    AND ($2::text IS NULL OR e.series_instance_uid = $2)
    AND ($3::text IS NULL OR i.sop_instance_uid = $3)
-RETURNING i.blob_key, i.size, i.series_id
+RETURNING i.blob_key, i.size, i.series_id, i.sop_instance_uid, e.series_instance_uid
 """
 RECOUNT_SERIES = """
 UPDATE series e
@@ -335,6 +204,7 @@ UPDATE series e
 DELETE_EMPTY_SERIES = """
 DELETE FROM series WHERE id = ANY ($1::bigint[]) AND number_of_instances = 0
 """
+REFRESH_STUDIES = "SELECT refresh_studies($1)"
 SUBTRACT_BYTES = "UPDATE studies SET bytes = bytes - $2, updated_at = now() WHERE id = $1"
 DELETE_EMPTY_STUDY = "DELETE FROM studies WHERE id = $1 AND number_of_instances = 0"
 
@@ -352,11 +222,12 @@ async def delete(
     exist, or not under these parents (RES-02), or outside `scope`.
     """
     async with conn.transaction(isolation="read_committed"):
-        study_id = await conn.fetchval(
+        locked = await conn.fetchrow(
             LOCK_STUDY, study, list(scope.institution_ids), _studies(scope)
         )
+        study_id = locked["id"] if locked else None
         rows = await conn.fetch(DELETE_INSTANCES, study_id, series, instance)
-        if not rows:
+        if not locked or not rows:
             raise NotFound("no such study, series or instance")
         touched = sorted({row["series_id"] for row in rows})
         await conn.execute(RECOUNT_SERIES, touched)
@@ -364,6 +235,14 @@ async def delete(
         await conn.execute(SUBTRACT_BYTES, study_id, sum(row["size"] for row in rows))
         await conn.execute(REFRESH_STUDIES, [study_id])
         await conn.execute(DELETE_EMPTY_STUDY, study_id)
+        changed = Changed(locked["institution_id"], study, len(rows))
+        await note_audit(conn, scope, "delete", [changed])
+        await append_changes(
+            conn,
+            locked["institution_id"],
+            "deleted",
+            [(study, row["series_instance_uid"], row["sop_instance_uid"]) for row in rows],
+        )
     return [row["blob_key"] for row in rows]
 
 

@@ -30,6 +30,16 @@ CATALOG = {
     "options": """
         SELECT relname, relkind::text, reloptions FROM pg_class
          WHERE relnamespace = 'public'::regnamespace ORDER BY 1""",
+    "functions": """
+        SELECT p.proname, pg_get_functiondef(p.oid) FROM pg_proc p
+         WHERE p.pronamespace = 'public'::regnamespace
+           AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
+         ORDER BY 1""",
+    "types": """
+        SELECT c.relname, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), l.collname
+          FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+     LEFT JOIN pg_collation l ON l.oid = a.attcollation
+         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'c' ORDER BY 1, 2""",
     "extensions": "SELECT extname FROM pg_extension ORDER BY 1",
     "institutions": "SELECT * FROM institutions ORDER BY 1",
 }
@@ -65,7 +75,8 @@ async def test_migrations_lead_exactly_to_the_schema_on_one_page(conn, empty):
 
     assert await catalog(empty) == migrated
     assert {row[0] for row in migrated["columns"]} == {
-        "institutions", "instances", "schema_migrations", "series", "series_requests", "studies",
+        "audit", "change_counter", "changes", "institutions", "instances", "progress",
+        "schema_migrations", "series", "series_requests", "studies", "superseded",
     }  # fmt: skip
 
 
