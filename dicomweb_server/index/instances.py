@@ -138,7 +138,7 @@ async def _store(
     conn: Connection, scope: Scope, group: Sequence[NewInstance]
 ) -> list[asyncpg.Record]:
     """Call the function of the schema, again if Postgres broke it off for the sake of another."""
-    arguments = _arguments(group)
+    arguments = arguments_of(group)
     for _ in range(_ATTEMPTS - 1):
         try:
             return await conn.fetch(STORE, scope.home, scope.principal, *arguments)
@@ -147,7 +147,7 @@ async def _store(
     return await conn.fetch(STORE, scope.home, scope.principal, *arguments)
 
 
-def _arguments(group: Sequence[NewInstance]) -> tuple[list[tuple[object, ...]], ...]:
+def arguments_of(group: Sequence[NewInstance]) -> tuple[list[tuple[object, ...]], ...]:
     """The rows of studies, series, requests and instances, each with its parent's place from 1.
 
     Of a study or series the first instance of the group gives the row.
@@ -167,11 +167,11 @@ def _arguments(group: Sequence[NewInstance]) -> tuple[list[tuple[object, ...]], 
             series_rows.append((studies[entry.study_instance_uid], *entry.series))
             series[key] = len(series_rows)
             request_rows.extend((series[key], *request) for request in entry.requests)
-        instance_rows.append((series[key], *row_of(new)))
+        instance_rows.append((series[key], *_row_of(new)))
     return study_rows, series_rows, request_rows, instance_rows
 
 
-def row_of(new: NewInstance) -> tuple[object, ...]:
+def _row_of(new: NewInstance) -> tuple[object, ...]:
     """The values of an instance's row, in the order of the type new_instance."""
     entry = new.entry
     return (*entry.instance, entry.metadata, new.blob_key, new.size, new.sha256)

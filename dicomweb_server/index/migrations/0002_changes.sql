@@ -286,3 +286,85 @@ BEGIN
   END IF;
 END
 $$;
+
+-- Put a new version in the place of an instance, if its blob is still `p_blob_key`: the old one
+-- goes to superseded. The new version gives its series and study their attributes, as what is
+-- sent again is sent to correct them. Returns whether it did. Locks as store_instances does.
+CREATE FUNCTION replace_instance(
+  p_institution integer, p_principal text, p_blob_key text,
+  p_studies new_study[], p_series new_series[], p_requests new_request[],  -- one study, one series
+  p_instances new_instance[]
+) RETURNS boolean LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  v_new    new_instance := p_instances[1];
+  v_old    instances;
+  v_study  bigint;
+  v_series bigint;
+BEGIN
+  SELECT id INTO v_study FROM studies
+   WHERE study_instance_uid = p_studies[1].study_instance_uid AND institution_id = p_institution
+     FOR NO KEY UPDATE;
+  SELECT id INTO v_series FROM series
+   WHERE study_id = v_study AND series_instance_uid = p_series[1].series_instance_uid;
+  SELECT * INTO v_old FROM instances
+   WHERE sop_instance_uid = v_new.sop_instance_uid AND institution_id = p_institution
+     AND series_id = v_series AND blob_key = p_blob_key
+     FOR UPDATE;
+  IF v_old.id IS NULL THEN
+    RETURN false;
+  END IF;
+
+  INSERT INTO superseded
+    (institution_id, study_instance_uid, series_instance_uid, sop_instance_uid, blob_key, size,
+     sha256, stored_at)
+  VALUES
+    (p_institution, p_studies[1].study_instance_uid, p_series[1].series_instance_uid,
+     v_old.sop_instance_uid, v_old.blob_key, v_old.size, v_old.sha256, v_old.stored_at);
+  UPDATE instances
+     SET (stored_at, sop_class_uid, transfer_syntax_uid, instance_number, number_of_frames, rows,
+          columns, dataset_offset, attributes, bulk, frame_count, encapsulated, pixel_offset,
+          pixel_length, frame_bits, frame_word, frame_ranges, metadata, blob_key, size, sha256) =
+         (now(), v_new.sop_class_uid, v_new.transfer_syntax_uid, v_new.instance_number,
+          v_new.number_of_frames, v_new.rows, v_new.columns, v_new.dataset_offset,
+          v_new.attributes, v_new.bulk, v_new.frame_count, v_new.encapsulated,
+          v_new.pixel_offset, v_new.pixel_length, v_new.frame_bits, v_new.frame_word,
+          v_new.frame_ranges, v_new.metadata, v_new.blob_key, v_new.size, v_new.sha256)
+   WHERE id = v_old.id;
+  UPDATE series
+     SET (modality, series_number, series_description, body_part_examined, pps_start_date,
+          pps_start_time, attributes) =
+         (p_series[1].modality, p_series[1].series_number, p_series[1].series_description,
+          p_series[1].body_part_examined, p_series[1].pps_start_date,
+          p_series[1].pps_start_time, p_series[1].attributes)
+   WHERE id = v_series;
+  UPDATE studies
+     SET (sort_key, study_date, study_time, accession_number, study_id, patient_id,
+          issuer_of_patient_id, patient_name, patient_name_other, patient_birth_date,
+          patient_sex, referring_physician_name, referring_physician_name_other,
+          study_description, attributes, bytes, updated_at) =
+         (n.sort_key, n.study_date, n.study_time, n.accession_number, n.study_id, n.patient_id,
+          n.issuer_of_patient_id, n.patient_name, n.patient_name_other, n.patient_birth_date,
+          n.patient_sex, n.referring_physician_name, n.referring_physician_name_other,
+          n.study_description, n.attributes, bytes + v_new.size - v_old.size, now())
+    FROM unnest(p_studies) n
+   WHERE studies.id = v_study;
+  DELETE FROM series_requests WHERE series_id = v_series;
+  INSERT INTO series_requests
+    (institution_id, series_id, scheduled_procedure_step_id, requested_procedure_id,
+     accession_number)
+  SELECT p_institution, v_series, r.scheduled_procedure_step_id, r.requested_procedure_id,
+         r.accession_number
+    FROM unnest(p_requests) r;
+  PERFORM refresh_studies(ARRAY[v_study]);
+
+  INSERT INTO audit
+    (institution_id, principal, action, study_instance_uid, instances, sop_instance_uids)
+  VALUES
+    (p_institution, p_principal, 'replace', p_studies[1].study_instance_uid, 1,
+     ARRAY[v_new.sop_instance_uid]);
+  PERFORM append_changes(p_institution, 'replaced', ARRAY[p_studies[1].study_instance_uid],
+            ARRAY[p_series[1].series_instance_uid], ARRAY[v_new.sop_instance_uid]);
+  RETURN true;
+END
+$$;
