@@ -68,7 +68,7 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
         await workers.close()
         await searches.close()
         await pool.close()
-        blobs.close()
+        await blobs.close()
 
 
 def create_app(settings: Settings) -> Starlette:

@@ -149,7 +149,7 @@ class Committer:
             if error is None:
                 stored.append(candidate)
             else:
-                log.error("blob not stored", error=type(error).__name__, errno=error.errno)
+                log.error("blob not stored", errno=error.errno, reason=error.strerror)
                 candidate.resolve(
                     StorageFailed("the archive's storage could not take the instance")
                 )
@@ -187,7 +187,7 @@ class Committer:
         try:
             await self._blobs.delete([candidate.instance.blob_key])
         except OSError as error:
-            log.error("blob not removed", error=type(error).__name__, errno=error.errno)
+            log.error("blob not removed", errno=error.errno, reason=error.strerror)
 
     async def _index(self, call: Callable[[Connection], Awaitable[T]]) -> T:
         async with acquire(self._pool) as conn:

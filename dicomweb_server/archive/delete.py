@@ -20,6 +20,9 @@ async def delete(
 ) -> None:
     """Rows first, blobs second: a crash in between leaves blobs that no row names.
 
+    So do blobs that cannot be removed: with its rows gone the resource is deleted, and another
+    request for it would find nothing.
+
     Raises MethodNotAllowed unless ALLOW_DELETE is set; NotFound.
     """
     if not archive.settings.allow_delete:
@@ -27,5 +30,8 @@ async def delete(
         raise MethodNotAllowed("deleting is switched off (ALLOW_DELETE)", allowed)
     async with archive.session(principal, Action.DELETE) as session:
         keys = await index.delete(session.conn, session.scope, study, series, instance)
-    await archive.blobs.delete(keys)
+    try:
+        await archive.blobs.delete(keys)
+    except OSError as error:
+        log.error("blobs of deleted instances stay behind", reason=error.strerror)
     log.info("deleted", instances=len(keys))

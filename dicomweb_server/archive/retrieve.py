@@ -92,15 +92,15 @@ async def instance_content(archive: Archive, location: Location, wanted: str) ->
 
 
 async def _explicit_little_endian(archive: Archive, location: Location) -> Content:
-    source = await archive.blobs.local(location.blob_key)
     settings = archive.settings
-    file = await make_scratch(
-        archive,
-        to_explicit_little_endian,
-        source,
-        inflate_limit=settings.inflate_limit_bytes,
-        pixel_limit=settings.pixel_limit_bytes,
-    )
+    async with archive.blobs.local(location.blob_key) as source:
+        file = await make_scratch(
+            archive,
+            to_explicit_little_endian,
+            source,
+            inflate_limit=settings.inflate_limit_bytes,
+            pixel_limit=settings.pixel_limit_bytes,
+        )
     return Content.of_scratch(file, DICOM, ELE)
 
 

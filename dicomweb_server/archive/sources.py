@@ -68,9 +68,9 @@ async def open_source(archive: Archive, location: Location) -> Source:
     """Raises BlobMissing, ContentTooLarge for a data set that unpacks to too much."""
     if not is_deflated(location.transfer_syntax_uid):
         return _Blob(archive.blobs, location.blob_key)
-    path = await archive.blobs.local(location.blob_key)
     limit = archive.settings.inflate_limit_bytes
-    return _Inflated(await make_scratch(archive, inflate_file, path, limit=limit))
+    async with archive.blobs.local(location.blob_key) as path:
+        return _Inflated(await make_scratch(archive, inflate_file, path, limit=limit))
 
 
 async def make_scratch(

@@ -149,8 +149,8 @@ class Intake:
         self._results.append(failure)
 
     async def results(self) -> list[Result]:
-        """What became of each, in the order received. Raises Unavailable if the index is away
-        and nothing was stored."""
+        """What became of each, in the order received. Raises Unavailable if the index or the
+        blobs are away and nothing was stored."""
         results: list[Result] = []
         unavailable: Unavailable | None = None
         for entry in self._results:
@@ -161,7 +161,7 @@ class Intake:
                 results.append(await asyncio.shield(entry))
             except Unavailable as error:
                 unavailable = error
-                results.append(failed("out_of_resources", comment="the index was not available"))
+                results.append(failed("out_of_resources", comment="the archive was not available"))
         if unavailable and not any(isinstance(result, Stored) for result in results):
             raise unavailable
         return results
@@ -265,9 +265,9 @@ async def _same(archive: Archive, existing: Existing, entry: Entry, staged: Stag
         return True
     if existing.transfer_syntax_uid != entry.transfer_syntax_uid:
         return False
-    stored = await archive.blobs.local(existing.blob_key)
     run = archive.workers.run
-    return await run(dataset_digest, stored) == await run(dataset_digest, staged.path)
+    async with archive.blobs.local(existing.blob_key) as stored:
+        return await run(dataset_digest, stored) == await run(dataset_digest, staged.path)
 
 
 def blob_key(entry: Entry) -> str:

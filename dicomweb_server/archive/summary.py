@@ -19,7 +19,9 @@ async def summarise(archive: Archive, principal: Principal) -> Summary:
 
 
 async def check(archive: Archive) -> None:
-    """Raises Unavailable while the database is away or the scratch folder cannot be written."""
+    """Raises Unavailable while the database or the blob store is away or the scratch folder
+    cannot be written."""
     await index.ping(archive.pool)
     if not os.access(archive.settings.tmp_dir, os.W_OK):
         raise Unavailable("the data folder cannot be written")
+    await archive.blobs.check()

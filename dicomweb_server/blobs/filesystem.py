@@ -1,18 +1,23 @@
 """Blobs as plain files: what came in, byte for byte, under a path that people can read."""
 
 import asyncio
+import heapq
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from dicomweb_server.blobs.store import BlobDamaged, BlobMissing
+from dicomweb_server.blobs.store import BlobDamaged, BlobInfo, BlobMissing, BlobsUnavailable
 
 CHUNK = 1 << 20  # bytes a read; large enough to keep the cost of a hop to a thread small
 _READ_AHEAD = 128 << 10  # bytes; the kernel's usual window
 _MOST_KNOWN = 100_000  # folders
+_MOST_NAMES = 200_000  # of one folder that a listing holds; more take another look at it
+_PAGE = 1000  # blobs listed a hop to a thread
 _RECENT = 10_000  # names of files whose directory entries are taken to be in memory
 _NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)
 
@@ -34,8 +39,12 @@ class FilesystemBlobs:
         self._recent: set[str] = set()
         self._known: set[Path] = {root}  # folders whose own entry is known to be durable
 
-    def close(self) -> None:
-        self._threads.shutdown(wait=True)
+    async def check(self) -> None:
+        if not await self._run(os.access, self.root, os.R_OK | os.W_OK | os.X_OK):
+            raise BlobsUnavailable(f"{self.root} cannot be written")
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._threads.shutdown)
 
     async def put_many(self, blobs: Sequence[tuple[Path, str]]) -> list[OSError | None]:
         """See BlobStore. Each folder is flushed once."""
@@ -133,26 +142,82 @@ class FilesystemBlobs:
         finally:
             os.close(descriptor)
 
-    async def local(self, key: str) -> Path:
+    @asynccontextmanager
+    async def local(self, key: str) -> AsyncIterator[Path]:
         path = self.root / key
         if not await self._run(path.is_file):
             raise BlobMissing(key)
-        return path
+        yield path
 
     async def delete(self, keys: Sequence[str]) -> None:
         await self._run(self._delete, keys)
 
     def _delete(self, keys: Sequence[str]) -> None:
+        failed: OSError | None = None
         for key in keys:
-            (self.root / key).unlink(missing_ok=True)
+            try:
+                (self.root / key).unlink(missing_ok=True)
+            except OSError as error:
+                failed = error
+        if failed is not None:
+            raise failed
 
-    async def keys(self) -> list[str]:
-        return await self._run(
-            lambda: [str(p.relative_to(self.root)) for p in self.root.rglob("*") if p.is_file()]
-        )
+    async def list(self, prefix: str = "", after: str = "") -> AsyncIterator[BlobInfo]:
+        blobs = _walk(self.root, os.fsencode(prefix), os.fsencode(after))
+        while page := await self._run(lambda: [*islice(blobs, _PAGE)]):
+            for blob in page:
+                yield blob
 
     async def _run(self, function: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+
+
+def _walk(root: Path, prefix: bytes, after: bytes) -> Iterator[BlobInfo]:
+    """See BlobStore.list. Links to files are followed, those to folders are not."""
+    base = os.fsencode(root) + b"/"
+
+    def entries(folder: bytes) -> Iterator[bytes]:
+        """The keys of a folder's files and, with a slash behind, its folders, in order.
+
+        With the slash they stand where the keys below them do: behind ``-`` and ``.``.
+        """
+        last = b""
+        while True:
+            keys = heapq.nsmallest(_MOST_NAMES, (k for k in _scan(base, folder) if wanted(k, last)))
+            yield from keys
+            if len(keys) < _MOST_NAMES:
+                return
+            last = keys[-1]
+
+    def wanted(key: bytes, last: bytes) -> bool:
+        if key <= last:
+            return False
+        if key.endswith(b"/"):
+            may_hold = key.startswith(prefix) or prefix.startswith(key)
+            return may_hold and (key > after or after.startswith(key))
+        return key.startswith(prefix) and key > after
+
+    folders = [entries(b"")]
+    while folders:
+        key = next(folders[-1], None)
+        if key is None:
+            folders.pop()
+        elif key.endswith(b"/"):
+            folders.append(entries(key))
+        else:
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                found = Path(os.fsdecode(base + key)).stat()
+                modified = datetime.fromtimestamp(found.st_mtime, UTC)
+                yield BlobInfo(os.fsdecode(key), found.st_size, modified)
+
+
+def _scan(base: bytes, folder: bytes) -> Iterator[bytes]:
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(base + folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield folder + entry.name + b"/"
+            elif entry.is_file():
+                yield folder + entry.name
 
 
 def _flush_folder(path: Path) -> None:

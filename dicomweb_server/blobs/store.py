@@ -1,8 +1,15 @@
 """What every store of bytes at rest can do."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
+
+from dicomweb_server.errors import Unavailable
+
+MAX_CHUNK = 2 << 20  # bytes that a stream gives at a time
 
 
 class BlobDamaged(Exception):
@@ -13,11 +20,36 @@ class BlobMissing(BlobDamaged):
     """A blob that the index names is not there."""
 
 
+class BlobsUnavailable(Unavailable):
+    """The store does not answer, or not as it should: nothing is said of the blob itself."""
+
+    def __init__(self, reason: str, retry_after: int = 5) -> None:
+        """`reason`: for the operator; the caller is told only that the storage is away."""
+        self.reason = reason
+        super().__init__("the archive's storage is not available", retry_after)
+
+
+@dataclass(frozen=True, slots=True)
+class BlobInfo:
+    """What a listing tells of one blob."""
+
+    key: str
+    size: int  # bytes
+    modified: datetime  # with its zone, UTC
+
+
 class BlobStore(Protocol):
     """Immutable blobs by key. A key is never used twice, so a blob never changes.
 
     Keys are relative paths of UIDs and names made by the server: institution/study/series/file.
+    What reads raises BlobsUnavailable while the store is away.
     """
+
+    async def check(self) -> None:
+        """Whether the store can be used at all. Raises BlobsUnavailable."""
+
+    async def close(self) -> None:
+        """Wait for what has begun, and give back threads and connections."""
 
     async def put_many(self, blobs: Sequence[tuple[Path, str]]) -> list[OSError | None]:
         """Move each staged local file to its key; those without an error are durable on return.
@@ -30,13 +62,23 @@ class BlobStore(Protocol):
         """The `length` bytes from `offset`. Raises BlobMissing, BlobDamaged if too short."""
 
     def stream(self, key: str, offset: int, length: int) -> AsyncIterator[bytes]:
-        """The same in chunks, for any length. Each chunk is a real await."""
+        """The same in chunks of MAX_CHUNK at most, for any length. Each is a real await."""
 
-    async def local(self, key: str) -> Path:
-        """A local file with the blob's bytes, for work that needs a file. Never write to it."""
+    def local(self, key: str) -> AbstractAsyncContextManager[Path]:
+        """A local file with the blob's bytes, for work that needs one, until the context ends.
+
+        It may be the blob itself: never write to it. Raises BlobMissing.
+        """
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Remove blobs; those that are not there are passed over."""
+        """Remove blobs; those that are not there are passed over.
 
-    async def keys(self) -> list[str]:
-        """Every key there is, for maintenance."""
+        Raises OSError if some could not be removed; all others are, also then.
+        """
+
+    def list(self, prefix: str = "", after: str = "") -> AsyncIterator[BlobInfo]:
+        """The blobs whose keys begin with `prefix` and come after `after`, for maintenance.
+
+        In the order of the keys' UTF-8 bytes, a page held at a time. What is put or deleted
+        meanwhile may be listed or not.
+        """

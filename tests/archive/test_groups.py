@@ -59,12 +59,12 @@ async def test_one_that_the_index_cannot_take_fails_alone_and_leaves_no_blob(
 
     assert [type(outcome) for outcome in found] == [type(None)] * 3 + [StorageFailed, type(None)]
     keys = {i.blob_key for i in instances if i is not instances[3]}
-    assert set(await blobs.keys()) == keys
+    assert {blob.key async for blob in blobs.list()} == keys
     async with pool.acquire() as conn:
         rows = await conn.fetch("SELECT blob_key FROM instances")
         assert {row["blob_key"] for row in rows} == keys
     await committer.close()
-    blobs.close()
+    await blobs.close()
 
 
 async def test_a_group_has_a_limit_in_bytes(
@@ -87,7 +87,7 @@ async def test_a_group_has_a_limit_in_bytes(
     assert max(sizes) == 2
     assert sum(sizes) == 9
     await committer.close()
-    blobs.close()
+    await blobs.close()
 
 
 async def test_one_larger_than_any_group_goes_alone(
@@ -100,7 +100,7 @@ async def test_one_larger_than_any_group_goes_alone(
     group = candidates(tmp_path, [new("1", "1.1", f"1.1.{n}") for n in range(3)])
     assert await outcomes(committer, group) == [None] * 3
     await committer.close()
-    blobs.close()
+    await blobs.close()
 
 
 class Workers(WorkerPool):

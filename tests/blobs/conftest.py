@@ -1,0 +1,30 @@
+"""The stores that the contract is tried on, each empty and for one test alone."""
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from dicomweb_server.blobs.filesystem import FilesystemBlobs
+from dicomweb_server.blobs.store import BlobStore
+
+
+@pytest.fixture(params=["filesystem"])
+async def new_store(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Callable[[], BlobStore]]:
+    """Makes empty stores of one kind, which are closed after the test."""
+    made: list[BlobStore] = []
+
+    def make() -> BlobStore:
+        folder = tmp_path_factory.mktemp("store")
+        made.append(FilesystemBlobs(folder / "blobs"))
+        return made[-1]
+
+    yield make
+    for store in made:
+        await store.close()
+
+
+@pytest.fixture
+async def store(new_store: Callable[[], BlobStore]) -> BlobStore:
+    return new_store()
