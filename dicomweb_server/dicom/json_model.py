@@ -1,0 +1,32 @@
+"""Text of the DICOM JSON Model (PS3.18 Annex F) as data sets, from whoever sends it."""
+
+import orjson
+
+from dicomweb_server.dicom.description import JsonDataset
+from dicomweb_server.errors import ContentTooLarge, MalformedContent
+
+# Bytes. An array of empty objects, the worst there is, takes thirty times its text in memory.
+MAX_TEXT = 64 << 20
+
+
+def parse_json_datasets(text: bytes, limit: int = MAX_TEXT) -> list[JsonDataset]:
+    """The data sets of an array of objects, or of one bare object (JSN-01).
+
+    What the objects hold is not looked at: ``encode`` does that. Of a name that an object has
+    twice the last counts; integers beyond 64 bits are read as floats.
+
+    Raises ContentTooLarge for text of more than `limit` bytes, and MalformedContent for anything
+    but JSON of objects: nested deeper than 1024 (orjson's limit), numbers that a double cannot
+    hold, halves of surrogate pairs, bare NaN and Infinity.
+    """
+    if len(text) > limit:
+        raise ContentTooLarge(f"JSON of more than {limit} bytes")
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        # Its message says what and where, never what stands there.
+        raise MalformedContent(f"not JSON: {error.msg} at character {error.pos}") from None
+    datasets = found if isinstance(found, list) else [found]
+    if not all(isinstance(dataset, dict) for dataset in datasets):
+        raise MalformedContent("JSON that is neither an object nor an array of objects")
+    return datasets
