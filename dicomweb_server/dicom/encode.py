@@ -34,11 +34,8 @@ from dicomweb_server.dicom.encode_values import (
 )
 from dicomweb_server.dicom.encoding import UNDEFINED, tag_name
 from dicomweb_server.dicom.keeping import MAX_PROBLEMS
+from dicomweb_server.dicom.walk import MAX_DEPTH, MAX_ELEMENTS
 from dicomweb_server.errors import ContentTooLarge, MalformedContent
-
-# As the walk.
-MAX_DEPTH = 64
-MAX_ELEMENTS = 1_000_000  # with items
 
 # Attributes that are answers to a search and no part of an instance (JSN-40). Within sequences
 # some have a meaning: a reference tells where it can be retrieved from.

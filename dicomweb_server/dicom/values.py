@@ -113,7 +113,7 @@ _EXACT_DECIMALS = _json_list(
 )
 
 
-def _integer(text: str) -> int | str | None:
+def integer_string(text: str) -> int | str | None:
     """One value of IS: a number if that loses nothing, else the text (JSN-14)."""
     if len(text) <= _MAX_NUMBER and _INTEGER.fullmatch(text):
         number = int(text)
@@ -121,12 +121,12 @@ def _integer(text: str) -> int | str | None:
     return text or None
 
 
-def _decimal(text: str) -> int | float | str | None:
+def decimal_string(text: str) -> int | float | str | None:
     """One value of DS: a number if that loses nothing, else the text (JSN-14)."""
     if len(text) > _MAX_NUMBER or not _DECIMAL.fullmatch(text):
         return text or None
     if _INTEGER.fullmatch(text):
-        return _integer(text)
+        return integer_string(text)
     number = float(text)
     if len(text) <= 16 and "e" not in text and "E" not in text:
         return number
@@ -237,8 +237,8 @@ def _table(order: str) -> dict[str, Converter]:
         **{vr: _single_text(vr, _text) for vr in ("LT", "ST", "UT")},
         "UR": _single_text("UR", _default_text),
         "PN": _person_names,
-        "DS": _number_strings("DS", _decimal, _DECIMAL, _EXACT_DECIMALS),
-        "IS": _number_strings("IS", _integer, _INTEGER, _EXACT_INTEGERS),
+        "DS": _number_strings("DS", decimal_string, _DECIMAL, _EXACT_DECIMALS),
+        "IS": _number_strings("IS", integer_string, _INTEGER, _EXACT_INTEGERS),
         "AT": _tags(order),
         **{vr: _numbers(vr, order, code) for vr, code in _NUMBERS.items()},
         **{vr: _binary(vr, order) for vr in ("OB", "UN", *_WORDS)},
