@@ -4,7 +4,6 @@ The source is mapped, Pixel Data decoded and written frame by frame: memory foll
 Runs in a worker process, for decoders of untrusted data may crash.
 """
 
-import struct
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ import numpy as np
 from dicomweb_server.dicom.description import FrameTable, JsonDataset
 from dicomweb_server.dicom.elements import PIXEL_DATA
 from dicomweb_server.dicom.encoding import ENCODINGS, UNDEFINED, Encoding, found_encoding
+from dicomweb_server.dicom.file_meta import meta_group
 from dicomweb_server.dicom.frames import (
     PixelElement,
     build_frame_table,
@@ -48,9 +48,6 @@ from dicomweb_server.dicom.transfer_syntaxes import (
 )
 from dicomweb_server.dicom.walk import walk
 from dicomweb_server.errors import ContentTooLarge, NotPart10, UndecodablePixels
-
-IMPLEMENTATION_CLASS_UID = "2.25.190276540364398129284716018442817605114"
-IMPLEMENTATION_VERSION_NAME = "DICOMWEB_SERVER"
 
 _PHOTOMETRIC_INTERPRETATION = 0x00280004
 _PLANAR_CONFIGURATION = 0x00280006
@@ -167,25 +164,17 @@ def _mapped(file: BinaryIO) -> memoryview:
 
 def _file_meta(meta: FileMeta, attributes: JsonDataset) -> bytes:
     """The File Meta Information of the new file (WADO-02), from its prefix on."""
-    elements = [(0x00020001, b"OB", b"\x00\x01")]
-    for tag, key, former in (
-        (0x00020002, "00080016", meta.media_storage_sop_class_uid),
-        (0x00020003, "00080018", meta.media_storage_sop_instance_uid),
-    ):
-        # The data set's UID is the one that the instance goes by; the old meta may lack it.
-        uid = attributes.get(key, {}).get("Value", [former])[0] or ""
-        elements.append((tag, b"UI", str(uid).encode()[:64]))
-    elements += [
-        (0x00020010, b"UI", EXPLICIT_VR_LITTLE_ENDIAN.encode()),
-        (0x00020012, b"UI", IMPLEMENTATION_CLASS_UID.encode()),
-        (0x00020013, b"SH", IMPLEMENTATION_VERSION_NAME.encode()),
-    ]
-    group = b""
-    for tag, vr, value in elements:
-        value += (b" " if vr == b"SH" else b"\0") * (len(value) % 2)
-        length = struct.pack("<HI", 0, len(value)) if vr == b"OB" else struct.pack("<H", len(value))
-        group += struct.pack("<HH2s", tag >> 16, tag & 0xFFFF, vr) + length + value
-    return b"DICM" + struct.pack("<HH2sHI", 0x0002, 0x0000, b"UL", 4, len(group)) + group
+    # The data set's UID is the one that the instance goes by; the old meta may lack it.
+    return meta_group(
+        _uid(attributes, "00080016", meta.media_storage_sop_class_uid),
+        _uid(attributes, "00080018", meta.media_storage_sop_instance_uid),
+        EXPLICIT_VR_LITTLE_ENDIAN,
+    )
+
+
+def _uid(attributes: JsonDataset, key: str, former: str | None) -> str:
+    uid = attributes.get(key, {}).get("Value", [former])[0] or ""
+    return str(uid)[:64].encode("ascii", "replace").decode()
 
 
 def _write_data_set(

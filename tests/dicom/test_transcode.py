@@ -21,15 +21,15 @@ from pydicom.pixels import pixel_array
 from pydicom.pixels.encoders.base import get_encoder
 
 from dicomweb_server.dicom.elements import PIXEL_DATA
+from dicomweb_server.dicom.file_meta import (
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+)
 from dicomweb_server.dicom.frames import build_frame_table, cut_frame, fragments_of, frame_range
 from dicomweb_server.dicom.part10 import read_file_meta
 from dicomweb_server.dicom.pixels import Decoded, decode_frame, image_pixel
 from dicomweb_server.dicom.reencode import WORDS
-from dicomweb_server.dicom.transcode import (
-    IMPLEMENTATION_CLASS_UID,
-    IMPLEMENTATION_VERSION_NAME,
-    to_explicit_little_endian,
-)
+from dicomweb_server.dicom.transcode import to_explicit_little_endian
 from dicomweb_server.dicom.walk import walk
 from dicomweb_server.errors import ContentTooLarge, NotPart10, Refusal, UndecodablePixels
 from tests.make import dataset_with, instance_with, part10, small_image, small_pixels
