@@ -60,6 +60,12 @@ class Settings(BaseSettings):
     min_free_bytes: ByteSize = Field(
         ByteSize(GIB), ge=0, description="Free space on the disk below which nothing is stored"
     )
+    quarantine: bool = Field(
+        False, description="Whether files that cannot be stored are kept aside, with the reason"
+    )
+    quarantine_limit_bytes: ByteSize = Field(
+        ByteSize(10 * GIB), ge=0, description="Most that the quarantine holds; more is refused only"
+    )
     inflate_limit_bytes: ByteSize = Field(
         ByteSize(2 * GIB), ge=1, description="Largest size that compressed content may unpack to"
     )
@@ -121,6 +127,11 @@ class Settings(BaseSettings):
     def tmp_dir(self) -> Path:
         """Uploads under way; on the file system of ``blobs_dir``, so that a rename moves them."""
         return self.data_dir / "tmp"
+
+    @property
+    def quarantine_dir(self) -> Path:
+        """Files that could not be stored, each with a note of the reason."""
+        return self.data_dir / "quarantine"
 
     @property
     def cache_dir(self) -> Path:

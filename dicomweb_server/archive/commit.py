@@ -6,7 +6,7 @@ never a row without its blob.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,15 +14,18 @@ import asyncpg
 import structlog
 
 from dicomweb_server.access.policy import Scope
+from dicomweb_server.archive.scratch import new_token
 from dicomweb_server.blobs.store import BlobStore
 from dicomweb_server.errors import Unavailable, where
 from dicomweb_server.index.database import Connection, Pool, acquire
 from dicomweb_server.index.instances import Existing, NewInstance, find_existing, insert_instances
+from dicomweb_server.index.rows import Entry
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
 
+REPLACING = "+"
 MAX_GROUP = 128  # instances
 MAX_GROUP_BYTES = 32 << 20  # of packed metadata and frame tables, which one statement carries
 
@@ -38,6 +41,22 @@ class StorageFailed(Exception):
     """The archive could not take one instance: out of space, or beyond what it can hold (A700)."""
 
 
+# None: it is stored. What has its SOP Instance UID already. Why it could not be stored.
+Outcome = Existing | Exception | None
+
+
+def blob_key(entry: Entry, *, replacing: bool = False) -> str:
+    """A new key, readable and never used before: what it names never changes or comes back.
+
+    Institutions get a folder of their own name; there is one until more can be configured.
+    Tokens ascend with time and `replacing` leaves a mark, so that of several versions the blobs
+    alone tell which is the current one.
+    """
+    folder = f"default/{entry.study_instance_uid}/{entry.series_instance_uid}"
+    mark = REPLACING if replacing else ""
+    return f"{folder}/{entry.sop_instance_uid}~{new_token()}{mark}.dcm"
+
+
 @dataclass(slots=True)
 class Candidate:
     """A described file in the scratch folder that wants to become an instance."""
@@ -45,8 +64,8 @@ class Candidate:
     scope: Scope
     instance: NewInstance
     staged: Path
-    # None once it is stored; what is there already under its SOP Instance UID otherwise.
-    outcome: "asyncio.Future[Existing | None]" = field(
+    placed: bool = False  # whether its blob is there; its staged file is not, then
+    outcome: "asyncio.Future[Outcome]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
@@ -61,12 +80,8 @@ class Candidate:
         values = (value for value in entry.instance if isinstance(value, str | bytes))
         return len(entry.metadata) + sum(map(len, values))
 
-    def resolve(self, outcome: Existing | Exception | None) -> None:
-        if self.outcome.done():
-            return
-        if isinstance(outcome, Exception):
-            self.outcome.set_exception(outcome)
-        else:
+    def resolve(self, outcome: "Outcome") -> None:
+        if not self.outcome.done():
             self.outcome.set_result(outcome)
 
 
@@ -80,14 +95,34 @@ class Committer:
         self._running = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def commit(self, candidate: Candidate) -> Existing | None:
-        """None when `candidate` is stored and durable; else what holds its SOP Instance UID.
+    async def commit(self, candidates: Sequence[Candidate]) -> list[Outcome]:
+        """Store them, each for itself; what is stored is durable.
 
-        Raises StorageFailed for this instance alone; Unavailable if the index is away.
+        Of one that is not, the outcome is what holds its SOP Instance UID (`placed` tells
+        whether its blob is there all the same), StorageFailed, Unavailable, or a bug.
         """
-        self._waiting.append(candidate)
+        for candidate in candidates:
+            candidate.outcome = asyncio.get_running_loop().create_future()
+        self._waiting += candidates
         self._start()
-        return await candidate.outcome
+        return [await candidate.outcome for candidate in candidates]
+
+    async def place(self, candidate: Candidate, key: str) -> None:
+        """Put its blob under `key`. Raises StorageFailed."""
+        candidate.instance = replace(candidate.instance, blob_key=key)
+        [error] = await self._blobs.put_many([(candidate.staged, key)])
+        if error is not None:
+            _log_not_stored(error)
+            raise StorageFailed(_NO_BLOB)
+        candidate.placed = True
+
+    async def discard(self, candidate: Candidate) -> None:
+        """Remove its blob, which no row names; one that cannot be removed harms nobody."""
+        candidate.placed = False
+        try:
+            await self._blobs.delete([candidate.instance.blob_key])
+        except OSError as error:
+            log.error("blob not removed", error=type(error).__name__, errno=error.errno)
 
     async def close(self) -> None:
         """Wait for what has begun."""
@@ -141,19 +176,17 @@ class Committer:
             candidate.resolve(held.get(candidate.uid))
 
     async def _put(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        if not candidates:
-            return []
-        errors = await self._blobs.put_many([(c.staged, c.instance.blob_key) for c in candidates])
-        stored = []
-        for candidate, error in zip(candidates, errors, strict=True):
-            if error is None:
-                stored.append(candidate)
-            else:
-                log.error("blob not stored", errno=error.errno, reason=error.strerror)
-                candidate.resolve(
-                    StorageFailed("the archive's storage could not take the instance")
-                )
-        return stored
+        """Those of the candidates whose blobs are there."""
+        wanting = [candidate for candidate in candidates if not candidate.placed]
+        if wanting:
+            errors = await self._blobs.put_many([(c.staged, c.instance.blob_key) for c in wanting])
+            for candidate, error in zip(wanting, errors, strict=True):
+                if error is None:
+                    candidate.placed = True
+                else:
+                    _log_not_stored(error)
+                    candidate.resolve(StorageFailed(_NO_BLOB))
+        return [candidate for candidate in candidates if candidate.placed]
 
     async def _insert(self, stored: Sequence[Candidate]) -> None:
         """Make the rows of those whose blobs are there; one that spoils it fails alone."""
@@ -169,7 +202,7 @@ class Committer:
                 return
             log.error("row not stored", where=where(error))
             if isinstance(error, _REFUSED):
-                await self._discard(stored[0])
+                await self.discard(stored[0])
                 error = StorageFailed("the index could not take the instance")
             stored[0].resolve(error)
             return
@@ -178,17 +211,15 @@ class Committer:
             # Its own row is no other's: an attempt that seemed to fail had come through.
             if other is not None and other.blob_key == candidate.instance.blob_key:
                 other = None
-            if other is not None:
-                await self._discard(candidate)
             candidate.resolve(other)
-
-    async def _discard(self, candidate: Candidate) -> None:
-        """Remove a blob that no row names; one that cannot be removed harms nobody."""
-        try:
-            await self._blobs.delete([candidate.instance.blob_key])
-        except OSError as error:
-            log.error("blob not removed", errno=error.errno, reason=error.strerror)
 
     async def _index(self, call: Callable[[Connection], Awaitable[T]]) -> T:
         async with acquire(self._pool) as conn:
             return await call(conn)
+
+
+_NO_BLOB = "the archive's storage could not take the instance"
+
+
+def _log_not_stored(error: OSError) -> None:
+    log.error("blob not stored", error=type(error).__name__, errno=error.errno)

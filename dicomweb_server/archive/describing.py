@@ -4,12 +4,13 @@ A journey to another process costs as much as the walk of a small file.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dicomweb_server.archive.work import describe_files
 from dicomweb_server.archive.workers import WorkerPool
-from dicomweb_server.errors import Refusal, Unavailable
+from dicomweb_server.errors import Unavailable
 from dicomweb_server.index.rows import Entry
 
 MAX_GROUP = 8  # files; a crash costs them all a second journey, each alone
@@ -18,7 +19,7 @@ MAX_GROUP = 8  # files; a crash costs them all a second journey, each alone
 @dataclass(slots=True)
 class _Waiting:
     path: Path
-    outcome: "asyncio.Future[Entry]" = field(
+    outcome: "asyncio.Future[Entry | Exception]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
@@ -34,13 +35,13 @@ class Describer:
         self._running = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def describe(self, path: Path) -> Entry:
-        """The entry of the PS3.10 file at `path`. Raises NotPart10 and its kinds,
-        ContentTooLarge, WorkerFailed, Unavailable."""
-        waiting = _Waiting(path)
-        self._waiting.append(waiting)
+    async def describe(self, paths: Sequence[Path]) -> list[Entry | Exception]:
+        """The entries of the PS3.10 files at `paths`; for one that has none, why: NotPart10 and
+        its kinds, ContentTooLarge, WorkerFailed, Unavailable, or a bug."""
+        waiting = [_Waiting(path) for path in paths]
+        self._waiting += waiting
         self._start()
-        return await waiting.outcome
+        return [await each.outcome for each in waiting]
 
     def _start(self) -> None:
         while self._waiting and self._running < self._workers.size:
@@ -77,13 +78,10 @@ class Describer:
         for waiting, result in zip(group, results, strict=True):
             if waiting.outcome.done():
                 continue
-            if isinstance(result, Refusal):
-                waiting.outcome.set_exception(result)
-            else:
-                waiting.outcome.set_result(result)
+            waiting.outcome.set_result(result)
 
 
 def _fail(group: list[_Waiting], error: Exception) -> None:
     for waiting in group:
         if not waiting.outcome.done():
-            waiting.outcome.set_exception(error)
+            waiting.outcome.set_result(error)

@@ -24,13 +24,8 @@ import structlog
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.archive.store import (
-    StagedFile,
-    check_room,
-    in_thread,
-    new_staging,
-    store_file,
-)
+from dicomweb_server.archive.staging import StagedFile, check_room, in_thread, new_staging
+from dicomweb_server.archive.store import store_files
 from dicomweb_server.errors import Refusal, Unavailable, where
 from dicomweb_server.wire.store_report import Stored
 
@@ -176,7 +171,9 @@ async def import_sources(
         if staged is None:
             tally.not_dicom += 1
             return
-        outcome = await store_file(archive, scope, staged)
+        [outcome] = await store_files(archive, scope, [staged])
+        if isinstance(outcome, Unavailable):
+            raise outcome
         if isinstance(outcome, Stored):
             tally.count(outcome, staged.size)
         else:

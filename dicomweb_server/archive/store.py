@@ -1,118 +1,35 @@
 """Store (PS3.18 §10.5): staged files become instances, each on its own."""
 
 import asyncio
-import errno
-import hashlib
-import os
-import shutil
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
 from dicomweb_server.access.policy import Action, Scope
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.archive.commit import Candidate, StorageFailed
-from dicomweb_server.archive.scratch import new_token
-from dicomweb_server.archive.work import dataset_digest
+from dicomweb_server.archive.commit import Candidate, Outcome, StorageFailed, blob_key
+from dicomweb_server.archive.duplicates import settle
+from dicomweb_server.archive.outcomes import refused, stored
+from dicomweb_server.archive.quarantine import keep_refused
+from dicomweb_server.archive.staging import StagedFile, Staging, check_room, new_staging
 from dicomweb_server.archive.workers import WorkerFailed
-from dicomweb_server.blobs.store import BlobMissing
 from dicomweb_server.dicom.part10 import InvalidIdentity, UnknownTransferSyntax
 from dicomweb_server.errors import ContentTooLarge, NotPart10, Unavailable, where
 from dicomweb_server.index.instances import Existing, NewInstance
 from dicomweb_server.index.rows import Entry
-from dicomweb_server.wire.store_report import REASONS, Failed, Result, Stored, failed
+from dicomweb_server.wire.store_report import Failed, Result, Stored, failed
 
 log = structlog.get_logger()
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
-CHECK_ROOM = 64 << 20  # bytes written between looks at the free space
-FLUSH = 1 << 20  # bytes collected before they are hashed and written in a thread
-
-
-@dataclass(frozen=True, slots=True)
-class StagedFile:
-    """A received file, complete, in the scratch folder; its bytes are on the disk."""
-
-    path: Path
-    size: int
-    sha256: bytes
-
-
-class Staging:
-    """A file being received: written and hashed as it comes, a megabyte held at the most."""
-
-    def __init__(self, path: Path, limit: int, floor: int) -> None:
-        """`limit`: bytes above which write raises ContentTooLarge. `floor`: bytes that stay free
-        on the disk, the database's own room; below it writing fails as on a full one."""
-        self.path = path
-        self._limit = limit
-        self._floor = floor
-        self._unchecked = 0  # bytes written since free space was looked at
-        self._size = 0
-        self._digest = hashlib.sha256()
-        self._held: list[bytes | memoryview] = []
-        self._held_size = 0
-        self._file = -1
-
-    async def write(self, data: bytes | memoryview) -> None:
-        """Take the next bytes. Raises ContentTooLarge, OSError when the disk is full."""
-        self._held.append(data)
-        self._held_size += len(data)
-        if self._size + self._held_size > self._limit:
-            raise ContentTooLarge(f"an instance may have {self._limit} bytes at the most")
-        if self._held_size >= FLUSH:
-            await self._flush()
-
-    async def finish(self) -> StagedFile:
-        """The complete file, flushed to the disk. Raises OSError when the disk is full."""
-        held, self._held = self._held, []
-        await in_thread(self._write_to_the_end, held)
-        return StagedFile(self.path, self._size, self._digest.digest())
-
-    async def discard(self) -> None:
-        """Leave nothing behind."""
-        self._held.clear()
-        await in_thread(self._remove)
-
-    def _remove(self) -> None:
-        self._close()
-        self.path.unlink(missing_ok=True)
-
-    async def _flush(self) -> None:
-        held, self._held, self._held_size = self._held, [], 0
-        await in_thread(self._write, held)
-
-    def _write(self, held: list[bytes | memoryview]) -> None:
-        if self._file < 0:
-            self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
-        for data in held:
-            self._digest.update(data)
-            view = memoryview(data)
-            while view:
-                view = view[os.write(self._file, view) :]
-            self._size += len(data)
-            self._unchecked += len(data)
-        if self._unchecked > CHECK_ROOM:
-            self._unchecked = 0
-            if shutil.disk_usage(self.path.parent).free < self._floor:
-                raise OSError(errno.ENOSPC, "below MIN_FREE_BYTES")
-
-    def _write_to_the_end(self, held: list[bytes | memoryview]) -> None:
-        self._write(held)
-        os.fsync(self._file)
-        self._close()
-
-    def _close(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+# Files of one request that go on together: each journey to a worker and to the index costs as
+# much as a small file. A request that ends, or has to wait, does not wait for more.
+BATCH = 4
+MAX_IN_FLIGHT = 32  # files of one request
 
 
 class Intake:
@@ -126,179 +43,192 @@ class Intake:
         self, archive: Archive, principal: Principal, study_instance_uid: str | None
     ) -> None:
         """Raises Unavailable when there is no room for an upload (503 before a byte is read)."""
-        self._archive = archive
+        self.archive = archive
+        self.study_instance_uid = study_instance_uid
         self._scope = archive.scope(principal, Action.STORE)
-        self._study = study_instance_uid
-        self._results: list[asyncio.Task[Result] | Result] = []
-        self._in_flight = asyncio.Semaphore(32)
+        self._held: list[StagedFile] = []
+        self._results: list[asyncio.Task[list[Result | Unavailable]] | Failed] = []
+        self._in_flight = asyncio.Semaphore(MAX_IN_FLIGHT)
         check_room(archive)
 
     def new_file(self) -> Staging:
         """Where the next instance is to be received."""
-        return new_staging(self._archive)
+        return new_staging(self.archive)
 
     async def accept(self, staged: StagedFile) -> None:
         """Store a complete file, in the background; waits while too many are under way."""
+        if self._in_flight.locked():
+            self.release()
+        self._held.append(staged)
+        if len(self._held) >= BATCH:
+            self.release()
         await self._in_flight.acquire()
-        task = keep(store_file(self._archive, self._scope, staged, self._study))
-        task.add_done_callback(lambda _: self._in_flight.release())
+
+    def release(self) -> None:
+        """Let go on what is held back for more; to be called when no more is to come."""
+        held, self._held = self._held, []
+        if not held:
+            return
+        work = store_files(self.archive, self._scope, held, self.study_instance_uid)
+        task = keep(work)
+        task.add_done_callback(lambda _: self._landed(len(held)))
         self._results.append(task)
+
+    def _landed(self, files: int) -> None:
+        for _ in range(files):
+            self._in_flight.release()
 
     def fail(self, failure: Failed) -> None:
         """Report a part that never became a file."""
+        self.release()
         self._results.append(failure)
 
     async def results(self) -> list[Result]:
-        """What became of each, in the order received. Raises Unavailable if the index or the
-        blobs are away and nothing was stored."""
-        results: list[Result] = []
-        unavailable: Unavailable | None = None
+        """What became of each, in the order received. Raises Unavailable if the index is away
+        and nothing was stored."""
+        self.release()
+        results: list[Result | Unavailable] = []
         for entry in self._results:
-            if not isinstance(entry, asyncio.Task):
+            if isinstance(entry, asyncio.Task):
+                results += await asyncio.shield(entry)
+            else:
                 results.append(entry)
-                continue
-            try:
-                results.append(await asyncio.shield(entry))
-            except Unavailable as error:
-                unavailable = error
-                results.append(failed("out_of_resources", comment="the archive was not available"))
+        unavailable = [result for result in results if isinstance(result, Unavailable)]
         if unavailable and not any(isinstance(result, Stored) for result in results):
-            raise unavailable
-        return results
+            raise unavailable[0]
+        return [_as_failure(result) for result in results]
 
 
-def new_staging(archive: Archive) -> Staging:
-    """Where one more file is to be received."""
-    settings = archive.settings
-    path = archive.scratch_file(".part")
-    return Staging(path, settings.max_instance_bytes, settings.min_free_bytes)
+def _as_failure(result: Result | Unavailable) -> Result:
+    if isinstance(result, Unavailable):
+        return failed("out_of_resources", comment="the index was not available")
+    return result
 
 
-async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Like asyncio.to_thread, but never gone while the thread still works on our file."""
-    task = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+async def store_files(
+    archive: Archive,
+    scope: Scope,
+    staged: Sequence[StagedFile],
+    study_instance_uid: str | None = None,
+) -> list[Result | Unavailable]:
+    """Store staged files, and remove them from the scratch folder whatever happens.
 
-
-def check_room(archive: Archive) -> None:
-    """Raises Unavailable when the disk is nearly full."""
-    if shutil.disk_usage(archive.settings.tmp_dir).free < archive.settings.min_free_bytes:
-        log.error("uploads refused: the disk is nearly full")
-        raise Unavailable("the archive is out of space", retry_after=300)
-
-
-async def store_file(
-    archive: Archive, scope: Scope, staged: StagedFile, study_instance_uid: str | None = None
-) -> Result:
-    """Store one staged file, and remove it from the scratch folder whatever happens.
-
-    The result says what a Store Instances Response says of it; only Unavailable is raised.
+    A result says what a Store Instances Response says of the file; Unavailable stands for one
+    that the index or the workers could not deal with now.
     """
-    moved = False
+    results: list[Result | Unavailable] = []
     try:
-        result = await _describe_and_commit(archive, scope, staged, study_instance_uid)
-        moved = isinstance(result, Stored) and result.new
-        return result
-    except Unavailable:
-        raise
-    except WorkerFailed as failure:
-        return failed("processing_failure", comment=str(failure))
-    except Exception as error:  # a bug costs one instance, not the request (STOW-41)
-        log.error("an instance could not be stored", where=where(error))
-        return failed("processing_failure")
+        results = await _describe_and_commit(archive, scope, staged, study_instance_uid)
+        await _quarantine(archive, scope, staged, results, study_instance_uid)
+        return results
+    except Exception as error:  # a bug costs some instances, not the request (STOW-41)
+        log.error("instances could not be stored", where=where(error))
+        return [failed("processing_failure") for _ in staged]
     finally:
-        if not moved:
-            await asyncio.to_thread(_remove_scratch, staged.path)
+        moved = [result for result in results if isinstance(result, Stored) and result.new]
+        if len(moved) < len(staged):
+            await asyncio.to_thread(_remove_scratch, [file.path for file in staged])
 
 
-def _remove_scratch(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    path.with_suffix(".inflated").unlink(missing_ok=True)  # of a worker that was killed
+def _remove_scratch(paths: Sequence[Path]) -> None:
+    """Those that are at rest have been moved and are not there any more."""
+    for path in paths:
+        path.unlink(missing_ok=True)
+        path.with_suffix(".inflated").unlink(missing_ok=True)  # of a worker that was killed
+
+
+async def _quarantine(
+    archive: Archive,
+    scope: Scope,
+    staged: Sequence[StagedFile],
+    results: Sequence[Result | Unavailable],
+    study_instance_uid: str | None,
+) -> None:
+    if not archive.settings.quarantine:
+        return
+    for file, result in zip(staged, results, strict=True):
+        if isinstance(result, Failed):
+            await keep_refused(archive, scope, file, result, study_instance_uid)
 
 
 async def _describe_and_commit(
-    archive: Archive, scope: Scope, staged: StagedFile, study_instance_uid: str | None
-) -> Result:
-    entry = await _describe(archive, staged)
-    if isinstance(entry, Failed):
-        return entry
-    if study_instance_uid not in (None, entry.study_instance_uid):
-        return _refused("other_study", entry)
-    return await _commit(archive, scope, staged, entry)
+    archive: Archive,
+    scope: Scope,
+    staged: Sequence[StagedFile],
+    study_instance_uid: str | None,
+) -> list[Result | Unavailable]:
+    entries = await archive.describer.describe([file.path for file in staged])
+    results: dict[int, Result | Unavailable] = {}
+    candidates: dict[int, Candidate] = {}
+    for number, (file, entry) in enumerate(zip(staged, entries, strict=True)):
+        if isinstance(entry, Exception):
+            results[number] = _undescribed(entry)
+        elif study_instance_uid not in (None, entry.study_instance_uid):
+            results[number] = refused("other_study", entry)
+        else:
+            candidates[number] = _candidate(scope, file, entry)
+    outcomes = await archive.committer.commit(list(candidates.values()))
+    for (number, candidate), outcome in zip(candidates.items(), outcomes, strict=True):
+        results[number] = await _conclude(archive, candidate, outcome)
+    return [results[number] for number in range(len(staged))]
 
 
-async def _describe(archive: Archive, staged: StagedFile) -> Entry | Failed:
+def _candidate(scope: Scope, file: StagedFile, entry: Entry) -> Candidate:
+    return Candidate(scope, NewInstance(entry, blob_key(entry), file.size, file.sha256), file.path)
+
+
+def _undescribed(error: Exception) -> Result | Unavailable:
+    match error:
+        case Unavailable():
+            return error
+        case InvalidIdentity():
+            uids = (error.sop_class_uid, error.sop_instance_uid)
+            return failed("invalid_instance", *uids, str(error))
+        case UnknownTransferSyntax():
+            return failed("transfer_syntax_not_supported", comment=str(error))
+        case NotPart10() | ContentTooLarge():
+            return failed("cannot_understand", comment=str(error))
+        case WorkerFailed():
+            return failed("processing_failure", comment=str(error))
+    log.error("a file could not be described", where=where(error))
+    return failed("processing_failure")
+
+
+async def _conclude(
+    archive: Archive, candidate: Candidate, outcome: Outcome
+) -> Result | Unavailable:
+    entry = candidate.instance.entry
+    match outcome:
+        case None:
+            return stored(entry, new=True)
+        case Existing():
+            return await _settle(archive, candidate, outcome)
+        case Unavailable():
+            return outcome
+        case StorageFailed():
+            return refused("out_of_resources", entry, str(outcome))
+    log.error("an instance could not be stored", where=where(outcome))
+    return refused("processing_failure", entry)
+
+
+async def _settle(
+    archive: Archive, candidate: Candidate, existing: Existing
+) -> Result | Unavailable:
     try:
-        return await archive.describer.describe(staged.path)
-    except InvalidIdentity as error:
-        return failed("invalid_instance", error.sop_class_uid, error.sop_instance_uid, str(error))
-    except UnknownTransferSyntax as error:
-        return failed("transfer_syntax_not_supported", comment=str(error))
-    except (NotPart10, ContentTooLarge) as error:
-        return failed("cannot_understand", comment=str(error))
+        return await settle(archive, candidate, existing)
+    except Unavailable as error:
+        return error
+    except StorageFailed as error:
+        return refused("out_of_resources", candidate.instance.entry, str(error))
+    except Exception as error:
+        log.error("a duplicate could not be dealt with", where=where(error))
+        return refused("processing_failure", candidate.instance.entry)
 
 
-async def _commit(archive: Archive, scope: Scope, staged: StagedFile, entry: Entry) -> Result:
-    instance = NewInstance(entry, blob_key(entry), staged.size, staged.sha256)
-    for _ in range(3):
-        try:
-            existing = await archive.committer.commit(Candidate(scope, instance, staged.path))
-        except StorageFailed as error:
-            return _refused("out_of_resources", entry, str(error))
-        with suppress(BlobMissing):  # deleted in between: try again
-            if existing is None or await _same(archive, existing, entry, staged):
-                return _stored(entry, new=existing is None)
-            return _refused("duplicate", entry)
-    return _refused("processing_failure", entry)
+_kept: set["asyncio.Task[Any]"] = set()
 
 
-async def _same(archive: Archive, existing: Existing, entry: Entry, staged: StagedFile) -> bool:
-    """Whether what is stored has the same identity and the same data set (STOW-20)."""
-    ours = (entry.study_instance_uid, entry.series_instance_uid)
-    if ours != (existing.study_instance_uid, existing.series_instance_uid):
-        return False
-    if existing.sha256 == staged.sha256:
-        return True
-    if existing.transfer_syntax_uid != entry.transfer_syntax_uid:
-        return False
-    run = archive.workers.run
-    async with archive.blobs.local(existing.blob_key) as stored:
-        return await run(dataset_digest, stored) == await run(dataset_digest, staged.path)
-
-
-def blob_key(entry: Entry) -> str:
-    """A new key, readable and never used before: what it names never changes or comes back.
-
-    Institutions get a folder of their own name; there is one until more can be configured.
-    """
-    folder = f"default/{entry.study_instance_uid}/{entry.series_instance_uid}"
-    return f"{folder}/{entry.sop_instance_uid}~{new_token()}.dcm"
-
-
-def _stored(entry: Entry, *, new: bool) -> Stored:
-    return Stored(
-        sop_class_uid=entry.sop_class_uid,
-        sop_instance_uid=entry.sop_instance_uid,
-        study_instance_uid=entry.study_instance_uid,
-        series_instance_uid=entry.series_instance_uid,
-        warning_reason=REASONS["not_conformant"].code if entry.problems else None,
-        problems=entry.problems,
-        new=new,
-    )
-
-
-def _refused(name: str, entry: Entry, comment: str | None = None) -> Failed:
-    return failed(name, entry.sop_class_uid, entry.sop_instance_uid, comment)
-
-
-_kept: set["asyncio.Task[Result]"] = set()
-
-
-def keep(work: Coroutine[None, None, Result]) -> "asyncio.Task[Result]":
+def keep(work: Coroutine[None, None, T]) -> "asyncio.Task[T]":
     """A task that goes on when the request that began it is gone."""
     task = asyncio.create_task(work)
     _kept.add(task)

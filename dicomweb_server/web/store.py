@@ -9,7 +9,8 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dicomweb_server.archive.store import Intake, Staging
+from dicomweb_server.archive.staging import Staging
+from dicomweb_server.archive.store import Intake
 from dicomweb_server.errors import (
     ContentTooLarge,
     MalformedContent,
@@ -47,10 +48,13 @@ async def store_instances(request: Request) -> Response:
         raise Unavailable("too many uploads at a time; try again")
     async with uploads:
         intake = Intake(archive_of(request), principal_of(request), study)
-        if content.media_type == DICOM:
-            await _single(request, intake)
-        else:
-            await _multipart(request, content, intake)
+        try:
+            if content.media_type == DICOM:
+                await _single(request, intake)
+            else:
+                await _multipart(request, content, intake)
+        finally:
+            intake.release()  # also what came whole from a client that has left (STOW-42)
         results = await intake.results()
     if not results:
         raise MalformedMultipart("the request has no parts")  # STOW-02

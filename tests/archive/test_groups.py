@@ -39,7 +39,8 @@ def candidates(tmp_path: Path, instances: list[NewInstance]) -> list[Candidate]:
 
 
 async def outcomes(committer: Committer, group: list[Candidate]) -> list[Any]:
-    return await asyncio.gather(*map(committer.commit, group), return_exceptions=True)
+    found = await asyncio.gather(*(committer.commit([candidate]) for candidate in group))
+    return [outcome for [outcome] in found]
 
 
 @pytest.mark.parametrize(
@@ -125,10 +126,8 @@ async def described(failure: Exception) -> tuple[Workers, list[Entry | BaseExcep
     workers = Workers(failure)
     describer = Describer(workers, 0)
     names = ["a", "b", "bad", "c"]
-    results = await asyncio.gather(
-        *(describer.describe(Path(name)) for name in names), return_exceptions=True
-    )
-    return workers, results
+    found = await asyncio.gather(*(describer.describe([Path(name)]) for name in names))
+    return workers, [result for [result] in found]
 
 
 @pytest.mark.parametrize("failure", [RuntimeError("a bug"), WorkerFailed("a crash")])

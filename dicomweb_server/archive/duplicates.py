@@ -1,0 +1,127 @@
+"""Instances that come again (digest §5.4, STOW-20): the same, or others with the same UID.
+
+The same data set is a retry, and a success. Another one is refused, or replaces what is there,
+as the institution's policy says; both are noted in the audit.
+"""
+
+import asyncio
+import shutil
+
+from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.commit import Candidate, StorageFailed, blob_key
+from dicomweb_server.archive.outcomes import refused, stored
+from dicomweb_server.archive.work import dataset_digest
+from dicomweb_server.blobs.store import BlobMissing
+from dicomweb_server.errors import Unavailable
+from dicomweb_server.index.database import acquire
+from dicomweb_server.index.instances import Existing, find_existing
+from dicomweb_server.index.versions import duplicates_policy, note_refused, replace_instance
+from dicomweb_server.wire.store_report import Result
+
+_ROUNDS = 4  # of others storing, replacing and deleting the same instance meanwhile
+
+
+async def settle(archive: Archive, candidate: Candidate, existing: Existing) -> Result:
+    """What becomes of `candidate`, whose SOP Instance UID `existing` has.
+
+    Unless it is stored no blob of it stays, and its staged file is where it was. Raises
+    Unavailable.
+    """
+    held: Existing | None = existing
+    for _ in range(_ROUNDS):
+        if held is None:  # deleted in between
+            held = await _commit_again(archive, candidate)
+        result = await _judge(archive, candidate, held) if held else _new(candidate)
+        if result is not None:
+            return result
+        held = await _find(archive, candidate)
+    await _take_back(archive, candidate)
+    raise Unavailable("the same instance is stored and deleted by others all the time")
+
+
+async def _judge(archive: Archive, candidate: Candidate, held: Existing) -> Result | None:
+    """The end of it, or None if `held` is no longer what is stored."""
+    entry = candidate.instance.entry
+    if _in_one_place(candidate, held) and held.sha256 == candidate.instance.sha256:
+        if candidate.placed:
+            await archive.committer.discard(candidate)
+        return stored(entry, new=False)
+    await _take_back(archive, candidate)
+    try:
+        if await _same_dataset(archive, candidate, held):
+            return stored(entry, new=False)
+    except BlobMissing:
+        now_held = await _find(archive, candidate)
+        if now_held is None or now_held.blob_key != held.blob_key:
+            return None
+    if not await _may_replace(archive, candidate, held):
+        return refused("duplicate", entry)
+    try:
+        return _new(candidate) if await _replace(archive, candidate, held) else None
+    except StorageFailed as error:
+        return refused("out_of_resources", entry, str(error))
+
+
+def _new(candidate: Candidate) -> Result:
+    return stored(candidate.instance.entry, new=True)
+
+
+def _in_one_place(candidate: Candidate, held: Existing) -> bool:
+    entry = candidate.instance.entry
+    ours = (entry.study_instance_uid, entry.series_instance_uid)
+    return ours == (held.study_instance_uid, held.series_instance_uid)
+
+
+async def _same_dataset(archive: Archive, candidate: Candidate, held: Existing) -> bool:
+    """Whether `held` has the same identity and the same data set (STOW-20)."""
+    syntax = candidate.instance.entry.transfer_syntax_uid
+    if not _in_one_place(candidate, held) or held.transfer_syntax_uid != syntax:
+        return False
+    run = archive.workers.run_to_the_end
+    async with archive.blobs.local(held.blob_key) as theirs:
+        digest = await run(dataset_digest, theirs)
+    return digest == await run(dataset_digest, candidate.staged)
+
+
+async def _may_replace(archive: Archive, candidate: Candidate, held: Existing) -> bool:
+    """Whether the policy lets it, and it is the same instance. If not, that is noted."""
+    scope = candidate.scope
+    async with acquire(archive.pool) as conn:
+        policy = await duplicates_policy(conn, scope.home)
+        if policy == "replace" and _in_one_place(candidate, held):
+            return True
+        await note_refused(conn, scope, candidate.instance)
+        return False
+
+
+async def _replace(archive: Archive, candidate: Candidate, held: Existing) -> bool:
+    """Blob first, index second. False if `held` is no longer what is stored.
+
+    Raises StorageFailed, Unavailable.
+    """
+    key = blob_key(candidate.instance.entry, replacing=True)
+    await archive.committer.place(candidate, key)
+    async with acquire(archive.pool) as conn:
+        return await replace_instance(conn, candidate.scope, held, candidate.instance)
+
+
+async def _commit_again(archive: Archive, candidate: Candidate) -> Existing | None:
+    """None if it is stored now. Raises what else became of it."""
+    [outcome] = await archive.committer.commit([candidate])
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+async def _find(archive: Archive, candidate: Candidate) -> Existing | None:
+    async with acquire(archive.pool) as conn:
+        found = await find_existing(conn, candidate.scope.home, [candidate.uid])
+    return found.get(candidate.uid)
+
+
+async def _take_back(archive: Archive, candidate: Candidate) -> None:
+    """Its blob becomes its staged file again: it lost a race, and no row names the blob."""
+    if candidate.placed:
+        async with archive.blobs.local(candidate.instance.blob_key) as path:
+            await asyncio.to_thread(shutil.copyfile, path, candidate.staged)
+        await archive.committer.discard(candidate)

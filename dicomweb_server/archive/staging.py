@@ -1,0 +1,127 @@
+"""Files being received: written to the scratch folder and hashed as they come."""
+
+import asyncio
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import structlog
+
+from dicomweb_server.archive.archive import Archive
+from dicomweb_server.errors import ContentTooLarge, Unavailable
+
+log = structlog.get_logger()
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CHECK_ROOM = 64 << 20  # bytes written between looks at the free space
+FLUSH = 1 << 20  # bytes collected before they are hashed and written in a thread
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """A received file, complete, in the scratch folder; its bytes are on the disk."""
+
+    path: Path
+    size: int
+    sha256: bytes
+
+
+class Staging:
+    """A file being received: written and hashed as it comes, a megabyte held at the most."""
+
+    def __init__(self, path: Path, limit: int, floor: int) -> None:
+        """`limit`: bytes above which write raises ContentTooLarge. `floor`: bytes that stay free
+        on the disk, the database's own room; below it writing fails as on a full one."""
+        self.path = path
+        self._limit = limit
+        self._floor = floor
+        self._unchecked = 0  # bytes written since free space was looked at
+        self._size = 0
+        self._digest = hashlib.sha256()
+        self._held: list[bytes | memoryview] = []
+        self._held_size = 0
+        self._file = -1
+
+    async def write(self, data: bytes | memoryview) -> None:
+        """Take the next bytes. Raises ContentTooLarge, OSError when the disk is full."""
+        self._held.append(data)
+        self._held_size += len(data)
+        if self._size + self._held_size > self._limit:
+            raise ContentTooLarge(f"an instance may have {self._limit} bytes at the most")
+        if self._held_size >= FLUSH:
+            await self._flush()
+
+    async def finish(self) -> StagedFile:
+        """The complete file, flushed to the disk. Raises OSError when the disk is full."""
+        held, self._held = self._held, []
+        await in_thread(self._write_to_the_end, held)
+        return StagedFile(self.path, self._size, self._digest.digest())
+
+    async def discard(self) -> None:
+        """Leave nothing behind."""
+        self._held.clear()
+        await in_thread(self._remove)
+
+    def _remove(self) -> None:
+        self._close()
+        self.path.unlink(missing_ok=True)
+
+    async def _flush(self) -> None:
+        held, self._held, self._held_size = self._held, [], 0
+        await in_thread(self._write, held)
+
+    def _write(self, held: list[bytes | memoryview]) -> None:
+        if self._file < 0:
+            self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+        for data in held:
+            self._digest.update(data)
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._file, view) :]
+            self._size += len(data)
+            self._unchecked += len(data)
+        if self._unchecked > CHECK_ROOM:
+            self._unchecked = 0
+            if shutil.disk_usage(self.path.parent).free < self._floor:
+                raise OSError(errno.ENOSPC, "below MIN_FREE_BYTES")
+
+    def _write_to_the_end(self, held: list[bytes | memoryview]) -> None:
+        self._write(held)
+        os.fsync(self._file)
+        self._close()
+
+    def _close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+def new_staging(archive: Archive) -> Staging:
+    """Where one more file is to be received."""
+    settings = archive.settings
+    path = archive.scratch_file(".part")
+    return Staging(path, settings.max_instance_bytes, settings.min_free_bytes)
+
+
+async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Like asyncio.to_thread, but never gone while the thread still works on our file."""
+    task = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+def check_room(archive: Archive) -> None:
+    """Raises Unavailable when the disk is nearly full."""
+    if shutil.disk_usage(archive.settings.tmp_dir).free < archive.settings.min_free_bytes:
+        log.error("uploads refused: the disk is nearly full")
+        raise Unavailable("the archive is out of space", retry_after=300)
