@@ -66,6 +66,14 @@ class MalformedMultipart(MalformedContent):
     """A multipart/related body that does not follow RFC 2046 and RFC 2387."""
 
 
+class UnsupportedMedia(UnsupportedContent):
+    """A part's bytes are whole, but no DICOM transfer syntax or SOP class holds what they are."""
+
+
+class MalformedMedia(MalformedContent):
+    """A part's bytes are damaged, or are not of the media type that the part claims."""
+
+
 class ContentTooLarge(Refusal):
     """The request's content, or one piece of it, is larger than the configured limit."""
 
