@@ -10,13 +10,26 @@ from collections.abc import Callable
 
 from dicomweb_server.dicom.fragments import Bytes
 from dicomweb_server.dicom.media_description import Media
+from dicomweb_server.dicom.media_jpeg import read_jpeg
+from dicomweb_server.dicom.media_jpeg2000 import read_jpeg2000, read_jpeg2000_part_2
+from dicomweb_server.dicom.media_jpeg_xl import read_jpeg_xl
+from dicomweb_server.dicom.media_rle import read_rle
 from dicomweb_server.errors import UnsupportedMedia
 
 __all__ = ["DOCUMENT_TYPES", "ENCAPSULATED_TYPES", "Media", "essence", "read_media"]
 
 Reader = Callable[[Bytes, str | None], Media]
 
-_READERS: dict[str, Reader] = {}
+_READERS: dict[str, Reader] = {
+    "image/jpeg": read_jpeg,
+    "image/jls": read_jpeg,
+    "image/jp2": read_jpeg2000,
+    "image/jpx": read_jpeg2000_part_2,
+    "image/jph": read_jpeg2000,
+    "image/jphc": read_jpeg2000,
+    "image/jxl": read_jpeg_xl,
+    "image/dicom-rle": read_rle,
+}
 
 # Names of other editions and of the wild, still met.
 _ALIASES = {
