@@ -21,11 +21,12 @@ class Box(NamedTuple):
 def boxes(data: Bytes, start: int, end: int) -> Iterator[Box]:
     """The boxes that fill `data` from `start` to `end`, those within them not looked at.
 
-    Raises MalformedMedia for a box that reaches past `end` or that is shorter than its header,
-    and for more than MAX_BOXES of them.
+    What is left at the end and shorter than the header of a box is padding, as a file taken out
+    of a DICOM file has. Raises MalformedMedia for a box that reaches past `end` or that is
+    shorter than its header, and for more than MAX_BOXES of them.
     """
     for _ in range(MAX_BOXES):
-        if start >= end:
+        if start + 8 > end:
             return
         length, content = integer(data, start, 4, end), start + 8
         kind = take(data, start + 4, 4, end)

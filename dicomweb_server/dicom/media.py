@@ -14,6 +14,7 @@ from dicomweb_server.dicom.media_jpeg import read_jpeg
 from dicomweb_server.dicom.media_jpeg2000 import read_jpeg2000, read_jpeg2000_part_2
 from dicomweb_server.dicom.media_jpeg_xl import read_jpeg_xl
 from dicomweb_server.dicom.media_rle import read_rle
+from dicomweb_server.dicom.media_video import read_video
 from dicomweb_server.errors import UnsupportedMedia
 
 __all__ = ["DOCUMENT_TYPES", "ENCAPSULATED_TYPES", "Media", "essence", "read_media"]
@@ -29,6 +30,9 @@ _READERS: dict[str, Reader] = {
     "image/jphc": read_jpeg2000,
     "image/jxl": read_jpeg_xl,
     "image/dicom-rle": read_rle,
+    "video/mpeg": read_video,
+    "video/mp4": read_video,
+    "video/h265": read_video,
 }
 
 # Names of other editions and of the wild, still met.
@@ -42,6 +46,10 @@ _ALIASES = {
     "image/dicom+jpx": "image/jpx",
     "image/dicom+rle": "image/dicom-rle",
     "image/x-dicom-rle": "image/dicom-rle",
+    "video/mpeg2": "video/mpeg",
+    "video/mp2t": "video/mpeg",
+    "video/h264": "video/mp4",
+    "video/hevc": "video/h265",
 }
 
 # Media types that become encapsulated Pixel Data without a change (STOW-14).
