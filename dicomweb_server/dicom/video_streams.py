@@ -23,7 +23,7 @@ from dicomweb_server.errors import MalformedMedia, UnsupportedMedia
 PIECE = 1 << 20  # bytes
 BEGINNING = 1 << 20  # bytes of the stream in which its headers have to be
 MAX_PIECES = 64  # pieces that the beginning may be in
-MAX_COUNTED = 1 << 31  # bytes of a part whose pictures are counted; it takes seconds
+MAX_COUNTED = 1 << 30  # bytes of a part whose pictures are counted; it takes seconds
 _MAX_PACKETS = 1 << 23  # of a program stream: 16 GiB of packets as large as they usually are
 _SYNC, _PACKET = 0x47, 188  # of a transport stream; ahead of each may be a time of 4 bytes
 _VIDEO = range(0xE0, 0xF0)  # stream_id

@@ -3,6 +3,7 @@
 import contextlib
 import struct
 from io import BytesIO
+from mmap import ACCESS_READ, mmap
 
 import imagecodecs
 import numpy as np
@@ -10,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pydicom.uid import UID
 
 from dicomweb_server.dicom.image_pixel import image_pixel
-from dicomweb_server.dicom.media import ENCAPSULATED_TYPES, read_media
+from dicomweb_server.dicom.media import DOCUMENT_TYPES, ENCAPSULATED_TYPES, read_media
 from dicomweb_server.dicom.transfer_syntaxes import OCTET_STREAM, media_type_of
 from dicomweb_server.errors import MalformedMedia, Refusal, UnsupportedMedia
 from tests.dicom.still_images import still_images
@@ -563,6 +565,28 @@ def test_old_names_and_parameters_of_media_types_are_known():
 def test_other_media_types_are_not_pixel_data(media_type):
     with pytest.raises(UnsupportedMedia):
         read_media(media_type, jpeg())
+
+
+def test_a_mapped_file_is_read_as_its_bytes_are(tmp_path):
+    path = tmp_path / "part"
+    for media_type, samples in SAMPLES.items():
+        for data in samples:
+            path.write_bytes(data)
+            with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:
+                assert read_media(media_type, mapped) == read_media(media_type, bytes(data))
+            assert read_media(media_type, memoryview(data)) == read_media(media_type, bytes(data))
+
+
+def test_documents_are_of_the_sop_class_of_their_media_type():
+    names = {kind: [UID(uid).name for uid in uids] for kind, uids in DOCUMENT_TYPES.items()}
+
+    assert names == {
+        "application/pdf": ["Encapsulated PDF Storage"],
+        "text/xml": ["Encapsulated CDA Storage"],
+        "model/stl": ["Encapsulated STL Storage"],
+        "model/obj": ["Encapsulated OBJ Storage"],
+        "model/mtl": ["Encapsulated MTL Storage"],
+    }
 
 
 # --- hostile bytes ----------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import struct
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 import pydicom
@@ -373,6 +374,15 @@ SAMPLES = [
     transport(annex_b(H264_HIGH_42, *h264_pictures(90))),
     program(mpeg2(fields=3)),
 ]
+
+
+def test_a_mapped_video_is_read_as_its_bytes_are(tmp_path):
+    path = tmp_path / "part"
+    for data in SAMPLES:
+        path.write_bytes(data)
+        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:
+            assert read(mapped) == read(data)
+        assert read(memoryview(data)) == read(data)
 
 
 @settings(max_examples=500)
