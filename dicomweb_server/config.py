@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     body_timeout_seconds: float = Field(
         60, gt=0, description="Longest silence in the middle of an upload"
     )
+    least_upload_rate: ByteSize = Field(
+        ByteSize(1024), ge=0, description="Bytes a second that an upload has to bring on average"
+    )
     worker_timeout_seconds: float = Field(
         60, gt=0, description="Longest time that one file or frame may keep a process busy"
     )

@@ -66,6 +66,10 @@ class MalformedMultipart(MalformedContent):
     """A multipart/related body that does not follow RFC 2046 and RFC 2387."""
 
 
+class TooSlow(MalformedContent):
+    """The request's content stopped arriving, or arrives slower than any sender that means well."""
+
+
 class UnsupportedMedia(UnsupportedContent):
     """A part's bytes are whole, but no DICOM transfer syntax or SOP class holds what they are."""
 

@@ -31,17 +31,20 @@ class StagedFile:
     path: Path
     size: int
     sha256: bytes
+    problems: tuple[str, ...] = ()  # known before it is described; to be told
 
 
 class Staging:
     """A file being received: written and hashed as it comes, a megabyte held at the most."""
 
-    def __init__(self, path: Path, limit: int, floor: int) -> None:
+    def __init__(self, path: Path, limit: int, floor: int, *, passing: bool = False) -> None:
         """`limit`: bytes above which write raises ContentTooLarge. `floor`: bytes that stay free
-        on the disk, the database's own room; below it writing fails as on a full one."""
+        on the disk, the database's own room; below it writing fails as on a full one.
+        `passing`: the file is not to stay, so it is neither hashed nor flushed."""
         self.path = path
         self._limit = limit
         self._floor = floor
+        self._passing = passing
         self._unchecked = 0  # bytes written since free space was looked at
         self._size = 0
         self._digest = hashlib.sha256()
@@ -54,7 +57,7 @@ class Staging:
         self._held.append(data)
         self._held_size += len(data)
         if self._size + self._held_size > self._limit:
-            raise ContentTooLarge(f"an instance may have {self._limit} bytes at the most")
+            raise ContentTooLarge(f"a part may have {self._limit} bytes at the most")
         if self._held_size >= FLUSH:
             await self._flush()
 
@@ -81,7 +84,8 @@ class Staging:
         if self._file < 0:
             self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
         for data in held:
-            self._digest.update(data)
+            if not self._passing:
+                self._digest.update(data)
             view = memoryview(data)
             while view:
                 view = view[os.write(self._file, view) :]
@@ -94,7 +98,8 @@ class Staging:
 
     def _write_to_the_end(self, held: list[bytes | memoryview]) -> None:
         self._write(held)
-        os.fsync(self._file)
+        if not self._passing:
+            os.fsync(self._file)
         self._close()
 
     def _close(self) -> None:
@@ -108,6 +113,16 @@ def new_staging(archive: Archive) -> Staging:
     settings = archive.settings
     path = archive.scratch_file(".part")
     return Staging(path, settings.max_instance_bytes, settings.min_free_bytes)
+
+
+def passing_staging(archive: Archive, limit: int | None = None) -> Staging:
+    """Where something is received that files are made of; `limit` in bytes, by default that of
+    an instance."""
+    settings = archive.settings
+    path = archive.scratch_file(".bulk")
+    return Staging(
+        path, limit or settings.max_instance_bytes, settings.min_free_bytes, passing=True
+    )
 
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -174,6 +175,8 @@ async def _describe_and_commit(
 
 
 def _candidate(scope: Scope, file: StagedFile, entry: Entry) -> Candidate:
+    if file.problems:
+        entry = replace(entry, problems=(*file.problems, *entry.problems))
     return Candidate(scope, NewInstance(entry, blob_key(entry), file.size, file.sha256), file.path)
 
 

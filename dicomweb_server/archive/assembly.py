@@ -1,0 +1,284 @@
+"""Files made of posted metadata and bulk data (PS3.18 §10.5.2), for ``workers``: functions of
+local paths, one step for the metadata, one for each instance.
+
+Bulk data is copied from part to file in pieces; what is held is the metadata of one request
+part, or of one instance.
+"""
+
+import hashlib
+import mmap
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+import orjson
+
+from dicomweb_server.dicom import completion
+from dicomweb_server.dicom.description import JsonDataset
+from dicomweb_server.dicom.encode import Encapsulated, bulk_references, encode_dataset
+from dicomweb_server.dicom.file_meta import file_meta
+from dicomweb_server.dicom.json_model import MAX_TEXT, parse_json_datasets
+from dicomweb_server.dicom.media import ENCAPSULATED_TYPES, Media, essence, read_media
+from dicomweb_server.dicom.native_pictures import decode_to_native
+from dicomweb_server.dicom.native_xml import from_xml
+from dicomweb_server.errors import MalformedContent, UnsupportedMedia
+
+EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+OCTETS = "application/octet-stream"
+PICTURES = frozenset({"image/png", "image/gif"})
+MAX_INSTANCES = 10_000  # data sets of one metadata part
+
+_CHUNK = 1 << 20  # bytes
+_WORD = {8: "OB", 16: "OW"}
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """One data set of the metadata, in a scratch file of its own."""
+
+    path: Path
+    uris: tuple[str, ...]  # of its bulk data, each once
+    sop_class_uid: str | None
+    sop_instance_uid: str | None
+
+
+def split_metadata(path: Path, xml: bool, prefix: str) -> list[Posted]:
+    """Write each data set of a metadata part to a file, named `prefix` and a number.
+
+    A JSON part holds an array of data sets, an XML part one (Native DICOM Model). Raises
+    MalformedContent, ContentTooLarge; then no file is left.
+    """
+    datasets = [_read_xml(path)] if xml else parse_json_datasets(path.read_bytes(), MAX_TEXT)
+    if len(datasets) > MAX_INSTANCES:
+        raise MalformedContent(f"more than {MAX_INSTANCES} data sets in one part")
+    posted: list[Posted] = []
+    try:
+        for number, dataset in enumerate(datasets):
+            target = path.with_name(f"{prefix}-{number}.metadata")
+            posted.append(_split_off(dataset, target))
+    except BaseException:
+        for each in posted:
+            each.path.unlink(missing_ok=True)
+        raise
+    return posted
+
+
+def _read_xml(path: Path) -> JsonDataset:
+    with path.open("rb") as file:
+        return from_xml(iter(lambda: file.read(_CHUNK), b""))
+
+
+def _split_off(dataset: JsonDataset, target: Path) -> Posted:
+    try:
+        text = orjson.dumps(dataset)
+    except TypeError:  # deeper than any data set may be
+        raise MalformedContent("a data set that is nested too deep") from None
+    target.write_bytes(text)
+    uids = (
+        value if isinstance(value, str) and len(value) <= 64 else None
+        for value in (
+            completion.value_of(dataset, completion.SOP_CLASS),
+            completion.value_of(dataset, completion.SOP_INSTANCE),
+        )
+    )
+    uris = tuple(dict.fromkeys(uri for _, uri in bulk_references(dataset)))
+    return Posted(target, uris, *uids)
+
+
+# ------------------------------------------------------------------------------- one instance
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Bulk data of one part, in the scratch folder."""
+
+    path: Path
+    size: int  # bytes
+    media_type: str
+    transfer_syntax: str | None  # as the sender says
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one file is made of. `parts` by BulkDataURI, several for the frames of one value."""
+
+    metadata: Path
+    target: Path
+    parts: Mapping[str, Sequence[Part]]
+    study_instance_uid: str | None  # of the request's URL
+    generated: Mapping[int, UUID]  # for UIDs that are missing (STOW-17), by their tags
+    pixel_limit: int  # bytes of a decoded picture
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """The file that was made, flushed to the disk. `problems`: kept, and to be told."""
+
+    size: int
+    sha256: bytes
+    problems: tuple[str, ...]
+
+
+def assemble(plan: Plan) -> Assembled:
+    """Write the PS3.10 file of one instance.
+
+    Raises MalformedContent and its kinds, UnsupportedMedia, ContentTooLarge; then nothing is
+    left of it.
+    """
+    attributes: JsonDataset = orjson.loads(plan.metadata.read_bytes())
+    try:
+        return _Assembly(plan, attributes).run()
+    except BaseException:
+        plan.target.unlink(missing_ok=True)
+        raise
+    finally:
+        _decoded_path(plan).unlink(missing_ok=True)
+
+
+def _decoded_path(plan: Plan) -> Path:
+    return plan.target.with_suffix(".pixels")
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranges:
+    """Stretches of files, one after the other: a value that is copied when it is written."""
+
+    ranges: tuple[tuple[Path, int, int], ...]  # path, offset, length
+    length: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "length", sum(length for _, _, length in self.ranges))
+
+    def read(self) -> Iterator[bytes]:
+        for path, offset, length in self.ranges:
+            with path.open("rb") as file:
+                file.seek(offset)
+                left = length
+                while left and (chunk := file.read(min(left, _CHUNK))):
+                    left -= len(chunk)
+                    yield chunk
+
+
+def _whole(parts: Sequence[Part]) -> _Ranges:
+    return _Ranges(tuple((part.path, 0, part.size) for part in parts))
+
+
+class _Assembly:
+    def __init__(self, plan: Plan, attributes: JsonDataset) -> None:
+        self.plan = plan
+        self.attributes = attributes
+        self.transfer_syntax_uid = EXPLICIT_LITTLE
+        self.problems: list[str] = []
+
+    def run(self) -> Assembled:
+        completion.complete_uids(self.attributes, self.plan.study_instance_uid, self.plan.generated)
+        bulk: dict[str, _Ranges | Encapsulated[_Ranges]] = {
+            uri: _whole(parts) for uri, parts in self.plan.parts.items()
+        }
+        pixels = completion.bulk_uri_of(self.attributes, completion.PIXEL_DATA)
+        if pixels is not None and pixels in self.plan.parts:
+            bulk[pixels] = self._pixels(self.plan.parts[pixels])
+        document = completion.bulk_uri_of(self.attributes, completion.ENCAPSULATED_DOCUMENT)
+        if document is not None and document in self.plan.parts:
+            self._document(self.plan.parts[document])
+        encoded = encode_dataset(self.attributes, bulk)
+        self.problems += encoded.problems
+        size, sha256 = self._write([self._meta(), *encoded.pieces])
+        return Assembled(size, sha256, tuple(self.problems))
+
+    def _meta(self) -> bytes:
+        # Those that are missing or no UIDs are refused when the file is described.
+        sop_class, sop_instance = (
+            str(completion.value_of(self.attributes, tag) or "")[:64]
+            for tag in (completion.SOP_CLASS, completion.SOP_INSTANCE)
+        )
+        return file_meta(sop_class, sop_instance, self.transfer_syntax_uid)
+
+    # ------------------------------------------------------------------------ pixel data
+
+    def _pixels(self, parts: Sequence[Part]) -> _Ranges | Encapsulated[_Ranges]:
+        kinds = {essence(part.media_type) for part in parts}
+        if len(kinds) > 1:
+            raise MalformedContent("the frames of one instance are of several media types")
+        [kind] = kinds
+        if kind == OCTETS:
+            self._say_vr()
+            return _whole(parts)
+        if kind in PICTURES:
+            return self._decoded(parts)
+        if kind not in ENCAPSULATED_TYPES:
+            raise UnsupportedMedia("parts of this media type are not stored as pixel data")
+        return self._encapsulated(parts)
+
+    def _encapsulated(self, parts: Sequence[Part]) -> Encapsulated[_Ranges]:
+        """One fragment a frame, unchanged (STOW-14)."""
+        frames, first = [], None
+        for part in parts:
+            media = _read(part)
+            first = first or media
+            if media.transfer_syntax_uid != first.transfer_syntax_uid:
+                raise MalformedContent("the frames of one instance are of several syntaxes")
+            frames.append(_Ranges(((part.path, media.start, media.end - media.start),)))
+        assert first is not None
+        self.transfer_syntax_uid = first.transfer_syntax_uid
+        self.problems += completion.complete_image(self.attributes, first, len(parts))
+        return Encapsulated(frames)
+
+    def _decoded(self, parts: Sequence[Part]) -> _Ranges:
+        """A picture as native pixels; one part, which may hold several frames."""
+        if len(parts) > 1:
+            raise MalformedContent("a picture of several parts")
+        picture = decode_to_native(
+            essence(parts[0].media_type), parts[0].path, self.plan.pixel_limit
+        )
+        target, size = _decoded_path(self.plan), 0
+        with target.open("wb") as file:
+            for frame in picture.frames:
+                file.write(frame)
+                size += len(frame)
+        completion.describe_decoded(self.attributes, picture)
+        self._say_vr(picture.bits_allocated)
+        return _Ranges(((target, 0, size),))
+
+    def _say_vr(self, bits: int | None = None) -> None:
+        """Native Pixel Data is OW beyond 8 bits (PS3.5 §8.1.2); what a sender says may be of the
+        compressed form."""
+        key = f"{completion.PIXEL_DATA:08X}"
+        attribute = self.attributes.get(key) or self.attributes[key.lower()]
+        bits = bits or completion.value_of(self.attributes, 0x00280100)
+        if isinstance(bits, int) and bits > 8:
+            attribute["vr"] = "OW"
+        elif attribute.get("vr") not in ("OB", "OW"):
+            attribute["vr"] = _WORD.get(bits or 16, "OW")
+
+    def _document(self, parts: Sequence[Part]) -> None:
+        if len(parts) > 1:
+            raise MalformedContent("a document of several parts")
+        [part] = parts
+        self.problems += completion.complete_document(
+            self.attributes, essence(part.media_type), part.size
+        )
+
+    # --------------------------------------------------------------------------- writing
+
+    def _write(self, pieces: Sequence[bytes | _Ranges]) -> tuple[int, bytes]:
+        digest, size = hashlib.sha256(), 0
+        with self.plan.target.open("xb") as file:
+            for piece in pieces:
+                for chunk in [piece] if isinstance(piece, bytes) else piece.read():
+                    digest.update(chunk)
+                    file.write(chunk)
+                    size += len(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        return size, digest.digest()
+
+
+def _read(part: Part) -> Media:
+    view: mmap.mmap | bytes = b""
+    with part.path.open("rb") as file, suppress(ValueError):  # nothing can be mapped of nothing
+        view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return read_media(part.media_type, view, part.transfer_syntax)

@@ -1,0 +1,158 @@
+"""What posted metadata may leave out, because its bulk data tells (PS3.18 §10.5.2, digest 5.2).
+
+Attributes of the DICOM JSON Model are completed in place. What they say goes before what the
+bulk data says; where the two differ that is a problem to be told, not a reason to refuse. Names
+may be in lower case here: the encoder takes both.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from dicomweb_server.dicom.description import JsonDataset
+from dicomweb_server.dicom.elements import public_vr
+from dicomweb_server.dicom.encoding import tag_name
+from dicomweb_server.dicom.media_description import Media
+from dicomweb_server.dicom.native_pictures import NativePixels
+
+SOP_CLASS = 0x00080016
+SOP_INSTANCE = 0x00080018
+STUDY = 0x0020000D
+SERIES = 0x0020000E
+PIXEL_DATA = 0x7FE00010
+ENCAPSULATED_DOCUMENT = 0x00420011
+
+_MIME_TYPE = 0x00420012
+_DOCUMENT_LENGTH = 0x00420015
+_NUMBER_OF_FRAMES = 0x00280008
+_LOSSY = 0x00282110
+_LOSSY_METHOD = 0x00282114
+_FRAME_TIME = 0x00181063
+_CINE_RATE = 0x00180040
+
+# Attributes of the Image Pixel Module by the field of Media that tells them (STOW-16).
+_IMAGE = {
+    0x00280002: "samples_per_pixel",
+    0x00280004: "photometric_interpretation",
+    0x00280006: "planar_configuration",
+    0x00280010: "rows",
+    0x00280011: "columns",
+    0x00280100: "bits_allocated",
+    0x00280101: "bits_stored",
+    0x00280102: "high_bit",
+    0x00280103: "pixel_representation",
+}
+# Where a code stream has no such thing, or several are right, the metadata may well differ.
+_MAY_DIFFER = {0x00280004, 0x00280006, 0x00280100, 0x00280101, 0x00280102, 0x00280103}
+
+
+def value_of(attributes: JsonDataset, tag: int) -> Any:
+    """The first value of an attribute, None without one."""
+    for key in (f"{tag:08X}", f"{tag:08x}"):
+        attribute = attributes.get(key)
+        if isinstance(attribute, dict):
+            values = attribute.get("Value")
+            return values[0] if isinstance(values, list) and values else None
+    return None
+
+
+def bulk_uri_of(attributes: JsonDataset, tag: int) -> str | None:
+    """The BulkDataURI of a top-level attribute, None without one."""
+    for key in (f"{tag:08X}", f"{tag:08x}"):
+        attribute = attributes.get(key)
+        if isinstance(attribute, dict) and isinstance(attribute.get("BulkDataURI"), str):
+            return str(attribute["BulkDataURI"])
+    return None
+
+
+def put(attributes: JsonDataset, tag: int, value: object) -> None:
+    """Set an attribute to one value."""
+    attributes.pop(f"{tag:08x}", None)
+    attributes[f"{tag:08X}"] = {"vr": public_vr(tag) or "UN", "Value": [value]}
+
+
+def complete_uids(
+    attributes: JsonDataset, study: str | None, generated: Mapping[int, UUID]
+) -> list[int]:
+    """Fill in Study, Series and SOP Instance UIDs that are missing (STOW-17); returns their tags.
+
+    `study`: that of the request's URL. `generated`: a UUID for each of the tags, to be a UID
+    below 2.25 (PS3.5 §B.2).
+    """
+    missing = [tag for tag in (SOP_INSTANCE, STUDY, SERIES) if not value_of(attributes, tag)]
+    for tag in missing:
+        known = study if tag == STUDY else None
+        put(attributes, tag, known or f"2.25.{generated[tag].int}")
+    return missing
+
+
+def complete_image(attributes: JsonDataset, media: Media, frames: int) -> list[str]:
+    """Fill in what an encapsulated code stream tells of the image (STOW-16).
+
+    `frames`: how many code streams there are; one for a video, which may tell how many frames
+    it has. Returns the problems: where metadata and code stream contradict each other.
+    """
+    problems = []
+    for tag, name in _IMAGE.items():
+        told, stated = getattr(media, name), value_of(attributes, tag)
+        if told is None:
+            continue
+        if stated is None:
+            put(attributes, tag, told)
+        elif stated != told and tag not in _MAY_DIFFER:
+            problems.append(f"{tag_name(tag)} is not what the image itself says")
+    number = media.number_of_frames if media.number_of_frames != 1 else frames
+    problems += _complete_frames(attributes, number)
+    if media.frame_time and value_of(attributes, _FRAME_TIME) is None:
+        put(attributes, _FRAME_TIME, round(media.frame_time, 6))
+    if media.cine_rate and value_of(attributes, _CINE_RATE) is None:
+        put(attributes, _CINE_RATE, media.cine_rate)
+    if media.lossy:
+        put(attributes, _LOSSY, "01")
+        if value_of(attributes, _LOSSY_METHOD) is None and media.lossy_method:
+            put(attributes, _LOSSY_METHOD, media.lossy_method)
+    return problems
+
+
+def _complete_frames(attributes: JsonDataset, number: int | None) -> list[str]:
+    stated = value_of(attributes, _NUMBER_OF_FRAMES)
+    if number is None:
+        return []
+    if stated is None:
+        if number > 1:
+            put(attributes, _NUMBER_OF_FRAMES, number)
+        return []
+    if str(stated).strip() != str(number):
+        return [f"{tag_name(_NUMBER_OF_FRAMES)} is not what the image itself says"]
+    return []
+
+
+def describe_decoded(attributes: JsonDataset, picture: NativePixels) -> None:
+    """Say what a picture that was decoded here is, whatever the metadata said of its file."""
+    for tag, name in _IMAGE.items():
+        attributes.pop(f"{tag:08X}", None)
+        attributes.pop(f"{tag:08x}", None)
+        value = getattr(picture, name)
+        if value is not None:
+            put(attributes, tag, value)
+    if picture.number_of_frames > 1 or value_of(attributes, _NUMBER_OF_FRAMES) is not None:
+        put(attributes, _NUMBER_OF_FRAMES, picture.number_of_frames)
+    if picture.frame_time and value_of(attributes, _FRAME_TIME) is None:
+        put(attributes, _FRAME_TIME, round(picture.frame_time, 6))
+
+
+def complete_document(attributes: JsonDataset, media_type: str, length: int) -> list[str]:
+    """Say of which type and length an Encapsulated Document is (STOW-15, PS3.3 §C.24.2).
+
+    Returns the problems: another type than the metadata say.
+    """
+    stated = value_of(attributes, _MIME_TYPE)
+    if not value_of(attributes, _DOCUMENT_LENGTH):
+        put(attributes, _DOCUMENT_LENGTH, length)
+    if media_type == "application/octet-stream":
+        return []
+    if not stated:
+        put(attributes, _MIME_TYPE, media_type)
+    elif str(stated).strip().lower() != media_type:
+        return [f"{tag_name(_MIME_TYPE)} is not the type of the part"]
+    return []

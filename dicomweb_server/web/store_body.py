@@ -1,0 +1,235 @@
+"""The body of a store request as it comes: chunks, parts, and what becomes of each part."""
+
+import asyncio
+import errno
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import structlog
+from starlette.requests import Request
+
+from dicomweb_server.archive.posted import PostedIntake
+from dicomweb_server.archive.staging import StagedFile, Staging
+from dicomweb_server.archive.store import Intake
+from dicomweb_server.errors import (
+    ContentTooLarge,
+    MalformedContent,
+    MalformedMultipart,
+    Refusal,
+    TooSlow,
+    UnsupportedContent,
+)
+from dicomweb_server.web.requests import archive_of
+from dicomweb_server.wire.bulk_parts import PartType, read_part_type
+from dicomweb_server.wire.content_coding import Gunzip, is_gzip
+from dicomweb_server.wire.media_types import ContentType, parse_content_type
+from dicomweb_server.wire.multipart import MultipartParser, PartBegin, PartData, PartEnd
+from dicomweb_server.wire.store_report import Failed, Stored, failed
+
+log = structlog.get_logger()
+
+DICOM = "application/dicom"
+OCTETS = "application/octet-stream"
+
+Body = AsyncIterator[bytes]
+BeginPart = Callable[[PartBegin], "Part"]
+
+
+def body_of(request: Request) -> Body:
+    """The content of the request, its Content-Encoding undone. Raises UnsupportedContent here,
+    and while it is read TooSlow, MalformedContent, ContentTooLarge and ClientDisconnect."""
+    chunks = _chunks(request)
+    if is_gzip(request.headers.get("content-encoding")):
+        return _gunzipped(chunks, archive_of(request).settings.inflate_limit_bytes)
+    return chunks
+
+
+async def _chunks(request: Request) -> Body:
+    """The body as it comes. Raises TooSlow when it stops, or trickles."""
+    settings = archive_of(request).settings
+    silence, rate = settings.body_timeout_seconds, settings.least_upload_rate
+    stream = request.stream()
+    began, received = time.monotonic(), 0
+    while True:
+        try:
+            async with asyncio.timeout(silence):
+                chunk = await anext(stream, None)
+        except TimeoutError:
+            raise TooSlow("the request's body stopped arriving") from None
+        if chunk is None:
+            return
+        received += len(chunk)
+        if (time.monotonic() - began - silence) * rate > received:
+            raise TooSlow("the request's body arrives too slowly")
+        if chunk:
+            yield chunk
+
+
+async def _gunzipped(chunks: Body, limit: int) -> Body:
+    content = Gunzip(limit)
+    async for chunk in chunks:
+        content.feed(chunk)
+        # A mebibyte takes milliseconds, which the event loop does not have.
+        while piece := await asyncio.to_thread(content.next):
+            yield piece
+    content.finish()
+
+
+class Part:
+    """One part on its way into the scratch folder, or past it when it is refused already."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        staging: Staging | Failed,
+        accept: Callable[[StagedFile], Awaitable[None]],
+    ) -> None:
+        """`accept` takes the complete file."""
+        self._intake = intake
+        self._accept = accept
+        self._failure = staging if isinstance(staging, Failed) else None
+        self._staging = staging if isinstance(staging, Staging) else None
+
+    async def write(self, data: bytes | memoryview) -> None:
+        """Take the next bytes of the part."""
+        if self._staging is None:
+            return
+        try:
+            await self._staging.write(data)
+        except ContentTooLarge as error:
+            await self._give_up(str(error))
+        except OSError as error:
+            await self._give_up(_plain(error))
+
+    async def finish(self) -> None:
+        """The part is complete."""
+        if self._staging is not None:
+            try:
+                staged = await self._staging.finish()
+            except OSError as error:
+                await self._give_up(_plain(error))
+            else:
+                await self._accept(staged)
+        if self._failure is not None:
+            self._intake.fail(self._failure)
+
+    async def discard(self) -> None:
+        """The part has no end: leave nothing of it."""
+        if self._staging is not None:
+            await self._staging.discard()
+            self._staging = None
+
+    async def _give_up(self, comment: str) -> None:
+        await self.discard()
+        self._failure = failed("out_of_resources", comment=comment)
+
+
+def _plain(error: OSError) -> str:
+    log.error("an upload could not be written", errno=error.errno)
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "the archive is out of space" if full else "the archive's storage failed"
+
+
+def file_single(intake: Intake) -> Part:
+    """Begins a body that is a PS3.10 file."""
+    return Part(intake, intake.new_file(), intake.accept)
+
+
+def file_part(intake: Intake) -> BeginPart:
+    """Begins parts that are PS3.10 files."""
+
+    def begin(event: PartBegin) -> Part:
+        return Part(intake, _refused_type(event) or intake.new_file(), intake.accept)
+
+    return begin
+
+
+def _refused_type(event: PartBegin) -> Failed | None:
+    """STOW-03: a part without a type has that of the message; others are not for this form."""
+    text = event.headers.get("content-type")
+    if text is None:
+        return None
+    try:
+        media_type = parse_content_type(text).media_type
+    except Refusal:
+        media_type = ""
+    if media_type in (DICOM, OCTETS):
+        return None
+    return failed("cannot_understand", comment="the part's type is not application/dicom")
+
+
+def posted_part(posted: PostedIntake, default_type: str) -> BeginPart:
+    """Begins parts that are metadata, of `default_type` where they do not say, or bulk data."""
+
+    def begin(event: PartBegin) -> Part:
+        try:
+            kind = read_part_type(event.headers, default_type)
+        except UnsupportedContent as refusal:
+            comment = failed("cannot_understand", comment=str(refusal))
+            return Part(posted.intake, comment, _nothing)
+        return posted_single(posted, kind)
+
+    return begin
+
+
+def posted_single(posted: PostedIntake, kind: PartType) -> Part:
+    """Begins a part, or the whole body, that is metadata or bulk data."""
+
+    async def accept(file: StagedFile) -> None:
+        posted.accept(kind, file)
+
+    return Part(posted.intake, posted.new_part(kind), accept)
+
+
+async def _nothing(file: StagedFile) -> None:
+    del file
+
+
+async def receive_single(body: Body, part: Part) -> None:
+    """Receive a body that is one part."""
+    try:
+        async for chunk in body:
+            await part.write(chunk)
+        await part.finish()
+    except BaseException:
+        await part.discard()
+        raise
+
+
+async def receive_parts(
+    body: Body, content: ContentType, begin: BeginPart, max_parts: int
+) -> Refusal | None:
+    """Receive a multipart body. What it is refused for after a part began is returned: the
+    complete parts before it count whatever comes after them (STOW-42)."""
+    parser = MultipartParser(content.parameters["boundary"], max_parts=max_parts)
+    part: Part | None = None
+    begun = False
+    try:
+        async for chunk in body:
+            for event in parser.feed(chunk):
+                begun = True
+                match event:
+                    case PartBegin():
+                        part = begin(event)
+                    case PartData() if part:
+                        await part.write(event.data)
+                    case PartEnd() if part:
+                        await part.finish()
+                        part = None
+        parser.finish()
+    except (MalformedContent, MalformedMultipart, ContentTooLarge) as error:
+        if part:
+            await part.discard()
+        if not begun:
+            raise
+        return error
+    except BaseException:
+        if part:
+            await part.discard()
+        raise
+    return None
+
+
+def anything_stored(results: list[Stored | Failed]) -> bool:
+    """Whether at least one instance is stored."""
+    return any(isinstance(result, Stored) for result in results)

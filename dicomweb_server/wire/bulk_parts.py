@@ -1,0 +1,103 @@
+"""Which parts of a store request a BulkDataURI of its metadata means (PS3.18 §10.5.2, digest 5.2).
+
+Nothing is ever fetched: a URI that no part answers to stays unanswered (STOW-12).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote, urljoin
+
+from dicomweb_server.errors import MalformedContent, UnsupportedContent
+from dicomweb_server.wire.media_types import ALIASES, parse_content_type
+
+OCTETS = "application/octet-stream"
+JSON = "application/dicom+json"
+XML = "application/dicom+xml"
+METADATA = frozenset({JSON, XML})
+
+_LONGEST_URI = 4096  # characters that are looked at
+
+
+@dataclass(frozen=True, slots=True)
+class PartType:
+    """What the header block of a part says of its content.
+
+    `transfer_syntax`: what the sender says; the content decides (STOW-01). `location` and
+    `content_id`: by which metadata may name it, as written.
+    """
+
+    media_type: str  # lower case, today's name
+    transfer_syntax: str | None = None
+    location: str | None = None
+    content_id: str | None = None
+
+
+def read_part_type(headers: Mapping[str, str], default: str) -> PartType:
+    """Read the header block of a part; `default` is the ``type`` of the message (STOW-03).
+
+    A part that says where it belongs and not what it is, is bulk data. Raises UnsupportedContent
+    for a Content-Type that cannot be read.
+    """
+    location, content_id = headers.get("content-location"), headers.get("content-id")
+    text = headers.get("content-type")
+    if text is None:
+        named = location is not None or content_id is not None
+        return PartType(OCTETS if named else default, None, location, content_id)
+    try:
+        content = parse_content_type(text)
+    except MalformedContent:
+        raise UnsupportedContent("the Content-Type of a part cannot be read") from None
+    media_type = ALIASES.get(content.media_type, content.media_type)
+    syntax = content.parameters.get("transfer-syntax")
+    return PartType(media_type, syntax, location, content_id)
+
+
+class BulkParts:
+    """The parts with bulk data by what they may be called; each by its number."""
+
+    def __init__(self, request_url: str) -> None:
+        """`request_url`: what relative URIs are resolved against (STOW-11)."""
+        self._base = request_url
+        self._written: defaultdict[str, list[int]] = defaultdict(list)
+        self._resolved: defaultdict[str, list[int]] = defaultdict(list)
+        self._ids: defaultdict[str, list[int]] = defaultdict(list)
+        self._used: set[int] = set()
+
+    def add(self, number: int, part: PartType) -> None:
+        """Take in one more part. Parts of one location are the frames of one value, in order."""
+        if part.location:
+            location = part.location.strip()[:_LONGEST_URI]
+            self._written[location].append(number)
+            self._resolved[self._absolute(location)].append(number)
+        if part.content_id:
+            self._ids[_bare_id(part.content_id)].append(number)
+
+    def find(self, uri: str) -> list[int]:
+        """The numbers of the parts that `uri` means, in the order of the request; none if no
+        part is called so: by Content-Location as written, then as resolved, then by Content-ID."""
+        uri = uri.strip()
+        if len(uri) > _LONGEST_URI:
+            return []
+        found = self._written.get(uri)
+        if found is None and uri[:4].lower() == "cid:":
+            found = self._ids.get(unquote(uri[4:]))
+        if found is None:
+            found = self._resolved.get(self._absolute(uri))
+        self._used.update(found or ())
+        return found or []
+
+    def unused(self, numbers: Iterable[int]) -> list[int]:
+        """Those of `numbers` that no URI has meant so far."""
+        return [number for number in numbers if number not in self._used]
+
+    def _absolute(self, uri: str) -> str:
+        try:
+            return urljoin(self._base, uri)
+        except ValueError:  # a bracket where an address of IPv6 should be
+            return uri
+
+
+def _bare_id(content_id: str) -> str:
+    """A Content-ID without its angle brackets (RFC 2392, MP-04)."""
+    return content_id.strip().removeprefix("<").removesuffix(">")[:_LONGEST_URI]
