@@ -2,6 +2,7 @@
 
 import string
 import struct
+from base64 import b64encode
 from collections import defaultdict
 from functools import cache
 from io import BytesIO
@@ -13,6 +14,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
+from pydicom.valuerep import AMBIGUOUS_VR, VR
 
 IDENTIFIERS = {
     "SOPClassUID": uid.SecondaryCaptureImageStorage,
@@ -224,3 +226,63 @@ def encoded(dataset: Dataset, transfer_syntax: str = uid.ExplicitVRLittleEndian)
 def file_of(dataset: Dataset, transfer_syntax: str = uid.ExplicitVRLittleEndian) -> bytes:
     """A PS3.10 file of `dataset`, which gets identifiers."""
     return file_meta(transfer_syntax) + encoded(identified(dataset), transfer_syntax)
+
+
+def _now_and_then(
+    wrong: st.SearchStrategy[object], right: st.SearchStrategy[object]
+) -> st.SearchStrategy[object]:
+    """`wrong` once in a while, else `right`."""
+    return st.integers(0, 24).flatmap(lambda number: right if number else wrong)
+
+
+_JSON_TEXT = st.text(max_size=8) | st.sampled_from(
+    ["NaN", "-inf", "00100010", "1.5", "a\\b", "\x1b"]
+)
+_JSON_NUMBERS = st.integers(-9, 99) | st.integers(-(2**63), 2**64 - 1)
+_JSON_FLOATS = _JSON_NUMBERS | st.floats(allow_nan=False, allow_infinity=False)
+_JSON_NAMES = st.dictionaries(
+    st.sampled_from(["Alphabetic", "Ideographic", "Phonetic"]), _JSON_TEXT
+)
+_JSON_ANY = st.none() | st.booleans() | _JSON_TEXT | _JSON_FLOATS | _JSON_NAMES
+_JSON_BINARY = st.binary(max_size=5).map(b64encode).map(bytes.decode)
+
+_JSON_TAGS = [tag for vr in sorted(VR) for tag in _tags_of(vr)[:4]]
+_JSON_KEYS = st.one_of(
+    st.sampled_from(_JSON_TAGS).map("{:08X}".format),
+    st.integers(0, 2**32 - 1).map("{:08X}".format),
+    st.sampled_from(["7fe00010", "00080005", "00081190"]),
+)
+
+
+def _json_values(vr: object) -> st.SearchStrategy[object]:
+    """Values that a VR may have; they need not fit it."""
+    if vr in ("US", "SS", "UL", "SL", "SV", "UV"):
+        return _JSON_NUMBERS
+    if vr in ("FL", "FD", "DS", "IS"):
+        return _JSON_FLOATS | st.sampled_from(["NaN", "-Infinity", "1.50", ""])
+    return _JSON_NAMES if vr == "PN" else st.just("7FE00010") if vr == "AT" else _JSON_TEXT
+
+
+@st.composite
+def _json_attribute(draw: st.DrawFn, depth: int) -> object:
+    wrong = st.sampled_from(["ob", "US or SS", None, 1, ["OB"]])
+    vr = draw(_now_and_then(wrong, st.sampled_from([*sorted(set(VR) - AMBIGUOUS_VR), "SQ"])))
+    if vr == "SQ" and depth:
+        return {"vr": vr, "Value": draw(st.lists(json_datasets(depth - 1), max_size=2))}
+    if isinstance(vr, str) and vr in ("OB", "OD", "OF", "OL", "OV", "OW", "UN"):
+        kept = {"InlineBinary": _now_and_then(_JSON_ANY, _JSON_BINARY)}
+    else:
+        values = _now_and_then(_JSON_ANY, st.none() | _json_values(vr))
+        kept = {"Value": _now_and_then(_JSON_ANY, st.lists(values, max_size=3))}
+    if draw(st.integers(0, 9)) == 0:
+        kept = {"BulkDataURI": st.sampled_from(["bulk", "bulk", "none", 1])}
+    if draw(st.integers(0, 24)) == 0:
+        kept["InlineBinary"] = _JSON_BINARY
+    return {"vr": vr, **{member: draw(value) for member, value in kept.items()}}
+
+
+def json_datasets(depth: int = 2) -> st.SearchStrategy[object]:
+    """Objects that have the form of the DICOM JSON Model, or nearly, or not at all."""
+    keys = _now_and_then(st.sampled_from(["PatientName", "+0010010", ""]), _JSON_KEYS)
+    attributes = _now_and_then(_JSON_ANY, st.deferred(lambda: _json_attribute(depth)))
+    return _now_and_then(_JSON_ANY, st.dictionaries(keys, attributes, max_size=3))

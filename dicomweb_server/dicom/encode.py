@@ -153,9 +153,9 @@ class _Encoder(Generic[S]):
                 stated = attribute
         self._elements(pair for pair in pairs if pair[0] > SPECIFIC_CHARACTER_SET)
         self._flush()
-        character_set = self._character_set(stated)
-        self.pieces.insert(before, character_set)
-        self.length += len(character_set)
+        if character_set := self._character_set(stated):
+            self.pieces.insert(before, character_set)
+            self.length += len(character_set)
         return Encoded(self.pieces, self.length, tuple(self.problems))
 
     # ------------------------------------------------------------------------- data sets
@@ -239,10 +239,10 @@ class _Encoder(Generic[S]):
             vr = "LO" if tag >> 16 & 1 and is_private_creator(tag) else public_vr(tag)
             if vr is None:
                 raise self._refusal(tag, "has no VR, and none in the dictionary")
-        if vr in _VRS:
-            return str(vr)
-        if not isinstance(vr, str) or vr not in AMBIGUOUS:
+        if not isinstance(vr, str) or (vr not in _VRS and vr not in AMBIGUOUS):
             raise self._refusal(tag, "has a VR that does not exist")
+        if vr in _VRS:
+            return vr
         values = attribute.get("Value")
         if "US" not in vr or not isinstance(values, list):
             return "OW" if "OW" in vr else "US"

@@ -123,8 +123,8 @@ def _shorter(text: str) -> str:
     power += len(significant) - len(stripped)
     candidates = [
         text,
-        f"{sign}{stripped}e{power}",
         f"{sign}{stripped[0]}.{stripped[1:]}e{power + len(stripped) - 1}",
+        f"{sign}{stripped}e{power}",
     ]
     if text.startswith(f"{sign}0."):
         candidates.append(sign + digits[1:])

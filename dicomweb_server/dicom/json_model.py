@@ -5,8 +5,10 @@ import orjson
 from dicomweb_server.dicom.description import JsonDataset
 from dicomweb_server.errors import ContentTooLarge, MalformedContent
 
-# Bytes. An array of empty objects, the worst there is, takes thirty times its text in memory.
+# Bytes. An array of small objects, the worst there is, takes thirty times its text in memory.
 MAX_TEXT = 64 << 20
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # a reader may pass over it (RFC 8259 §8.1)
 
 
 def parse_json_datasets(text: bytes, limit: int = MAX_TEXT) -> list[JsonDataset]:
@@ -22,7 +24,7 @@ def parse_json_datasets(text: bytes, limit: int = MAX_TEXT) -> list[JsonDataset]
     if len(text) > limit:
         raise ContentTooLarge(f"JSON of more than {limit} bytes")
     try:
-        found = orjson.loads(text)
+        found = orjson.loads(text.removeprefix(_BYTE_ORDER_MARK))
     except orjson.JSONDecodeError as error:
         # Its message says what and where, never what stands there.
         raise MalformedContent(f"not JSON: {error.msg} at character {error.pos}") from None
