@@ -112,6 +112,8 @@ class NativeXmlReader:
         except DefusedXmlException:
             raise MalformedContent("XML with a document type or entities") from None
         except (LookupError, ValueError):
+            if self._handler.levels:
+                raise  # the encoding is known by then
             raise MalformedContent("XML in an encoding that cannot be read") from None
         if self._handler.silent > _LONGEST_TAG:
             raise MalformedContent(f"XML with a tag or comment of more than {_LONGEST_TAG} bytes")
@@ -161,14 +163,14 @@ class _Handler(ContentHandler):
         if local not in _CHILDREN.get(self.names[-1], ()):
             raise self._refusal("an element that the Native DICOM Model does not have there")
         self.names.append(local)
-        if local == "NativeDicomModel":
-            self.levels.append(_Level())
+        if local in ("Value", "PersonName", "Item"):
+            self._start_value(local, attrs)
         elif local == "DicomAttribute":
             self._start_attribute(attrs)
+        elif local == "NativeDicomModel":
+            self.levels.append(_Level())
         elif local == "BulkData":
             self._bulk_data(attrs)
-        elif local in ("Value", "PersonName", "Item"):
-            self._start_value(local, attrs)
         elif local in GROUPS:
             if local in self.name:
                 raise self._refusal("a component group that is there more than once")
