@@ -10,7 +10,6 @@ import struct
 from binascii import b2a_base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any, Generic, Protocol, TypeVar
 
 from dicomweb_server.dicom.description import JsonDataset
@@ -33,7 +32,8 @@ from dicomweb_server.dicom.encode_values import (
     decode_base64,
 )
 from dicomweb_server.dicom.encoding import UNDEFINED, tag_name
-from dicomweb_server.dicom.keeping import MAX_PROBLEMS
+from dicomweb_server.dicom.fragments import MAX_FRAGMENTS, offset_tables
+from dicomweb_server.dicom.keeping import MAX_PROBLEMS, PATHS_TOTAL
 from dicomweb_server.dicom.walk import MAX_DEPTH, MAX_ELEMENTS
 from dicomweb_server.errors import ContentTooLarge, MalformedContent
 
@@ -83,7 +83,9 @@ class Encapsulated(Generic[S]):
 class Encoded(Generic[S]):
     """An encoded data set: bytes to be written as they are, and sources to be copied.
 
-    `problems` are what is wrong but was kept, besides what a walk over the file will find.
+    A source comes as often as there are references to it: hold `length` against a limit before
+    anything is written. `problems` are what is wrong but was kept, besides what a walk over the
+    file will find.
     """
 
     pieces: list[bytes | S]
@@ -108,25 +110,30 @@ def encode_dataset(attributes: JsonDataset, bulk: Mapping[str, S | Encapsulated[
 def bulk_references(attributes: JsonDataset) -> Iterator[tuple[str, str]]:
     """Path (BLK-04) and BulkDataURI of all that `encode_dataset` will look for in `bulk`.
 
-    Passes over whatever is not as it should be, which `encode_dataset` refuses.
+    Passes over what is not as it should be, which `encode_dataset` refuses. Raises
+    MalformedContent where the paths alone would fill the memory.
     """
-    stack: list[tuple[str, Any, int]] = [("", attributes, 0)]
-    while stack:
-        path, dataset, depth = stack.pop()
-        for key, attribute in dataset.items():
-            if not isinstance(attribute, dict):
-                continue
-            uri, values = attribute.get("BulkDataURI"), attribute.get("Value")
-            if isinstance(uri, str):
-                yield f"{path}{key}".upper(), uri
-            elif attribute.get("vr") in ("SQ", None) and isinstance(values, list):
-                if depth == MAX_DEPTH:
-                    continue
-                stack.extend(
-                    (f"{path}{key}/{number}/", item, depth + 1)
-                    for number, item in enumerate(values, 1)
-                    if isinstance(item, dict)
-                )
+    total = 0
+    for path, uri in _references(attributes, []):
+        total += len(path)
+        if total > PATHS_TOTAL:
+            raise MalformedContent("too many BulkDataURIs")
+        yield path, uri
+
+
+def _references(dataset: JsonDataset, steps: list[str]) -> Iterator[tuple[str, str]]:
+    """Those of a data set at `steps`; recursion ends at MAX_DEPTH."""
+    for key, attribute in dataset.items():
+        if not isinstance(attribute, dict) or len(key) != 8:
+            continue
+        uri, values = attribute.get("BulkDataURI"), attribute.get("Value")
+        if isinstance(uri, str):
+            yield "/".join([*steps, key]).upper(), uri
+        elif isinstance(values, list) and len(steps) < MAX_DEPTH:
+            for number, item in enumerate(values, 1):
+                # A name is an object too, and holds none.
+                if isinstance(item, dict):
+                    yield from _references(item, [*steps, f"{key}/{number}"])
 
 
 class _Encoder(Generic[S]):
@@ -137,6 +144,7 @@ class _Encoder(Generic[S]):
         self.length = 0  # bytes in `pieces`
         self.path: list[str] = []  # of the data set that is being encoded
         self.count = 0  # elements and items
+        self.frames = 0
         self.in_utf8 = False  # whether there is text that ISO_IR 6 does not have
         self.problems: dict[str, None] = {}  # a set that keeps its order
 
@@ -144,13 +152,10 @@ class _Encoder(Generic[S]):
         """Encode the whole data set."""
         pairs = self._with_offset_tables(self._sorted(attributes))
         pairs = [(tag, attribute) for tag, attribute in pairs if tag not in QUERY_ONLY]
-        stated = None
+        stated = next((a for tag, a in pairs if tag == SPECIFIC_CHARACTER_SET), None)
         self._elements(pair for pair in pairs if pair[0] < SPECIFIC_CHARACTER_SET)
         self._flush()
         before = len(self.pieces)
-        for tag, attribute in pairs:
-            if tag == SPECIFIC_CHARACTER_SET:
-                stated = attribute
         self._elements(pair for pair in pairs if pair[0] > SPECIFIC_CHARACTER_SET)
         self._flush()
         if character_set := self._character_set(stated):
@@ -309,11 +314,13 @@ class _Encoder(Generic[S]):
         """Frames as a sequence of fragments, one a frame (PS3.5 §A.4)."""
         if tag != _PIXEL_DATA:
             raise self._refusal(tag, "frames where there is no Pixel Data")
+        self.frames += len(frames)
+        if self.frames > MAX_FRAGMENTS:
+            raise self._refusal(tag, f"more than {MAX_FRAGMENTS} frames")
         if any(frame.length > _LONGEST for frame in frames):
             raise ContentTooLarge(f"{self._at(tag)}: a frame of more than {_LONGEST} bytes")
         self._header(tag, "OB", UNDEFINED)
-        offsets = _offsets(frames)
-        table = b"" if _beyond_basic(offsets) else struct.pack(f"<{len(offsets)}I", *offsets)
+        table = offset_tables([frame.length for frame in frames]).basic
         self.buffer += _TAG_LENGTH.pack(0xFFFE, 0xE000, len(table)) + table
         for frame in frames:
             length = frame.length
@@ -334,14 +341,13 @@ class _Encoder(Generic[S]):
         source = self.bulk.get(uri) if isinstance(uri, str) else None
         if not isinstance(source, Encapsulated):
             return pairs
-        tables = {EXTENDED_OFFSET_TABLE: b"", EXTENDED_OFFSET_TABLE_LENGTHS: b""}
-        offsets = _offsets(source.frames)
-        if _beyond_basic(offsets):
-            lengths = [frame.length for frame in source.frames]
-            tables[EXTENDED_OFFSET_TABLE] = struct.pack(f"<{len(offsets)}Q", *offsets)
-            tables[EXTENDED_OFFSET_TABLE_LENGTHS] = struct.pack(f"<{len(lengths)}Q", *lengths)
-        kept = [pair for pair in pairs if pair[0] not in tables]
-        for tag, table in tables.items():
+        tables = offset_tables([frame.length for frame in source.frames])
+        found = {
+            EXTENDED_OFFSET_TABLE: tables.offsets,
+            EXTENDED_OFFSET_TABLE_LENGTHS: tables.lengths,
+        }
+        kept = [pair for pair in pairs if pair[0] not in found]
+        for tag, table in found.items():
             if table:
                 inline = b2a_base64(table, newline=False).decode()
                 kept.append((tag, {"vr": "OV", "InlineBinary": inline}))
@@ -404,14 +410,3 @@ def _signed_first(values: list[Any]) -> list[Any]:
     if type(first) is int and 0x8000 <= first <= 0xFFFF:
         return [first - 0x10000, *values[1:]]
     return values
-
-
-def _offsets(frames: Sequence[BulkSource]) -> list[int]:
-    """Where each frame's item begins, in bytes from the first one's."""
-    sizes = [8 + frame.length + frame.length % 2 for frame in frames]
-    return [0, *accumulate(sizes[:-1])] if sizes else []
-
-
-def _beyond_basic(offsets: list[int]) -> bool:
-    """Whether the offsets are more than the 32 bits of a Basic Offset Table."""
-    return bool(offsets) and offsets[-1] >= 1 << 32

@@ -7,6 +7,7 @@ be mapped and larger than memory.
 import struct
 from array import array
 from collections.abc import Sequence
+from itertools import accumulate
 from mmap import mmap
 from typing import Any, NamedTuple, TypeAlias
 
@@ -38,6 +39,27 @@ class Fragments(NamedTuple):
     base: int  # offset of the first item tag after it, which offset tables count from
     offsets: Integers
     lengths: Integers
+
+
+class OffsetTables(NamedTuple):
+    """The values of the tables that lead to frames of one fragment each; empty = not there."""
+
+    basic: bytes
+    offsets: bytes  # Extended Offset Table
+    lengths: bytes  # Extended Offset Table Lengths
+
+
+def offset_tables(lengths: Sequence[int]) -> OffsetTables:
+    """The Basic Offset Table if it can hold the offsets, else the Extended one (PS3.5 §A.4).
+
+    `lengths` are those of the frames in bytes, before they are made even.
+    """
+    ends = accumulate(8 + length + length % 2 for length in lengths)
+    offsets = [0, *ends][: len(lengths)]
+    if not offsets or offsets[-1] < 1 << 32:
+        return OffsetTables(struct.pack(f"<{len(offsets)}I", *offsets), b"", b"")
+    count = f"<{len(offsets)}Q"
+    return OffsetTables(b"", struct.pack(count, *offsets), struct.pack(count, *lengths))
 
 
 def skip_encapsulated(buffer: Bytes, offset: int, end: int) -> int:

@@ -234,12 +234,12 @@ class _Handler(ContentHandler):
         attribute = self.attributes[-1]
         if local != _KINDS.get(attribute.vr, "Value") or attribute.vr in BINARY:
             raise self._refusal(f"a {local} in a VR that has none")
-        number = attrs.get("number")
-        if number is not None:
-            if not _NUMBER.fullmatch(number) or int(number) <= len(attribute.values):
+        number, following = attrs.get("number"), len(attribute.values) + 1
+        if number is not None and number != str(following):
+            if not _NUMBER.fullmatch(number) or int(number) < following:
                 raise self._refusal("a number that is not the next")
             # Some writers pass over empty values.
-            missing = int(number) - 1 - len(attribute.values)
+            missing = int(number) - following
             self._count(missing)
             attribute.values += [{} if local == "Item" else None for _ in range(missing)]
         if local == "PersonName":

@@ -420,6 +420,25 @@ def test_references_to_bulk_data_are_found_wherever_they_are() -> None:
     }
 
 
+def test_references_are_bounded_by_their_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encode, "PATHS_TOTAL", 100)
+    item = {"54001010": {"vr": "OW", "BulkDataURI": "a"}}
+    few = {"54000100": {"vr": "SQ", "Value": [item] * 5}, "long" * 99: item["54001010"]}
+
+    assert len(list(bulk_references(few))) == 5
+    with pytest.raises(MalformedContent, match="too many BulkDataURIs"):
+        list(bulk_references({"54000100": {"vr": "SQ", "Value": [item] * 6}}))
+
+
+def test_references_deeper_than_sequences_may_be_are_not_looked_for() -> None:
+    attributes: JsonDataset = {"54001010": {"vr": "OW", "BulkDataURI": "a"}}
+    for _ in range(64):
+        attributes = {"00081115": {"vr": "SQ", "Value": [attributes]}}
+
+    assert len(list(bulk_references(attributes))) == 1
+    assert not list(bulk_references({"00081115": {"vr": "SQ", "Value": [attributes]}}))
+
+
 # ----------------------------------------------------------------------------- pixel data
 
 _PIXELS: JsonDataset = {"7FE00010": {"vr": "OW", "BulkDataURI": "frames"}}
@@ -566,6 +585,16 @@ def test_too_many_elements_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _encode({"00081115": {"vr": "SQ", "Value": [{}] * 99}})
     with pytest.raises(MalformedContent, match="more than 100 elements"):
         _encode({"00081115": {"vr": "SQ", "Value": [{}] * 100}})
+
+
+def test_frames_that_are_referred_to_again_and_again_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(encode, "MAX_FRAGMENTS", 100)
+    icons = {"00880200": {"vr": "SQ", "Value": [_PIXELS] * 5}}
+    assert _encode(icons, frames=[b"x"] * 20)
+    with pytest.raises(MalformedContent, match=r"^00880200/5/7FE00010: more than 100 frames"):
+        _encode(icons, frames=[b"x"] * 21)
 
 
 # ------------------------------------------------------------------------------- file meta
