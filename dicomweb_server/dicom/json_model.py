@@ -5,8 +5,10 @@ import orjson
 from dicomweb_server.dicom.description import JsonDataset
 from dicomweb_server.errors import ContentTooLarge, MalformedContent
 
-# Bytes. An array of small objects, the worst there is, takes thirty times its text in memory.
-MAX_TEXT = 64 << 20
+# In memory text of these sizes takes up to 1 GiB: an object of few characters takes 232 bytes.
+# A data set has two such brackets an element, which are some forty characters.
+MAX_TEXT = 64 << 20  # bytes
+MAX_BRACKETS = 4_000_000  # objects and arrays
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # a reader may pass over it (RFC 8259 §8.1)
 
@@ -17,12 +19,14 @@ def parse_json_datasets(text: bytes, limit: int = MAX_TEXT) -> list[JsonDataset]
     What the objects hold is not looked at: ``encode`` does that. Of a name that an object has
     twice the last counts; integers beyond 64 bits are read as floats.
 
-    Raises ContentTooLarge for text of more than `limit` bytes, and MalformedContent for anything
-    but JSON of objects: nested deeper than 1024 (orjson's limit), numbers that a double cannot
+    Raises ContentTooLarge for text of more than `limit` bytes or MAX_BRACKETS, and MalformedContent
+    for anything but JSON of objects: nested deeper than 1024 (orjson's limit), numbers that a double cannot
     hold, halves of surrogate pairs, bare NaN and Infinity.
     """
     if len(text) > limit:
         raise ContentTooLarge(f"JSON of more than {limit} bytes")
+    if text.count(b"{") + text.count(b"[") > MAX_BRACKETS:
+        raise ContentTooLarge(f"JSON of more than {MAX_BRACKETS} objects and arrays")
     try:
         found = orjson.loads(text.removeprefix(_BYTE_ORDER_MARK))
     except orjson.JSONDecodeError as error:

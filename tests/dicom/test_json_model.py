@@ -66,6 +66,11 @@ def test_text_beyond_the_limit_is_refused() -> None:
         parse_json_datasets(text, 40)
 
 
+def test_many_small_objects_are_refused_before_they_fill_the_memory() -> None:
+    with pytest.raises(ContentTooLarge, match="more than 4000000 objects and arrays"):
+        parse_json_datasets(b"[" + b"{}," * 4_000_000 + b"{}]")
+
+
 @given(st.binary(max_size=40) | json_datasets().map(orjson.dumps))
 def test_any_bytes_are_data_sets_or_refused(text: bytes) -> None:
     with contextlib.suppress(Refusal):
