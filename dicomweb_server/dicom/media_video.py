@@ -28,10 +28,10 @@ def read_video(data: Bytes, claimed: str | None) -> Media:
     """Say what one video is: MP4, or MPEG-2, H.264 or HEVC in an MPEG or no container.
 
     The forms that may be fragmented (.100.1 ...), .103 (Blu-ray) and .105 (two views in one
-    frame) are taken only where they are claimed: the first headers do not tell. Frames are
-    None where they are not counted: beyond MAX_COUNTED bytes without an MP4 file's tables, and
-    of interlaced H.264. Raises UnsupportedMedia for another profile, level, chroma or depth
-    than a transfer syntax has, MalformedMedia for what is no video or is damaged.
+    frame) are taken only where they are claimed: the first headers do not tell. Frames are None
+    beyond MAX_COUNTED bytes, but for MP4, whose tables tell. Raises UnsupportedMedia for another
+    profile, level, chroma or depth than a transfer syntax has, MalformedMedia for what is no
+    video or is damaged.
     """
     frames: int | None
     if is_mp4(data):

@@ -30,6 +30,7 @@ class VideoParameters:
     chroma: int = 1
     bits: int = 8
     fields: bool = False  # whether a coded picture may be half a frame
+    frame_number_bits: int = 4  # of H.264: what stands before a slice's field_pic_flag
     frame_rate: float | None = None  # frames a second
     stereo: bool = False  # a second view, as of Stereo High
 
@@ -116,7 +117,9 @@ def h264_parameters(unit: bytes) -> VideoParameters:
     chroma, depth = 1, 8
     if profile in _WITH_CHROMA:
         chroma, depth = _h264_chroma(bits)
-    bits.ue()  # log2_max_frame_num_minus4
+    number_bits = 4 + bits.ue()
+    if number_bits > 16:
+        raise MalformedMedia("a header of the video is damaged")
     _skip_picture_order(bits)
     bits.ue()  # max_num_ref_frames
     bits.flag()
@@ -141,8 +144,24 @@ def h264_parameters(unit: bytes) -> VideoParameters:
         chroma,
         depth,
         fields=not frames_only,
+        frame_number_bits=number_bits,
         frame_rate=_h264_frame_rate(bits),
     )
+
+
+def h264_is_field(unit: bytes, parameters: VideoParameters) -> bool:
+    """Whether a picture is half a frame: field_pic_flag of one of its slices (H.264 7.3.3).
+
+    `unit` is the beginning of the slice, from its NAL unit header on.
+    """
+    if not parameters.fields:
+        return False
+    bits = BitReader(payload(unit))
+    bits.take(8)  # the unit's header
+    for _ in range(3):
+        bits.ue()  # first_mb_in_slice, slice_type, pic_parameter_set_id
+    bits.take(parameters.frame_number_bits)
+    return bits.flag()
 
 
 def _h264_chroma(bits: BitReader) -> tuple[int, int]:

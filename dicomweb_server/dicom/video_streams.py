@@ -4,7 +4,6 @@ A stream is passed along in pieces, so that a film of any length is read in cons
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
@@ -14,6 +13,7 @@ from dicomweb_server.dicom.media_description import integer, take
 from dicomweb_server.dicom.video_parameters import (
     MAX_PARAMETER_SET,
     VideoParameters,
+    h264_is_field,
     h264_parameters,
     hevc_parameters,
     mpeg2_parameters,
@@ -37,13 +37,13 @@ _HEVC_SPS = re.compile(rb"\x00\x00\x01\x42\x01")
 _UNIT_END = re.compile(rb"\x00\x00[\x00\x01]")
 
 # What each picture has once: the extension that tells frames from fields; the first slice.
-_MPEG2_PICTURE = re.compile(rb"\x00\x00\x01\xb5[\x80-\x8f].(.)", re.DOTALL)
+_MPEG2_PICTURE = re.compile(rb"\x00\x00\x01\xb5[\x80-\x8f]..", re.DOTALL)
 _H264_PICTURE = re.compile(rb"\x00\x00\x01[\x01\x21\x41\x61\x25\x45\x65][\x80-\xff]")
 _HEVC_PICTURE = re.compile(
     rb"\x00\x00\x01[\x00\x02\x04\x06\x08\x0a\x0c\x0e\x10\x12\x20\x22\x24\x26\x28\x2a]"
     rb"[\x01-\x07][\x80-\xff]"
 )
-_LONGEST_PICTURE = 7  # bytes that a pattern matches
+_LOOKED_AT = 32  # bytes of a picture
 _FRAME_PICTURE = 3  # picture_structure (H.262 Table 6-14)
 
 
@@ -175,25 +175,32 @@ def _unit(beginning: bytes, start: int) -> bytes:
     return beginning[start : end.start() if end else start + MAX_PARAMETER_SET]
 
 
-def count_frames(parameters: VideoParameters, pieces: Iterable[bytes]) -> int | None:
-    """Frames of the stream, None where it has fields in a way that is not looked into."""
+def count_frames(parameters: VideoParameters, pieces: Iterable[bytes]) -> int:
+    """Frames of the stream, two fields being one. Raises MalformedMedia for a damaged picture."""
+    if parameters.codec == "hevc":
+        return sum(1 for _ in _pictures(_HEVC_PICTURE, pieces))
+    halves = 0
     if parameters.codec == "mpeg2":
-        structures = Counter(found[1][0] & 3 for found in _matches(_MPEG2_PICTURE, pieces))
-        fields = structures.total() - structures[_FRAME_PICTURE]
-        return structures[_FRAME_PICTURE] + (fields + 1) // 2
-    if parameters.fields:
-        return None
-    pattern = _H264_PICTURE if parameters.codec == "h264" else _HEVC_PICTURE
-    return sum(1 for _ in _matches(pattern, pieces))
+        for picture in _pictures(_MPEG2_PICTURE, pieces):
+            halves += 2 if picture[6] & 3 == _FRAME_PICTURE else 1
+    else:
+        for picture in _pictures(_H264_PICTURE, pieces):
+            halves += 1 if h264_is_field(picture[3:], parameters) else 2
+    return (halves + 1) // 2
 
 
-def _matches(pattern: re.Pattern[bytes], pieces: Iterable[bytes]) -> Iterator[re.Match[bytes]]:
-    """Every match once, those across two pieces too."""
-    tail = b""
+def _pictures(pattern: re.Pattern[bytes], pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The first bytes of every picture, those across two pieces too, from its start code on."""
+    held = b""
     for piece in pieces:
-        joined = tail + piece
-        end = 0
-        for found in pattern.finditer(joined):
-            end = found.end()
-            yield found
-        tail = joined[max(end, len(joined) - _LONGEST_PICTURE + 1) :]
+        held += piece
+        edge = len(held) - _LOOKED_AT
+        seen = 0
+        for found in pattern.finditer(held):
+            if found.start() > edge:
+                break
+            seen = found.end()
+            yield held[found.start() : found.start() + _LOOKED_AT]
+        held = held[max(seen, edge + 1, 0) :]
+    for found in pattern.finditer(held):
+        yield held[found.start() : found.start() + _LOOKED_AT]

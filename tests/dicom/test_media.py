@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydicom.uid import UID
 
-from dicomweb_server.dicom.image_pixel import image_pixel
+from dicomweb_server.dicom.image_pixel import ImagePixel, image_pixel
 from dicomweb_server.dicom.media import DOCUMENT_TYPES, ENCAPSULATED_TYPES, read_media
+from dicomweb_server.dicom.pixels import decode_frame
 from dicomweb_server.dicom.transfer_syntaxes import OCTET_STREAM, media_type_of
 from dicomweb_server.errors import MalformedMedia, Refusal, UnsupportedMedia
 from tests.dicom.still_images import still_images
@@ -258,6 +259,16 @@ def test_selection_value_1_may_be_claimed_as_any_lossless_but_not_the_reverse():
     assert arc(read("image/jpeg", lossless(4), "70")) == "57"
 
 
+def test_one_scan_of_another_selection_value_is_enough():
+    data = bytes(lossless(1))
+    scan = data[data.index(b"\xff\xda") : -2]
+    other = bytearray(scan)
+    other[5 + 2 * scan[4]] = 6
+
+    assert arc(read("image/jpeg", data[:-2] + scan + b"\xff\xd9")) == "70"
+    assert arc(read("image/jpeg", data[:-2] + other + b"\xff\xd9")) == "57"
+
+
 def test_a_claim_that_the_stream_denies_counts_for_nothing():
     assert arc(read("image/jpeg", jpeg(), "90")) == "50"
 
@@ -448,6 +459,14 @@ def test_htj2k_is_told_by_its_code_blocks(media_type):
     assert (media.lossy, media.lossy_method) == (True, "ISO_15444_15")
 
 
+def test_the_file_around_an_htj2k_stream_is_taken_off():
+    stream = bytes(imagecodecs.htj2k_encode(RGB, reversible=True))
+    file = jp2(stream).replace(b"ftypjp2 ", b"ftypjph ")
+    media = read("image/jph", file)
+
+    assert (arc(media), file[media.start : media.end]) == ("201", stream)
+
+
 def test_rpcl_is_taken_where_it_is_claimed_and_true():
     unlisted = bytes(imagecodecs.htj2k_encode(GREY8, reversible=True))
     coding = unlisted.index(b"\xff\x52")
@@ -533,6 +552,69 @@ def test_jpeg_xl_in_pieces_keeps_its_container():
 def test_alpha_floats_and_animations_of_jpeg_xl_are_refused(array):
     with pytest.raises(UnsupportedMedia):
         read("image/jxl", imagecodecs.jpegxl_encode(array, lossless=True))
+
+
+# --- what was told decodes -------------------------------------------------------------------
+
+
+def image_of(media):
+    """The Image Pixel Module that an instance gets by `media`."""
+    return ImagePixel(
+        rows=media.rows,
+        columns=media.columns,
+        samples_per_pixel=media.samples_per_pixel,
+        bits_allocated=media.bits_allocated,
+        bits_stored=media.bits_stored,
+        high_bit=media.high_bit,
+        pixel_representation=media.pixel_representation,
+        photometric_interpretation=media.photometric_interpretation,
+        planar_configuration=media.planar_configuration or 0,
+        number_of_frames=1,
+        kind="integer",
+    )
+
+
+@pytest.mark.parametrize(
+    ("media_type", "claimed", "data", "array"),
+    [
+        ("image/jpeg", None, lossless(1), GREY12),
+        ("image/jpeg", None, lossless(5), GREY12),
+        ("image/jls", None, imagecodecs.jpegls_encode(RGB), RGB),
+        ("image/jls", None, imagecodecs.jpegls_encode(GREY12), GREY12),
+        ("image/jp2", None, jpeg2000(codecformat="jp2", level=0, reversible=True), RGB),
+        ("image/jp2", None, jpeg2000(SIGNED16, level=0, reversible=True), SIGNED16),
+        ("image/jphc", None, imagecodecs.htj2k_encode(RGB, reversible=True), RGB),
+        ("image/jxl", "110", imagecodecs.jpegxl_encode(RGB, lossless=True), RGB),
+        ("image/jxl", None, imagecodecs.jpegxl_encode(GREY12, lossless=True), GREY12),
+    ],
+)
+def test_a_lossless_part_decodes_by_what_it_was_said_to_be(media_type, claimed, data, array):
+    media = read(media_type, data, claimed)
+    stream = bytes(data)[media.start : media.end]
+    decoded = decode_frame(stream, image_of(media), media.transfer_syntax_uid)
+
+    assert np.array_equal(decoded.array, array)
+    assert decoded.array.dtype == array.dtype
+
+
+@pytest.mark.parametrize(
+    ("media_type", "data"),
+    [
+        ("image/jpeg", jpeg("444")),
+        ("image/jpeg", jpeg("420")),
+        ("image/jpeg", jpeg("444", "RGB")),
+        ("image/jxl", imagecodecs.jpegxl_encode(RGB, level=95, lossless=False)),
+        ("image/jxl", imagecodecs.jpegxl_encode_jpeg(jpeg("420"), usecontainer=True)),
+        ("image/jp2", jpeg2000(level=40, reversible=False, mct=True)),
+    ],
+)
+def test_the_colours_of_a_lossy_part_are_told_as_they_decode(media_type, data):
+    media = read(media_type, data)
+    decoded = decode_frame(bytes(data), image_of(media), media.transfer_syntax_uid)
+    told = media.photometric_interpretation.removesuffix("_422")
+    by_codec = {"YBR_ICT", "XYB"} if media_type != "image/jxl" else {"YBR_FULL", "XYB"}
+
+    assert decoded.photometric_interpretation == ("RGB" if told in by_codec else told)
 
 
 # --- RLE, and what is none of these -----------------------------------------------------------

@@ -159,12 +159,18 @@ def test_two_fields_are_one_frame():
     assert read(mpeg2(frames=2, fields=6)).number_of_frames == 5
 
 
-def test_frames_of_interlaced_h264_are_not_guessed():
-    interlaced = annex_b(H264_INTERLACED, *h264_pictures(4))
+def interlaced_slice(field, first=True):
+    """A slice of H264_INTERLACED, whose frame_num is of 4 bits."""
+    header = [("ue", 0 if first else 60), ("ue", 7), ("ue", 0), (3, 4), "1" if field else "0"]
+    return b"\x65" + bits(*header, *["10"] * field, "1011")
 
-    media = read(interlaced)
-    assert (media.rows, media.columns, media.number_of_frames) == (1080, 1920, None)
-    assert read(mp4(track(avc_entry(H264_INTERLACED), 4))).number_of_frames == 4
+
+def test_two_fields_of_h264_are_one_frame():
+    frames = [interlaced_slice(False), interlaced_slice(False, first=False)] * 3
+    fields = [interlaced_slice(True)] * 4
+    media = read(annex_b(H264_INTERLACED, *frames, *fields))
+
+    assert (media.rows, media.columns, media.number_of_frames) == (1080, 1920, 5)
 
 
 # --- profiles and levels ----------------------------------------------------------------------
