@@ -108,8 +108,9 @@ def _colours(marker: int, told: str, shared: bool) -> str:
     """The photometric interpretation of three components; `shared`: chroma by several pixels.
 
     Where the stream does not tell, a lossy one is taken as YCbCr and a lossless one as RGB, as
-    decoders do. There is no name for 4:2:0 and other ways to share: all are YBR_FULL_422, which
-    is what the decoded pixels differ least from (PS3.3 C.7.6.3.1.2).
+    decoders do. YBR_FULL_422 stands for every way to share, 4:2:0 too, since no other name is
+    allowed for lossy JPEG (PS3.5 Table 8.2.1-1). For chroma that is not shared toolkits write
+    YBR_FULL all the same, which is true of the pixels.
     """
     if marker == _LS:
         return "RGB"

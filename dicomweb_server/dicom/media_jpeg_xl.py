@@ -23,7 +23,6 @@ _CONTAINER = b"\x00\x00\x00\x0cJXL "
 _MAX_HEADER = 1 << 14  # bytes looked at: headers without an ICC profile are a few dozen
 _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 _RGB, _GREY, _XYB = 0, 1, 2
-_USES_LF_FRAME = 0x20  # of a frame's flags
 _CUSTOM = 2  # of a white point or primaries: they follow
 _SIZES = ((0, 9), (0, 13), (0, 18), (0, 30))
 _ENUM = ((0, 0), (1, 0), (2, 4), (18, 6))
@@ -49,7 +48,6 @@ class ImageHeader:
     xyb: bool = True
     modular: bool | None = None  # the first frame's: predictions, not a cosine transform
     ycbcr: bool = False
-    shared: bool = False  # chroma, by several pixels
 
 
 def read_jpeg_xl(data: Bytes, claimed: str | None) -> Media:
@@ -85,11 +83,10 @@ def read_jpeg_xl(data: Bytes, claimed: str | None) -> Media:
 
 
 def _colours(image: ImageHeader) -> str:
+    """By PS3.5 Table 8.2.15-1, which has but one name for YCbCr, however its chroma is shared."""
     if image.xyb:
         return "XYB"
-    if image.ycbcr:
-        return "YBR_FULL_422" if image.shared else "YBR_FULL"
-    return "RGB"
+    return "YBR_FULL_422" if image.ycbcr else "RGB"
 
 
 def _find(data: Bytes) -> Found:
@@ -246,7 +243,5 @@ def _first_frame(bits: _Bits, image: ImageHeader) -> ImageHeader:
         return replace(image, modular=False)
     bits.take(2)  # type
     modular = bits.flag()
-    flags = bits.u64()
-    ycbcr = not image.xyb and bits.flag()
-    shared = ycbcr and not flags & _USES_LF_FRAME and bits.take(6) != 0
-    return replace(image, modular=modular, ycbcr=ycbcr, shared=shared)
+    bits.u64()  # flags
+    return replace(image, modular=modular, ycbcr=not image.xyb and bits.flag())

@@ -1,4 +1,4 @@
-"""What a video is in DICOM (PS3.5 8.2.5 to 8.2.8, A.4.5 to A.4.8): .100 to .108 by its headers.
+"""What a video is in DICOM, .100 to .108, by its headers (PS3.5 8.2.5, A.4.5, and those after).
 
 The part is stored as it is, container and sound included. What it is, its bytes decide and not
 its media type: H.264 in a transport stream, say, may come as video/mpeg.
