@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.benchmark.client import BUFFER, Address, Answer, AnswerError, Connection, Request
+from conformance.benchmark.client import (
+    BUFFER,
+    Address,
+    Answer,
+    AnswerError,
+    Connection,
+    Request,
+    Stream,
+)
 from conformance.benchmark.report import figure, percentile
 
 HERE = Address("127.0.0.1", 80, "/dicomweb")
@@ -125,6 +133,59 @@ async def test_a_request_is_sent_with_its_length() -> None:
         b"Content-Length: 4",
     ]
     assert body == b"body"
+
+
+async def test_a_stream_is_sent_no_faster_than_it_is_taken() -> None:
+    wire = Wire()
+    connection = Connection(HERE)
+    connection.connection_made(wire)
+    connection.pause_writing()
+    stream = Stream(6, lambda: iter([b"abc", b"def"]))
+    asking = asyncio.ensure_future(
+        connection.ask(Request("/studies", "a/b", "POST", "text/plain", stream))
+    )
+    await asyncio.sleep(0)
+    assert wire.sent.endswith(b"Content-Length: 6\r\n\r\nabc")
+
+    connection.resume_writing()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    asking.cancel()
+    assert wire.sent.endswith(b"\r\n\r\nabcdef")
+
+
+async def test_a_stream_ends_with_an_early_answer() -> None:
+    wire = Wire()
+    connection = Connection(HERE)
+    connection.connection_made(wire)
+    connection.pause_writing()
+    stream = Stream(6, lambda: iter([b"abc", b"def"]))
+    asking = asyncio.ensure_future(
+        connection.ask(Request("/studies", "a/b", "POST", "text/plain", stream))
+    )
+    await asyncio.sleep(0)
+    refusal = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n"
+    BUFFER[: len(refusal)] = refusal
+    connection.buffer_updated(len(refusal))
+    connection.resume_writing()
+
+    assert (await asyncio.wait_for(asking, 5)).status == 413
+    assert wire.sent.endswith(b"\r\n\r\nabc")
+
+
+async def test_a_connection_that_is_lost_amid_a_stream_is_an_error() -> None:
+    connection = Connection(HERE)
+    connection.connection_made(Wire())
+    connection.pause_writing()
+    stream = Stream(6, lambda: iter([b"abc", b"def"]))
+    asking = asyncio.ensure_future(
+        connection.ask(Request("/studies", "a/b", "POST", "text/plain", stream))
+    )
+    await asyncio.sleep(0)
+    connection.connection_lost(ConnectionResetError())
+
+    with pytest.raises(AnswerError):
+        await asyncio.wait_for(asking, 5)
 
 
 def test_addresses_are_read_from_urls() -> None:

@@ -6,6 +6,7 @@ wants to keep it. It reads what servers send to it, not what an attacker might.
 """
 
 import asyncio
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import urlsplit
@@ -21,6 +22,17 @@ class AnswerError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """A body that is made while it is sent; `pieces` gives `length` bytes, anew each time."""
+
+    length: int
+    pieces: Callable[[], Iterator[bytes]]
+
+    def __len__(self) -> int:
+        return self.length
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One request; `path` follows the base of the server's URL, with its query string."""
 
@@ -28,7 +40,7 @@ class Request:
     accept: str = "*/*"
     method: str = "GET"
     content_type: str = ""
-    body: bytes = b""
+    body: bytes | Stream = b""
     keep: bool = False
     """Whether the response's body is wanted, and not only its length."""
 
@@ -68,6 +80,8 @@ class Connection(asyncio.BufferedProtocol):
         self.reusable = True
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[Answer] | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
         self._begin(keep=False)
 
     def _begin(self, *, keep: bool) -> None:
@@ -90,9 +104,20 @@ class Connection(asyncio.BufferedProtocol):
             head += f"Content-Type: {request.content_type}\r\n"
             head += f"Content-Length: {len(request.body)}\r\n"
         self._transport.write(head.encode("latin-1") + b"\r\n")
-        if request.body:
+        if isinstance(request.body, Stream):
+            await self._send(request.body)
+        elif request.body:
             self._transport.write(request.body)
         return await self._waiter
+
+    async def _send(self, body: Stream) -> None:
+        """Send the body piece by piece, no faster than it is taken; stop if the answer is there."""
+        assert self._transport is not None and self._waiter is not None
+        for piece in body.pieces():
+            if self._waiter.done():
+                return
+            self._transport.write(piece)
+            await self._writable.wait()
 
     def close(self) -> None:
         """Close at once."""
@@ -106,6 +131,14 @@ class Connection(asyncio.BufferedProtocol):
         """Keep the transport."""
         # Not isinstance: uvloop's transports are not of asyncio's classes.
         self._transport = cast(asyncio.Transport, transport)
+
+    def pause_writing(self) -> None:
+        """More has been written than the server takes now."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """The server has taken it."""
+        self._writable.set()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """The one buffer, whatever the hint."""
@@ -123,6 +156,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The end of a body without a length; of any other answer, its failure."""
         self.reusable = False
+        self._writable.set()
         if self._until_close and self._answer is not None:
             self._finish()
         self._fail(AnswerError(f"the connection was closed amid an answer ({exc})"))
