@@ -28,8 +28,8 @@ test-uvicorn: $(VENV)/.ready-to-develop ## Run the tests of the HTTP face with u
 test-browser: $(VENV)/.ready-to-develop ## Show a stored study in OHIF, in Chromium; screenshots in build/browser
 	@PYTHON=$(PY) tests/browser/run.sh
 
-bench: $(VENV)/.ready-to-develop ## Measure the server beside what the machine allows (ARGS= for options)
-	@$(PY) -m conformance.benchmark --start --quick $(ARGS)
+bench: $(VENV)/.ready-to-develop ## Measure the server beside Orthanc and what the machine allows (ARGS= for options)
+	@$(PY) -m conformance.benchmark --start --two-workers --orthanc --quick $(ARGS)
 
 check: $(VENV)/.ready-to-develop ## Lint, check the format, the types and the import contracts
 	@$(PY) -m ruff check

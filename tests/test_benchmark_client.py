@@ -16,7 +16,8 @@ from conformance.benchmark.client import (
     Request,
     Stream,
 )
-from conformance.benchmark.report import figure, percentile
+from conformance.benchmark.report import figure
+from conformance.benchmark.run import percentile
 
 HERE = Address("127.0.0.1", 80, "/dicomweb")
 

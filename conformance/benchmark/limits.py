@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
+import asyncpg
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -18,6 +19,32 @@ from conformance.benchmark.client import Address, Answer, AnswerError, Request
 from conformance.benchmark.load import Ask, Sample, load
 
 Clock = time.perf_counter
+
+ROWS_PER_COMMIT = 10
+METADATA_BYTES = 4096
+
+# An instance's row as our index has it, with its keys and without the columns that cost nothing.
+ROWS_TABLE = """
+CREATE TABLE IF NOT EXISTS instances (
+  id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  series_id        bigint NOT NULL,
+  instance_number  bigint,
+  sop_instance_uid text   COLLATE "C" NOT NULL UNIQUE,
+  blob_key         text   COLLATE "C" NOT NULL,
+  sha256           bytea  NOT NULL,
+  attributes       text   NOT NULL,
+  metadata         bytea  NOT NULL
+);
+CREATE INDEX IF NOT EXISTS instances_in_series ON instances (series_id, instance_number);
+ALTER TABLE instances ALTER metadata SET STORAGE EXTERNAL;
+TRUNCATE instances;
+"""
+PUT_ROWS = """
+INSERT INTO instances (series_id, instance_number, sop_instance_uid, blob_key, sha256, attributes,
+                       metadata)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::text[],
+                     $7::bytea[])
+"""
 
 
 async def durable_writes(files: Sequence[bytes], *, threads: int, folder: Path) -> Sample:
@@ -30,7 +57,9 @@ async def durable_writes(files: Sequence[bytes], *, threads: int, folder: Path) 
         partial = target.with_suffix(".part")
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
-            os.write(descriptor, file)
+            rest = memoryview(file)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -57,6 +86,50 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+async def group_commits(url: str, *, connections: int, seconds: float) -> Sample:
+    """Insert rows of instances into the Postgres at `url`, so many connections at once.
+
+    Each statement is one durable transaction of `ROWS_PER_COMMIT` rows; units are rows.
+    """
+    opened = [await asyncpg.connect(url) for _ in range(connections)]
+    latencies: list[float] = []
+    metadata = os.urandom(METADATA_BYTES)  # deflated metadata cannot be made any smaller
+    try:
+        await opened[0].execute(ROWS_TABLE)
+        statements = [await connection.prepare(PUT_ROWS) for connection in opened]
+        numbers = count()
+        spent, began = time.process_time(), Clock()
+
+        async def insert(series: int) -> None:
+            while (start := Clock()) < began + seconds:
+                group = [next(numbers) for _ in range(ROWS_PER_COMMIT)]
+                await statements[series].fetch(*_rows(series, group, metadata))
+                latencies.append(Clock() - start)
+
+        async with asyncio.TaskGroup() as tasks:
+            for series in range(connections):
+                tasks.create_task(insert(series))
+        took, spent = Clock() - began, time.process_time() - spent
+    finally:
+        for connection in opened:
+            await connection.close()
+    rows = len(latencies) * ROWS_PER_COMMIT
+    return Sample(rows, took, rows * METADATA_BYTES, tuple(latencies), client_cpu_seconds=spent)
+
+
+def _rows(series: int, group: Sequence[int], metadata: bytes) -> tuple[list[object], ...]:
+    """The columns of `PUT_ROWS`, as long as those of a CT slice."""
+    return (
+        [series] * len(group),
+        list(group),
+        [f"2.25.{number:038}" for number in group],
+        [f"default/{series:040}/{series:040}/{number:040}.dcm" for number in group],
+        [number.to_bytes(32, "big") for number in group],
+        ["a" * 500] * len(group),
+        [metadata] * len(group),
+    )
 
 
 async def static_answers(

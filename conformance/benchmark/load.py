@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import inf, isfinite
 
 from conformance.benchmark.client import Address, Answer, AnswerError, Request, connect
+from conformance.benchmark.processes import CpuTime
 
 GRACE_SECONDS = 300
 """How long answers may be out after the time of a measurement; then the server hangs."""
@@ -26,13 +27,18 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One measurement. `payload` in bytes, both ways without heads; latencies in seconds."""
+    """One measurement. `payload` in bytes, both ways without heads; latencies in seconds.
+
+    `cpu` is what the server and its database took of the processors, if that is known;
+    `client_cpu_seconds` what the load generator, this process, took meanwhile.
+    """
 
     units: int
     seconds: float
     payload: int
     latencies: tuple[float, ...] = ()
-    cpu_seconds: float | None = None
+    cpu: CpuTime | None = None
+    client_cpu_seconds: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -41,17 +47,23 @@ class Sample:
 
 
 async def load(
-    address: Address, connections: int, asks: Iterable[Ask], *, seconds: float = inf
+    address: Address,
+    connections: int,
+    asks: Iterable[Ask],
+    *,
+    seconds: float = inf,
+    grace: float = GRACE_SECONDS,
 ) -> Sample:
     """Send `asks` over `connections` until they or the `seconds` are used up.
 
     Each connection sends its next request when its last is answered. Raises AnswerError for
-    the first answer that is wrong, late or missing.
+    the first answer that is wrong or missing, or if some are out `grace` seconds after the time.
     """
     source = iter(asks)
     opened = [await connect(address) for _ in range(connections)]
     latencies: list[float] = []
     units = payload = 0
+    spent = time.process_time()
     began = time.perf_counter()
     deadline = began + seconds
 
@@ -70,16 +82,17 @@ async def load(
             payload += len(ask.request.body) + answer.length
 
     try:
-        async with asyncio.timeout(GRACE_SECONDS + (seconds if isfinite(seconds) else 0)):
+        async with asyncio.timeout(grace + (seconds if isfinite(seconds) else 0)):
             async with asyncio.TaskGroup() as group:
                 for number in range(connections):
                     group.create_task(client(number))
     except TimeoutError as error:
-        raise AnswerError(f"no answer within {GRACE_SECONDS} s") from error
+        raise AnswerError(f"no answer within {grace:g} s") from error
     except BaseExceptionGroup as errors:
         first = errors.exceptions[0]
         raise AnswerError(str(first)) if isinstance(first, OSError) else first from None
     finally:
+        took, spent = time.perf_counter() - began, time.process_time() - spent
         for connection in opened:
             connection.close()
-    return Sample(units, time.perf_counter() - began, payload, tuple(latencies))
+    return Sample(units, took, payload, tuple(latencies), client_cpu_seconds=spent)

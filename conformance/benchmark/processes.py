@@ -2,16 +2,18 @@
 
 import asyncio
 import os
+import signal
 import socket
 import subprocess
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.benchmark.client import Address, AnswerError, Request, ask_once
+from dicomweb_server.index.cluster import signal_at_death_of
 
 REPOSITORY = Path(__file__).parents[2]
 START_SECONDS = 60
@@ -26,16 +28,24 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(arguments: Sequence[str], *, log: Path, **environment: str) -> Iterator[int]:
-    """Run a Python module with these arguments, and end it afterwards. Gives its process id."""
+def running(
+    command: Sequence[str | Path], *, log: Path, folder: Path = REPOSITORY, **environment: str
+) -> Iterator[int]:
+    """Run a program in `folder`, and end it afterwards. Gives its process id.
+
+    It is not reached by the terminal's Ctrl-C, so that it is ended by us alone, and ends with
+    us however we end (Linux).
+    """
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", *arguments],
-            cwd=REPOSITORY,
+            command,
+            cwd=folder,
             env=os.environ | {"PYTHONPATH": str(REPOSITORY)} | environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=signal_at_death_of(os.getpid(), signal.SIGTERM),
         )
     try:
         yield process.pid
@@ -110,11 +120,44 @@ def _command_line(entry: Path) -> str:
         return ""
 
 
-def cpu_seconds(pids: set[int]) -> float:
-    """Processor time, user and system, that these processes have had, with their dead children."""
-    ticks = 0
+@dataclass(frozen=True, slots=True)
+class CpuTime:
+    """Processor time, user and system, in seconds: of a server's own processes, of Postgres'."""
+
+    server: float = 0.0
+    database: float = 0.0
+
+    def __sub__(self, earlier: "CpuTime") -> "CpuTime":
+        return CpuTime(self.server - earlier.server, self.database - earlier.database)
+
+    @property
+    def total(self) -> float:
+        return self.server + self.database
+
+
+def cpu_time(pids: set[int]) -> CpuTime:
+    """What these processes have had of the processors, with their dead children."""
+    server = database = 0.0
     for pid in pids:
         fields = _stat(pid)
+        try:
+            # The clock of a whole process (clock_getcpuclockid(3)), to the nanosecond: /proc
+            # counts ticks of 10 ms, which is as much as a process takes for a few requests.
+            seconds = time.clock_gettime((~pid << 3) | 2)
+        except OSError:
+            continue  # it has ended, and is now among the dead children of its parent
         if fields:
-            ticks += sum(int(value) for value in fields[11:15])
-    return ticks / os.sysconf("SC_CLK_TCK")
+            seconds += sum(map(int, fields[13:15])) / os.sysconf("SC_CLK_TCK")
+        if is_postgres(pid):
+            database += seconds
+        else:
+            server += seconds
+    return CpuTime(server, database)
+
+
+def is_postgres(pid: int) -> bool:
+    """Whether this process runs the program of that name."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text() == "postgres\n"
+    except OSError:
+        return False

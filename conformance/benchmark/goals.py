@@ -1,0 +1,43 @@
+"""What our server shall reach, as data: the report says of each goal what was measured."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+OURS = "ours"
+TWO_WORKERS = "ours, 2 workers"
+ORTHANC = "orthanc"
+
+Measure = Literal["rate", "p50_ms", "cpu_ms", "times_peer", "times_item"]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A figure to reach with one item by the server `label`.
+
+    `measure` says what `bound` is: a rate in units a second at least; a median latency or a
+    processor time (server and Postgres) in ms a unit at most; or how many times the rate of the
+    server `beside`, or of the item `beside` on the same server, at least.
+    """
+
+    measure: Measure
+    bound: float
+    label: str = OURS
+    beside: str = ""
+
+    def text(self, unit: str) -> str:
+        """The goal in words; `unit` is what is counted in a second."""
+        words = {
+            "rate": f"≥ {self.bound:g} {unit}/s",
+            "p50_ms": f"p50 ≤ {self.bound:g} ms",
+            "cpu_ms": f"CPU ≤ {self.bound:g} ms",
+            "times_peer": f"≥ {self.bound:g}× {self.beside}",
+            "times_item": f"≥ {self.bound:g}× “{self.beside}”",
+        }[self.measure]
+        return words if self.label == OURS else f"{self.label} {words}"
+
+    def verdict(self, value: float | None) -> str:
+        """Whether `value`, None if there is none, reaches the goal."""
+        if value is None:
+            return "not measured"
+        at_most = self.measure in ("p50_ms", "cpu_ms")
+        return "met" if (value <= self.bound if at_most else value >= self.bound) else "missed"

@@ -1,0 +1,71 @@
+"""Starting what is measured: our server, Orthanc, the static server, a Postgres for its limit.
+
+All of it ends with the stack that it was started in, and lives in folders of its own.
+"""
+
+import json
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from conformance.benchmark import orthanc
+from conformance.benchmark.client import Address
+from conformance.benchmark.goals import ORTHANC, OURS, TWO_WORKERS
+from conformance.benchmark.processes import free_port, processes_of, running, wait_until_ready
+from conformance.benchmark.run import Target
+from dicomweb_server.index.embedded import start_postgres
+
+READY = "/studies?limit=1"
+
+
+async def start_ours(stack: ExitStack, folder: Path, *, workers: int = 1) -> Target:
+    """Start our own server as a user would, with 1 or 2 `workers` and no setting but that."""
+    port = free_port()
+    data, log = folder / f"workers-{workers}", folder / f"workers-{workers}.log"
+    data.mkdir()
+    command = [sys.executable, "-m", "dicomweb_server", "serve", "--port", str(port)]
+    command += ["--workers", str(workers), "--data-dir", str(data)]
+    # The caller's own archive, if the environment names its database, is not for this.
+    pid = stack.enter_context(running(command, log=log, DATABASE_URL="", PUBLIC_URL=""))
+    address = Address("127.0.0.1", port, "/dicomweb")
+    await wait_until_ready(address, READY, pid=pid, log=log)
+    label = OURS if workers == 1 else TWO_WORKERS
+    return Target(label, address, lambda: processes_of([pid], naming=f"{data}/"))
+
+
+async def start_orthanc(stack: ExitStack, folder: Path, program: Path) -> Target:
+    """Start Orthanc with a Postgres of its own, which is the one that we bring with us."""
+    home = folder / "orthanc"
+    home.mkdir()
+    postgres = stack.enter_context(start_postgres(home))
+    address = Address("127.0.0.1", free_port(), orthanc.ROOT)
+    settings, log = home / "orthanc.json", home / "orthanc.log"
+    settings.write_text(json.dumps(orthanc.configuration(address.port, home, postgres.url)))
+    settings.chmod(0o600)
+    pid = stack.enter_context(running([program, settings], log=log, folder=home))
+    await wait_until_ready(address, READY, pid=pid, log=log)
+    return Target(
+        ORTHANC,
+        address,
+        lambda: processes_of([pid, postgres.pid]),
+        peer=True,
+        about=await orthanc.versions(address),
+    )
+
+
+async def start_static(stack: ExitStack, folder: Path) -> Address:
+    """Start the static server on `folder`."""
+    address = Address("127.0.0.1", free_port(), "")
+    log = folder.parent / "static.log"
+    command = [sys.executable, "-m", "granian", "--interface", "asginl", "--no-ws"]
+    command += ["--port", str(address.port), "conformance.benchmark.static:app"]
+    pid = stack.enter_context(running(command, log=log, BENCHMARK_FILES=str(folder.resolve())))
+    await wait_until_ready(address, "/bytes/1", pid=pid, log=log)
+    return address
+
+
+def start_database(stack: ExitStack, folder: Path) -> str:
+    """Start a Postgres like that of our server, and nothing else; returns its address."""
+    home = folder / "rows"
+    home.mkdir()
+    return stack.enter_context(start_postgres(home)).url
