@@ -10,7 +10,7 @@ PIP := $(PY) -m pip -qq --no-input --disable-pip-version-check
 INSTALL := $(PIP) install --root-user-action=ignore --only-binary :all: --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-uvicorn test-browser bench check format lock
+.PHONY: help run test test-uvicorn test-browser bench check format requirements lock
 .DELETE_ON_ERROR:
 
 help: ## List the verbs
@@ -40,6 +40,9 @@ check: $(VENV)/.ready-to-develop ## Lint, check the format, the types and the im
 format: $(VENV)/.ready-to-develop ## Format the code and mend what can be mended
 	@$(PY) -m ruff check --fix
 	@$(PY) -m ruff format
+
+requirements: $(VENV)/.ready-to-develop ## Write the table of mandatory attributes anew from highdicom's
+	@$(PY) -m tests.dicom.iod_tables
 
 # The locks hold hashes and no addresses, so that any registry's mirror will do. What they
 # name stays at its version where it can; `make lock ARGS=--upgrade` takes the newest.

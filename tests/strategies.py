@@ -17,7 +17,7 @@ from pydicom.tag import Tag
 from pydicom.valuerep import AMBIGUOUS_VR, VR
 
 IDENTIFIERS = {
-    "SOPClassUID": uid.SecondaryCaptureImageStorage,
+    "SOPClassUID": "2.25.4",  # private: it asks for no attributes
     "SOPInstanceUID": "2.25.1",
     "StudyInstanceUID": "2.25.2",
     "SeriesInstanceUID": "2.25.3",

@@ -28,6 +28,7 @@ from dicomweb_server.dicom.fragments import Bytes
 from dicomweb_server.dicom.frames import build_frame_table
 from dicomweb_server.dicom.keeping import MAX_PROBLEMS
 from dicomweb_server.dicom.query import Level
+from dicomweb_server.dicom.requirements import missing_attributes
 from dicomweb_server.dicom.values import LITTLE_ENDIAN
 from dicomweb_server.dicom.walk import Walked, walk
 from dicomweb_server.errors import ContentTooLarge, NotPart10
@@ -220,6 +221,7 @@ def describe(buffer: Bytes, inflated: Bytes | None = None) -> Description:
     if walked.pixel is not None:
         frames, found = build_frame_table(buffer, walked.pixel, walked.attributes, syntax)
         problems += found
+    problems += missing_attributes(identity["sop_class_uid"], walked.attributes)
     attributes, metadata = _metadata(walked, syntax)
     levels = _levels(attributes, walked.bulk)
     return Description(

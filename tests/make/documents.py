@@ -5,7 +5,7 @@ from typing import Any
 from pydicom import uid as uids
 from pydicom.dataset import Dataset
 
-from tests.make.files import dataset_with, part10, uid
+from tests.make.files import EMPTY, dataset_with, part10, uid
 
 
 def sr_document(*, seed: int = 0, **keywords: Any) -> bytes:
@@ -25,6 +25,7 @@ def sr_document(*, seed: int = 0, **keywords: Any) -> bytes:
         "SOPInstanceUID": uid("sr", seed),
         "StudyInstanceUID": uid("sr study", seed),
         "SeriesInstanceUID": uid("sr series", seed),
+        **EMPTY,
         "Modality": "SR",
         "SeriesNumber": 1,
         "InstanceNumber": 1,
@@ -32,6 +33,8 @@ def sr_document(*, seed: int = 0, **keywords: Any) -> bytes:
         "ContentTime": "101500",
         "CompletionFlag": "COMPLETE",
         "VerificationFlag": "UNVERIFIED",
+        "ReferencedPerformedProcedureStepSequence": [],
+        "PerformedProcedureCodeSequence": [],
         **{element.keyword: element.value for element in title},
     }
     return part10(dataset_with(**(values | keywords)))
@@ -44,11 +47,15 @@ def encapsulated_pdf(*, seed: int = 0, **keywords: Any) -> bytes:
         "SOPInstanceUID": uid("pdf", seed),
         "StudyInstanceUID": uid("pdf study", seed),
         "SeriesInstanceUID": uid("pdf series", seed),
+        **EMPTY,
         "Modality": "DOC",
         "SeriesNumber": 1,
         "InstanceNumber": 1,
         "ConversionType": "WSD",
         "BurnedInAnnotation": "YES",
+        "ContentDate": "20240102",
+        "ContentTime": "101500",
+        "AcquisitionDateTime": None,
         "DocumentTitle": "Report",
         "ConceptNameCodeSequence": [_code("11528-7", "LN", "Radiology Report")],
         "MIMETypeOfEncapsulatedDocument": "application/pdf",

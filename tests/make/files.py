@@ -37,6 +37,15 @@ def part10(dataset: Dataset, transfer_syntax: str = ExplicitVRLittleEndian) -> b
     return buffer.getvalue()
 
 
+# Attributes of Type 2 that every IOD has of a patient's study, series and instance (PS3.3 C.7).
+EMPTY = dict.fromkeys(
+    [
+        *("StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName", "StudyID"),
+        *("PatientBirthDate", "PatientSex", "SeriesNumber", "Manufacturer", "InstanceNumber"),
+    ]
+)
+
+
 def dataset_with(**keywords: Any) -> Dataset:
     """A minimal data set with these attributes, by keyword.
 
@@ -67,8 +76,19 @@ def dataset_with(**keywords: Any) -> Dataset:
 
 
 def instance_with(*, transfer_syntax: str = ExplicitVRLittleEndian, **keywords: Any) -> bytes:
-    """A PS3.10 file without pixels that holds these attributes; see `dataset_with`."""
-    return part10(dataset_with(**keywords), transfer_syntax)
+    """A PS3.10 file without pixels that holds these attributes; see `dataset_with`.
+
+    Raw Data, which lacks nothing mandatory (PS3.3 A.37), unless `keywords` say otherwise.
+    """
+    values = {
+        **EMPTY,
+        "SOPClassUID": uids.RawDataStorage,
+        "ContentDate": "20240102",
+        "ContentTime": "101500",
+        "CreatorVersionUID": uid("tests.make"),
+        "AcquisitionContextSequence": [],
+    }
+    return part10(dataset_with(**(values | keywords)), transfer_syntax)
 
 
 def multipart_body(

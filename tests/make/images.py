@@ -11,7 +11,7 @@ from pydicom.encaps import encapsulate, encapsulate_extended
 from pydicom.pixels.encoders.base import get_encoder
 from pydicom.uid import ExplicitVRLittleEndian
 
-from tests.make.files import dataset_with, part10, uid
+from tests.make.files import EMPTY, dataset_with, part10, uid
 
 Offsets = Literal["none", "basic", "extended"]
 
@@ -30,7 +30,7 @@ def small_image(
     seed: int = 0,
     **keywords: Any,
 ) -> bytes:
-    """A Secondary Capture image of random pixels, as a PS3.10 file.
+    """A Secondary Capture image of random pixels, as a PS3.10 file that lacks nothing mandatory.
 
     `bits` is Bits Stored (1 to 32); colour has 8. `planar` is the Planar Configuration of
     native colour. `offsets` says how an encapsulated image tells where its frames lie: an
@@ -44,7 +44,10 @@ def small_image(
             "SOPInstanceUID": uid("small", shape, seed, sorted(map(str, keywords.items()))),
             "StudyInstanceUID": uid("small study", seed),
             "SeriesInstanceUID": uid("small series", seed),
+            **EMPTY,
+            "ConversionType": "SYN",
         }
+        | ({"BurnedInAnnotation": "NO"} if frames > 1 else {})
         | keywords
     )
     colour = photometric not in ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
