@@ -30,6 +30,7 @@ BEYOND_REPERTOIRE = "text beyond the default character repertoire"
 NOT_A_NUMBER = "text that is not a number"
 WRONG_LENGTH = "a length that its VR cannot have"
 EXTRA_GROUPS = "a name of more than three component groups"
+TOO_LONG = "a longer value than its VR allows"
 
 
 # ----------------------------------------------------------------------------------- text
@@ -38,11 +39,15 @@ EXTRA_GROUPS = "a name of more than three component groups"
 def _text(value: bytes, charset: CharacterSet, notes: list[str], *, name: bool = False) -> str:
     text = decode(value, charset, person_name=name)
     if not text.isascii():
-        if REPLACEMENT in text:
-            notes.append(UNDECODABLE)
-        elif charset == DEFAULT:
-            notes.append(BEYOND_REPERTOIRE)
+        _note_repertoire(text, charset, notes)
     return text
+
+
+def _note_repertoire(text: str, charset: CharacterSet, notes: list[str]) -> None:
+    if REPLACEMENT in text:
+        notes.append(UNDECODABLE)
+    elif charset == DEFAULT:
+        notes.append(BEYOND_REPERTOIRE)
 
 
 def _default_text(value: bytes, charset: CharacterSet, notes: list[str]) -> str:
@@ -50,6 +55,11 @@ def _default_text(value: bytes, charset: CharacterSet, notes: list[str]) -> str:
     if not text.isascii():
         notes.append(BEYOND_REPERTOIRE)
     return text
+
+
+def _note_length(attribute: Attribute, limit: int, notes: list[str]) -> None:
+    if any(text and len(text) > limit for text in attribute.get("Value", ())):
+        notes.append(TOO_LONG)
 
 
 def _values(vr: str, text: str) -> Attribute:
@@ -60,21 +70,54 @@ def _values(vr: str, text: str) -> Attribute:
     return {"vr": vr, "Value": [text]} if text else {"vr": vr}
 
 
-def _texts(vr: str, read: Callable[[bytes, CharacterSet, list[str]], str]) -> Converter:
-    return lambda value, charset, notes: _values(vr, read(value, charset, notes))
+def _texts(vr: str, limit: int) -> Converter:
+    """`limit`: characters of one value (PS3.5 Table 6.2-1)."""
+
+    def convert(value: bytes, charset: CharacterSet, notes: list[str]) -> Attribute:
+        text = decode(value, charset)
+        if not text.isascii():
+            _note_repertoire(text, charset, notes)
+        attribute = _values(vr, text)
+        if len(value) > limit:  # no character has less than a byte
+            _note_length(attribute, limit, notes)
+        return attribute
+
+    return convert
 
 
-def _single_text(vr: str, read: Callable[[bytes, CharacterSet, list[str]], str]) -> Converter:
+def _single_text(
+    vr: str, read: Callable[[bytes, CharacterSet, list[str]], str], limit: int
+) -> Converter:
     """ST, LT, UT and UR: one value, even if it contains a backslash (JSN-07)."""
 
     def convert(value: bytes, charset: CharacterSet, notes: list[str]) -> Attribute:
         text = read(value, charset, notes).rstrip(_PAD)
+        if len(text) > limit:
+            notes.append(TOO_LONG)
         return {"vr": vr, "Value": [text]} if text else {"vr": vr}
 
     return convert
 
 
+def _syntax_texts(vr: str, grammar: str, wrong: str) -> Converter:
+    """A VR whose values follow a `grammar`, but for padding; `wrong`: what they are else."""
+    one = re.compile(rf"({grammar})[ \0]*".encode()).fullmatch
+    every = re.compile(rf"(?:{grammar})?[ \0]*(?:\\(?:{grammar})?[ \0]*)*".encode()).fullmatch
+
+    def convert(value: bytes, charset: CharacterSet, notes: list[str]) -> Attribute:
+        match = one(value)
+        if match:
+            return {"vr": vr, "Value": [match[1].decode("ascii")]}
+        text = _default_text(value, charset, notes)
+        if not notes and not every(value):
+            notes.append(wrong)
+        return _values(vr, text)
+
+    return convert
+
+
 _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
+_MAX_GROUP = 64  # characters of a component group
 
 
 def _person_name(text: str, notes: list[str]) -> dict[str, str] | None:
@@ -89,6 +132,10 @@ def _person_names(value: bytes, charset: CharacterSet, notes: list[str]) -> Attr
     parts = _text(value, charset, notes, name=True).split(_SEPARATOR)
     # Each once: a forged value may hold the same few thousands of times.
     read = {part: _person_name(part, notes) for part in set(parts)}
+    if len(value) > _MAX_GROUP:
+        groups = (len(group.rstrip(_PAD)) for part in read for group in part.split("="))
+        if any(length > _MAX_GROUP for length in groups):
+            notes.append(TOO_LONG)
     names = [read[part] for part in parts]
     return {"vr": "PN"} if names == [None] else {"vr": "PN", "Value": names}
 
@@ -97,6 +144,9 @@ def _person_names(value: bytes, charset: CharacterSet, notes: list[str]) -> Attr
 
 _INTEGER = re.compile(r"-?[0-9]+")
 _DECIMAL = re.compile(r"-?(?:[0-9]+|[0-9]*\.[0-9]+)(?:[Ee][+-]?[0-9]+)?")
+# What the VRs allow beside; as a JSON number it would lose its sign or point.
+_ANY_INTEGER = re.compile(r"[+-]?[0-9]+")
+_ANY_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[Ee][+-]?[0-9]+)?")
 _MAX_NUMBER = 64  # characters; DS has at most 16
 
 
@@ -106,7 +156,7 @@ def _json_list(number: str) -> re.Pattern[str]:
 
 # Values that lose nothing as a JSON number, in a form that is JSON as it is: many of them, as
 # in the contours of an RT Structure Set, are then read at once. A double keeps 15 digits.
-_EXACT_INTEGERS = _json_list(r"-?(?:0|[1-9][0-9]{0,14})(?![0-9])")
+_EXACT_INTEGERS = _json_list(r"-?(?:0|[1-9][0-9]{0,8})(?![0-9])")
 _EXACT_DECIMALS = _json_list(
     r"(?=[^ \\]{1,16}(?![^ \\]))"
     r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]+)?(?:[Ee][+-]?[0-9]{1,2})?"
@@ -149,6 +199,7 @@ def _number_strings(
     read: Callable[[str], int | float | str | None],
     grammar: re.Pattern[str],
     exact: re.Pattern[str],
+    limit: int,
 ) -> Converter:
     def convert(value: bytes, charset: CharacterSet, notes: list[str]) -> Attribute:
         text = decode_default(value).strip(_PAD)
@@ -156,9 +207,12 @@ def _number_strings(
             return {"vr": vr}
         if exact.fullmatch(text):
             return {"vr": vr, "Value": orjson.loads(f"[{text.replace(_SEPARATOR, ',')}]")}
-        numbers = [read(part.strip(_PAD)) for part in text.split(_SEPARATOR)]
+        parts = [part.strip(_PAD) for part in text.split(_SEPARATOR)]
+        numbers = [read(part) for part in parts]
         if not all(_is_number(n, grammar) for n in numbers if isinstance(n, str)):
             notes.append(NOT_A_NUMBER)
+        elif max(map(len, parts)) > limit:
+            notes.append(TOO_LONG)
         return {"vr": vr, "Value": numbers}
 
     return convert
@@ -226,19 +280,67 @@ def _binary(vr: str, order: str) -> Converter:
 
 # --------------------------------------------------------------------------------- tables
 
-_DEFAULT_TEXTS = ("AE", "AS", "CS", "DA", "DT", "TM", "UI")
+_MONTH_DAY = "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
+_CLOCK = "(?:[01][0-9]|2[0-3])", "[0-5][0-9]", r"(?:[0-5][0-9]|60)(?:\.[0-9]{1,6})?"
+
+
+def _from_left(*components: str) -> str:
+    """A grammar whose components may be left out from the right on."""
+    grammar = ""
+    for component in reversed(components):
+        grammar = f"(?:{component}{grammar})?"
+    return grammar
+
+
+# By VR what it allows (PS3.5 Table 6.2-1), and what other text is.
+_SYNTAXES = {
+    "AE": (r"[ -\[\]-~]{0,15}[!-\[\]-~]", "text that is not an application entity title"),
+    "AS": ("[0-9]{3}[DWMY]", "text that is not an age"),
+    "CS": ("[A-Z0-9 _]{0,15}[A-Z0-9_]", "text that is not a code string"),
+    "DA": ("[0-9]{4}" + "".join(_MONTH_DAY), "text that is not a date"),
+    "DT": (
+        "[0-9]{4}" + _from_left(*_MONTH_DAY, *_CLOCK) + "(?:[+-](?:0[0-9]|1[0-4])[0-5][0-9])?",
+        "text that is not a date and time",
+    ),
+    "TM": (_CLOCK[0] + _from_left(*_CLOCK[1:]), "text that is not a time"),
+}
+_COMPONENT = "(?:0|[1-9][0-9]*)"  # PS3.5 §9.1
+_any_uids = _syntax_texts(
+    "UI",
+    rf"(?=[0-9.]{{1,64}}(?![0-9.])){_COMPONENT}(?:\.{_COMPONENT})*",
+    "text that is not a UID",
+)
+_LIKE_A_UID = re.compile(rb"([1-9][0-9.]{0,62}[0-9])[ \0]*").fullmatch
+
+
+def _uids(value: bytes, charset: CharacterSet, notes: list[str]) -> Attribute | None:
+    """As `_any_uids`; nearly all are seen to be UIDs in half of the time."""
+    match = _LIKE_A_UID(value)
+    if match:
+        text = match[1].decode("ascii")
+        if ".." not in text and ".0" not in text:
+            return {"vr": "UI", "Value": [text]}
+    return _any_uids(value, charset, notes)
+
+
+_UNLIMITED = 1 << 32  # characters: what a length can say
 _NUMBERS = {"FD": "d", "FL": "f", "SL": "i", "SS": "h", "SV": "q", "UL": "I", "US": "H", "UV": "Q"}
 
 
 def _table(order: str) -> dict[str, Converter]:
     return {
-        **{vr: _texts(vr, _default_text) for vr in _DEFAULT_TEXTS},
-        **{vr: _texts(vr, _text) for vr in ("LO", "SH", "UC")},
-        **{vr: _single_text(vr, _text) for vr in ("LT", "ST", "UT")},
-        "UR": _single_text("UR", _default_text),
+        **{vr: _syntax_texts(vr, *syntax) for vr, syntax in _SYNTAXES.items()},
+        "UI": _uids,
+        "LO": _texts("LO", 64),
+        "SH": _texts("SH", 16),
+        "UC": _texts("UC", _UNLIMITED),
+        "LT": _single_text("LT", _text, 10240),
+        "ST": _single_text("ST", _text, 1024),
+        "UT": _single_text("UT", _text, _UNLIMITED),
+        "UR": _single_text("UR", _default_text, _UNLIMITED),
         "PN": _person_names,
-        "DS": _number_strings("DS", decimal_string, _DECIMAL, _EXACT_DECIMALS),
-        "IS": _number_strings("IS", integer_string, _INTEGER, _EXACT_INTEGERS),
+        "DS": _number_strings("DS", decimal_string, _ANY_DECIMAL, _EXACT_DECIMALS, 16),
+        "IS": _number_strings("IS", integer_string, _ANY_INTEGER, _EXACT_INTEGERS, 12),
         "AT": _tags(order),
         **{vr: _numbers(vr, order, code) for vr, code in _NUMBERS.items()},
         **{vr: _binary(vr, order) for vr in ("OB", "UN", *_WORDS)},
