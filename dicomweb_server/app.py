@@ -18,7 +18,7 @@ from dicomweb_server.archive.pictures import PictureCache
 from dicomweb_server.archive.scratch import sweep
 from dicomweb_server.archive.workers import WorkerPool
 from dicomweb_server.blobs.filesystem import FilesystemBlobs
-from dicomweb_server.blobs.store import BlobDamaged
+from dicomweb_server.blobs.store import BlobDamaged, BlobStore
 from dicomweb_server.config import Settings
 from dicomweb_server.errors import Refusal
 from dicomweb_server.index.database import open_pool
@@ -54,7 +54,7 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
         timeout=settings.worker_timeout_seconds,
         memory=WORKER_MEMORY,
     )
-    blobs = FilesystemBlobs(settings.blobs_dir)
+    blobs = open_blobs(settings)
     pool = await open_pool(settings.database_url, max_size=settings.database_pool, plan_anew=False)
     searches = await open_pool(settings.database_url, max_size=settings.database_pool)
     try:
@@ -69,6 +69,15 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
         await searches.close()
         await pool.close()
         await blobs.close()
+
+
+def open_blobs(settings: Settings) -> BlobStore:
+    """The bucket of the settings, or the data folder if they name none."""
+    if not settings.s3_bucket:
+        return FilesystemBlobs(settings.blobs_dir)
+    from dicomweb_server.blobs.s3 import S3Blobs  # boto3 would slow down every start
+
+    return S3Blobs(settings)
 
 
 def create_app(settings: Settings) -> Starlette:

@@ -8,7 +8,7 @@ the two together.
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ByteSize, Field, field_validator
+from pydantic import ByteSize, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 GIB = 2**30
@@ -87,6 +87,34 @@ class Settings(BaseSettings):
     database_pool: int = Field(
         8, ge=1, le=90, description="Database connections that one process keeps"
     )
+    s3_bucket: str = Field(
+        "", description="Bucket that the files are kept in; empty keeps them in the data folder"
+    )
+    s3_endpoint_url: str = Field(
+        "", description="Address of the S3 server; empty is Amazon's, or what boto3's files name"
+    )
+    s3_region: str = Field("", description="Region of the bucket, where the server has several")
+    s3_prefix: str = Field("", description="Folder of the bucket that the keys begin with")
+    s3_access_key_id: str = Field(
+        "",
+        description="Access key; empty looks in all places where boto3 does, as the machine's role",
+    )
+    s3_secret_access_key: str = Field(
+        "", repr=False, validate_default=True, description="Secret of the access key"
+    )
+    s3_path_style: bool = Field(
+        False, description="Whether the bucket stands in the path of URLs, not in the host name"
+    )
+    s3_encryption: Literal["", "AES256", "aws:kms"] = Field(
+        "", description="How S3 is told to encrypt: AES256 or aws:kms; empty is the bucket's way"
+    )
+    s3_kms_key_id: str = Field("", description="Key of aws:kms; empty is the account's own")
+    s3_timeout_seconds: float = Field(
+        30, gt=0, description="Longest silence of S3, after which a request is made again"
+    )
+    s3_connections: int = Field(
+        32, ge=2, le=1000, description="Connections to S3 that one process opens at most"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged: debug, info, warning or error"
     )
@@ -102,12 +130,32 @@ class Settings(BaseSettings):
     def _split(cls, origins: object) -> object:
         return tuple(origins.replace(",", " ").split()) if isinstance(origins, str) else origins
 
-    @field_validator("public_url")
+    @field_validator("public_url", "s3_endpoint_url")
     @classmethod
     def _whole_address(cls, url: str) -> str:
         if url and not url.startswith(("http://", "https://")):
             raise ValueError("should begin with http:// or https://")
         return url.rstrip("/")
+
+    @field_validator("s3_prefix")
+    @classmethod
+    def _folder(cls, prefix: str) -> str:
+        prefix = prefix.strip("/")
+        return f"{prefix}/" if prefix else ""
+
+    @field_validator("s3_secret_access_key")
+    @classmethod
+    def _both(cls, secret: str, info: ValidationInfo) -> str:
+        if bool(secret) != bool(info.data.get("s3_access_key_id")):
+            raise ValueError("should be set together with S3_ACCESS_KEY_ID")
+        return secret
+
+    @field_validator("s3_kms_key_id")
+    @classmethod
+    def _of_kms(cls, key: str, info: ValidationInfo) -> str:
+        if key and info.data.get("s3_encryption") != "aws:kms":
+            raise ValueError("is for S3_ENCRYPTION=aws:kms")
+        return key
 
     @field_validator("database_url")
     @classmethod

@@ -1,4 +1,5 @@
 """A real Postgres for the tests that need one, started when the first of them asks for it.
+So is an S3 server (see tests/s3.py).
 
 TEST_DATABASE_URL names another server, where the tests may create databases; they drop no
 others than those they made.
@@ -18,6 +19,7 @@ import pytest
 from dicomweb_server.index.database import open_pool
 from dicomweb_server.index.embedded import start_postgres
 from dicomweb_server.index.migrate import migrate
+from tests.s3 import s3_server
 
 _PREFIX = f"dicomweb_test_{os.getpid()}"
 _numbers = itertools.count(1)
@@ -135,3 +137,10 @@ async def conn(pool):
     """One connection to `database_url`."""
     async with pool.acquire() as conn:
         yield conn
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory):
+    """The S3_* settings that lead to a bucket of an S3 server."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server

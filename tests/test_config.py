@@ -83,6 +83,10 @@ def test_urls_have_the_address_that_clients_see(listen_host, public_url, base_ur
         ("PUBLIC_URL", "pacs.example"),
         ("DATABASE_URL", "mysql://db/name"),
         ("MAX_INSTANCE_BYTES", "-1"),
+        ("S3_ENDPOINT_URL", "minio.example:9000"),
+        ("S3_ENCRYPTION", "rot13"),
+        ("S3_KMS_KEY_ID", "a-key-without-its-kind"),
+        ("S3_SECRET_ACCESS_KEY", "a-secret-of-no-key"),
     ],
 )
 def test_an_impossible_value_is_refused(monkeypatch, variable, value):
@@ -91,6 +95,21 @@ def test_an_impossible_value_is_refused(monkeypatch, variable, value):
         Settings()
     [error] = refused.value.errors()
     assert error["loc"] == (variable.lower(),)
+
+
+def test_an_access_key_needs_its_secret(monkeypatch):
+    monkeypatch.setenv("S3_ACCESS_KEY_ID", "AKIA")
+    with pytest.raises(ValidationError, match="together with S3_ACCESS_KEY_ID"):
+        Settings()
+    settings = Settings(s3_secret_access_key="hunter2")
+    assert "hunter2" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "prefix"), [("", ""), ("/", ""), ("dicom", "dicom/"), ("/a/b/", "a/b/")]
+)
+def test_the_prefix_of_keys_is_a_folder(given, prefix):
+    assert Settings(s3_prefix=given).s3_prefix == prefix
 
 
 def test_a_refused_database_url_does_not_show_its_password(monkeypatch):
@@ -125,7 +144,7 @@ def test_another_process_reads_the_same_settings(port, size, seconds, origins, d
 
 def readme_rows():
     """The README's table of settings: variable, default, meaning."""
-    return re.findall(r"^\| `([A-Z_]+)` \| (.+?) \| (.+?) \|$", README.read_text(), re.M)
+    return re.findall(r"^\| `([A-Z0-9_]+)` \| (.+?) \| (.+?) \|$", README.read_text(), re.M)
 
 
 def test_every_setting_stands_in_the_readme_with_its_help():

@@ -19,7 +19,12 @@ from rich.progress import (
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.app import open_archive
 from dicomweb_server.archive.importing import Source, Tally, find_sources, import_sources
-from dicomweb_server.commands.serving import make_folders, own_postgres, prepare_database
+from dicomweb_server.commands.serving import (
+    check_bucket,
+    make_folders,
+    own_postgres,
+    prepare_database,
+)
 from dicomweb_server.config import Settings
 from dicomweb_server.errors import Unavailable
 from dicomweb_server.index.embedded import FolderInUseError, running_url
@@ -40,6 +45,7 @@ def run_import(settings: Settings, paths: Sequence[Path]) -> int:
         return 1
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     make_folders(settings)
+    asyncio.run(check_bucket(settings))
     with _database(settings) as url:
         known = settings.model_copy(update={"database_url": url})
         try:

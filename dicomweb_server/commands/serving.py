@@ -66,6 +66,7 @@ def run(settings: Settings, load: Load = load_app) -> None:
         settings = settings.model_copy(update={"port": port})
         stack.callback(FolderLock(settings.data_dir).release)
         make_folders(settings)
+        asyncio.run(check_bucket(settings))
         if not settings.database_url:
             postgres = stack.enter_context(own_postgres(settings))
             settings = settings.model_copy(update={"database_url": postgres.url})
@@ -136,6 +137,29 @@ def make_folders(settings: Settings) -> None:
         raise CannotServeError(
             f"The data folder {settings.data_dir} cannot be written: {error.strerror}.\n"
             "Make it writable for this user, or choose another with DATA_DIR."
+        ) from None
+
+
+async def check_bucket(settings: Settings) -> None:
+    """Try that the bucket of the settings, if they name one, can be used.
+
+    Raises CannotServeError.
+    """
+    if not settings.s3_bucket:
+        return
+    from dicomweb_server.blobs.s3 import S3Blobs  # boto3 would slow down every start
+    from dicomweb_server.blobs.store import BlobsUnavailable
+
+    try:
+        blobs = S3Blobs(settings)
+        try:
+            await blobs.check()
+        finally:
+            await blobs.close()
+    except BlobsUnavailable as error:
+        raise CannotServeError(
+            f"The bucket {_bucket(settings)} cannot be used: {error.reason}.\n"
+            "Check S3_BUCKET, S3_ENDPOINT_URL, S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY."
         ) from None
 
 
@@ -240,6 +264,7 @@ def _announce(settings: Settings, address: str, database: str) -> None:
         f"  Web page     {settings.base_url}/",
         f"  DICOMweb     {settings.dicomweb_url}",
         f"  Data folder  {settings.data_dir}",
+        *([f"  Files in S3  {_bucket(settings)}"] if settings.s3_bucket else []),
         f"  Database     {database}",
         f"  To stop      Ctrl-C, or: kill {os.getpid()}",
     ]
@@ -255,6 +280,11 @@ def _allow_many_files() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _bucket(settings: Settings) -> str:
+    where = f" at {settings.s3_endpoint_url}" if settings.s3_endpoint_url else ""
+    return f"{settings.s3_bucket}/{settings.s3_prefix}{where}"
 
 
 def _without_password(url: str) -> str:

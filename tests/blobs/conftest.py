@@ -6,9 +6,10 @@ import pytest
 
 from dicomweb_server.blobs.filesystem import FilesystemBlobs
 from dicomweb_server.blobs.store import BlobStore
+from tests.s3 import new_s3_blobs
 
 
-@pytest.fixture(params=["filesystem"])
+@pytest.fixture(params=["filesystem", "s3"])
 async def new_store(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Callable[[], BlobStore]]:
@@ -17,7 +18,10 @@ async def new_store(
 
     def make() -> BlobStore:
         folder = tmp_path_factory.mktemp("store")
-        made.append(FilesystemBlobs(folder / "blobs"))
+        if request.param == "filesystem":
+            made.append(FilesystemBlobs(folder / "blobs"))
+        else:
+            made.append(new_s3_blobs(request.getfixturevalue("s3"), folder))
         return made[-1]
 
     yield make

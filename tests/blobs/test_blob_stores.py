@@ -15,7 +15,7 @@ from tests.blobs.made import KEY, keys_of, staged
 MIB = 1 << 20
 
 per_store = settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=8
 )
 
 
