@@ -10,11 +10,11 @@ PIP := $(PY) -m pip -qq --no-input --disable-pip-version-check
 INSTALL := $(PIP) install --root-user-action=ignore --only-binary :all: --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-uvicorn test-browser bench check format requirements lock
+.PHONY: help run test test-uvicorn test-s3 test-browser bench check format requirements lock
 .DELETE_ON_ERROR:
 
 help: ## List the verbs
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 run: $(VENV)/.ready-to-run ## Run the server on http://127.0.0.1:8080 until Ctrl-C; data in ./data
 	@exec $(PY) -m dicomweb_server serve
@@ -24,6 +24,9 @@ test: $(VENV)/.ready-to-develop ## Run every test (DICOM_CORPUS names a folder o
 
 test-uvicorn: $(VENV)/.ready-to-develop ## Run the tests of the HTTP face with uvicorn as the server
 	@TEST_SERVER=uvicorn $(PY) -m pytest tests/web $(ARGS)
+
+test-s3: $(VENV)/.ready-to-develop ## Run the tests of the blob stores on Ceph's S3 server (needs its packages)
+	@$(PY) -m tests.blobs.on_ceph $(ARGS)
 
 test-browser: $(VENV)/.ready-to-develop ## Show a stored study in OHIF, in Chromium; screenshots in build/browser
 	@PYTHON=$(PY) tests/browser/run.sh
