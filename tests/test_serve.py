@@ -17,12 +17,14 @@ from dicomweb_server.__main__ import read_settings
 from dicomweb_server.commands import serving
 from dicomweb_server.commands.serving import (
     CannotServeError,
+    check_bucket,
     make_folders,
     prepare_database,
     reserve_port,
 )
 from dicomweb_server.config import Settings
 from dicomweb_server.index.embedded import FolderLock, running_url, start_postgres
+from tests.s3 import s3_settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -307,6 +309,43 @@ def test_nobody_else_reads_what_is_stored(tmp_path):
     make_folders(settings)
     for folder in (settings.blobs_dir, settings.tmp_dir, settings.cache_dir):
         assert folder.stat().st_mode & 0o077 == 0
+
+
+async def test_a_bucket_that_cannot_be_used_is_named_with_the_reason(tmp_path, s3):
+    settings = s3_settings(s3, tmp_path)
+    settings.tmp_dir.mkdir()
+    await check_bucket(settings)
+
+    url = s3["S3_ENDPOINT_URL"]
+    absent = settings.model_copy(update={"s3_bucket": "not-made", "s3_prefix": "a/"})
+    with pytest.raises(
+        CannotServeError, match=rf"The bucket not-made/a/ at {url} cannot be used: there is no such"
+    ):
+        await check_bucket(absent)
+
+    with reserve_port("127.0.0.1", 0) as silent:
+        nobody = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(CannotServeError, match="the server cannot be reached"):
+            await check_bucket(settings.model_copy(update={"s3_endpoint_url": nobody}))
+
+
+@pytest.mark.parametrize(
+    "impossible", [{"s3_bucket": "not a bucket"}, {"s3_endpoint_url": "http://[half"}]
+)
+async def test_a_bucket_that_cannot_be_anywhere_is_told_in_a_sentence(tmp_path, s3, impossible):
+    settings = s3_settings(s3, tmp_path).model_copy(update=impossible)
+    with pytest.raises(CannotServeError, match="cannot be used"):
+        await check_bucket(settings)
+
+
+def test_the_server_says_which_bucket_the_files_are_in(start, tmp_path, s3):
+    server = start(tmp_path, **s3).ready()
+    assert f"Files in S3  {s3['S3_BUCKET']}/ at {s3['S3_ENDPOINT_URL']}" in server.said
+
+
+def test_boto3_is_loaded_only_for_a_bucket():
+    program = "import sys, dicomweb_server.app; sys.exit('boto3' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
 
 
 def test_impossible_settings_are_all_named(monkeypatch):

@@ -80,8 +80,11 @@ class S3Blobs:
         self._scratch = settings.tmp_dir
         self._floor = settings.min_free_bytes
         self._encryption = _encryption(settings)
-        with _translated("connect"):
-            self._client = _client(settings)
+        try:
+            with _translated("connect"):
+                self._client = _client(settings)
+        except ValueError:
+            raise BlobsUnavailable("its address is none") from None
         uploads = settings.s3_connections // 2
         self._threads = ThreadPoolExecutor(settings.s3_connections - uploads, "s3")
         config = TransferConfig(
