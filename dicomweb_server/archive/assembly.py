@@ -24,7 +24,7 @@ from dicomweb_server.dicom.json_model import MAX_TEXT, parse_json_datasets
 from dicomweb_server.dicom.media import ENCAPSULATED_TYPES, Media, essence, read_media
 from dicomweb_server.dicom.native_pictures import decode_to_native
 from dicomweb_server.dicom.native_xml import from_xml
-from dicomweb_server.errors import MalformedContent, UnsupportedMedia
+from dicomweb_server.errors import ContentTooLarge, MalformedContent, UnsupportedMedia
 
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 OCTETS = "application/octet-stream"
@@ -110,6 +110,7 @@ class Plan:
     parts: Mapping[str, Sequence[Part]]
     study_instance_uid: str | None  # of the request's URL
     generated: Mapping[int, UUID]  # for UIDs that are missing (STOW-17), by their tags
+    limit: int  # bytes of the file: one part may be referred to over and over
     pixel_limit: int  # bytes of a decoded picture
 
 
@@ -185,6 +186,8 @@ class _Assembly:
         if document is not None and document in self.plan.parts:
             self._document(self.plan.parts[document])
         encoded = encode_dataset(self.attributes, bulk)
+        if encoded.length > self.plan.limit:
+            raise ContentTooLarge(f"an instance may have {self.plan.limit} bytes at the most")
         self.problems += encoded.problems
         size, sha256 = self._write([self._meta(), *encoded.pieces])
         return Assembled(size, sha256, tuple(self.problems))

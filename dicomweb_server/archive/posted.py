@@ -134,6 +134,7 @@ class PostedIntake:
                     },
                     study_instance_uid=self.intake.study_instance_uid,
                     generated={**shared, completion.SOP_INSTANCE: uuid4()},
+                    limit=self._archive.settings.max_instance_bytes,
                     pixel_limit=self._archive.settings.pixel_limit_bytes,
                 ),
             )

@@ -5,7 +5,7 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -14,6 +14,7 @@ import structlog
 
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.errors import ContentTooLarge, Unavailable
+from dicomweb_server.wire.store_report import Failed, failed
 
 log = structlog.get_logger()
 
@@ -63,16 +64,26 @@ class Staging:
 
     async def finish(self) -> StagedFile:
         """The complete file, flushed to the disk. Raises OSError when the disk is full."""
+        return await in_thread(self.complete)
+
+    def complete(self) -> StagedFile:
+        """As `finish`, for a thread that has several to do."""
         held, self._held = self._held, []
-        await in_thread(self._write_to_the_end, held)
+        self._write_to_the_end(held)
         return StagedFile(self.path, self._size, self._digest.digest())
+
+    @property
+    def held(self) -> int:
+        """Bytes that are still in memory."""
+        return self._held_size
 
     async def discard(self) -> None:
         """Leave nothing behind."""
-        self._held.clear()
-        await in_thread(self._remove)
+        await in_thread(self.remove)
 
-    def _remove(self) -> None:
+    def remove(self) -> None:
+        """As `discard`, for a thread."""
+        self._held.clear()
         self._close()
         self.path.unlink(missing_ok=True)
 
@@ -140,3 +151,23 @@ def check_room(archive: Archive) -> None:
     if shutil.disk_usage(archive.settings.tmp_dir).free < archive.settings.min_free_bytes:
         log.error("uploads refused: the disk is nearly full")
         raise Unavailable("the archive is out of space", retry_after=300)
+
+
+def complete_all(stagings: Sequence[Staging]) -> list[StagedFile | OSError]:
+    """Write and flush several files; what cannot be written leaves nothing. For a thread."""
+    completed: list[StagedFile | OSError] = []
+    for staging in stagings:
+        try:
+            completed.append(staging.complete())
+        except OSError as error:
+            staging.remove()
+            completed.append(error)
+    return completed
+
+
+def not_written(error: OSError) -> Failed:
+    """What is told of a file that could not be written: it says nothing of the file."""
+    log.error("an upload could not be written", errno=error.errno)
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    comment = "the archive is out of space" if full else "the archive's storage failed"
+    return failed("out_of_resources", comment=comment)

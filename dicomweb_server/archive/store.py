@@ -1,7 +1,7 @@
 """Store (PS3.18 §10.5): staged files become instances, each on its own."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +15,15 @@ from dicomweb_server.archive.commit import Candidate, Outcome, StorageFailed, bl
 from dicomweb_server.archive.duplicates import settle
 from dicomweb_server.archive.outcomes import refused, stored
 from dicomweb_server.archive.quarantine import keep_refused
-from dicomweb_server.archive.staging import StagedFile, Staging, check_room, new_staging
+from dicomweb_server.archive.staging import (
+    StagedFile,
+    Staging,
+    check_room,
+    complete_all,
+    in_thread,
+    new_staging,
+    not_written,
+)
 from dicomweb_server.archive.workers import WorkerFailed
 from dicomweb_server.dicom.part10 import InvalidIdentity, UnknownTransferSyntax
 from dicomweb_server.errors import ContentTooLarge, NotPart10, Unavailable, where
@@ -27,10 +35,11 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-# Files of one request that go on together: each journey to a worker and to the index costs as
-# much as a small file. A request that ends, or has to wait, does not wait for more.
+# Files of one request that go on together: each journey to a thread, to a worker and to the
+# index costs as much as a small file. A request that ends does not wait for more.
 BATCH = 4
-MAX_IN_FLIGHT = 32  # files of one request
+BATCH_BYTES = 2 << 20  # held in memory, after which a batch is not added to
+AHEAD = 3  # batches of one request that are stored while more is received
 
 
 class Intake:
@@ -47,42 +56,46 @@ class Intake:
         self.archive = archive
         self.study_instance_uid = study_instance_uid
         self._scope = archive.scope(principal, Action.STORE)
-        self._held: list[StagedFile] = []
+        self._held: list[Staging | StagedFile] = []
         self._results: list[asyncio.Task[list[Result | Unavailable]] | Failed] = []
-        self._in_flight = asyncio.Semaphore(MAX_IN_FLIGHT)
+        self._ahead = asyncio.Semaphore(AHEAD)
         check_room(archive)
 
     def new_file(self) -> Staging:
         """Where the next instance is to be received."""
         return new_staging(self.archive)
 
-    async def accept(self, staged: StagedFile) -> None:
-        """Store a complete file, in the background; waits while too many are under way."""
-        if self._in_flight.locked():
-            self.release()
-        self._held.append(staged)
-        if len(self._held) >= BATCH:
-            self.release()
-        await self._in_flight.acquire()
+    async def accept(self, file: Staging | StagedFile) -> None:
+        """Store what was received whole, in the background; waits while too much is under way."""
+        self._held.append(file)
+        held = sum(each.held for each in self._held if isinstance(each, Staging))
+        if len(self._held) >= BATCH or held >= BATCH_BYTES:
+            await self._ahead.acquire()
+            self.release(self._ahead.release)
 
-    def release(self) -> None:
+    def release(self, when_stored: Callable[[], None] | None = None) -> None:
         """Let go on what is held back for more; to be called when no more is to come."""
         held, self._held = self._held, []
-        if not held:
-            return
-        work = store_files(self.archive, self._scope, held, self.study_instance_uid)
-        task = keep(work)
-        task.add_done_callback(lambda _: self._landed(len(held)))
-        self._results.append(task)
-
-    def _landed(self, files: int) -> None:
-        for _ in range(files):
-            self._in_flight.release()
+        if held:
+            task = keep(self._store(held))
+            if when_stored is not None:
+                task.add_done_callback(lambda _: when_stored())
+            self._results.append(task)
 
     def fail(self, failure: Failed) -> None:
         """Report a part that never became a file."""
         self.release()
         self._results.append(failure)
+
+    async def _store(self, held: Sequence[Staging | StagedFile]) -> list[Result | Unavailable]:
+        stagings = [file for file in held if isinstance(file, Staging)]
+        completed = iter(await in_thread(complete_all, stagings) if stagings else ())
+        files = [next(completed) if isinstance(file, Staging) else file for file in held]
+        good = [file for file in files if isinstance(file, StagedFile)]
+        stored = iter(await store_files(self.archive, self._scope, good, self.study_instance_uid))
+        return [
+            next(stored) if isinstance(file, StagedFile) else not_written(file) for file in files
+        ]
 
     async def results(self) -> list[Result]:
         """What became of each, in the order received. Raises Unavailable if the index is away

@@ -1,15 +1,13 @@
 """The body of a store request as it comes: chunks, parts, and what becomes of each part."""
 
 import asyncio
-import errno
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-import structlog
 from starlette.requests import Request
 
 from dicomweb_server.archive.posted import PostedIntake
-from dicomweb_server.archive.staging import StagedFile, Staging
+from dicomweb_server.archive.staging import Staging, not_written
 from dicomweb_server.archive.store import Intake
 from dicomweb_server.errors import (
     ContentTooLarge,
@@ -25,8 +23,6 @@ from dicomweb_server.wire.content_coding import Gunzip, is_gzip
 from dicomweb_server.wire.media_types import ContentType, parse_content_type
 from dicomweb_server.wire.multipart import MultipartParser, PartBegin, PartData, PartEnd
 from dicomweb_server.wire.store_report import Failed, Stored, failed
-
-log = structlog.get_logger()
 
 DICOM = "application/dicom"
 OCTETS = "application/octet-stream"
@@ -82,9 +78,9 @@ class Part:
         self,
         intake: Intake,
         staging: Staging | Failed,
-        accept: Callable[[StagedFile], Awaitable[None]],
+        accept: Callable[[Staging], Awaitable[None]],
     ) -> None:
-        """`accept` takes the complete file."""
+        """`accept` takes what was received whole. It may raise OSError."""
         self._intake = intake
         self._accept = accept
         self._failure = staging if isinstance(staging, Failed) else None
@@ -97,19 +93,17 @@ class Part:
         try:
             await self._staging.write(data)
         except ContentTooLarge as error:
-            await self._give_up(str(error))
+            await self._give_up(failed("out_of_resources", comment=str(error)))
         except OSError as error:
-            await self._give_up(_plain(error))
+            await self._give_up(not_written(error))
 
     async def finish(self) -> None:
         """The part is complete."""
         if self._staging is not None:
             try:
-                staged = await self._staging.finish()
+                await self._accept(self._staging)
             except OSError as error:
-                await self._give_up(_plain(error))
-            else:
-                await self._accept(staged)
+                await self._give_up(not_written(error))
         if self._failure is not None:
             self._intake.fail(self._failure)
 
@@ -119,15 +113,9 @@ class Part:
             await self._staging.discard()
             self._staging = None
 
-    async def _give_up(self, comment: str) -> None:
+    async def _give_up(self, failure: Failed) -> None:
         await self.discard()
-        self._failure = failed("out_of_resources", comment=comment)
-
-
-def _plain(error: OSError) -> str:
-    log.error("an upload could not be written", errno=error.errno)
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return "the archive is out of space" if full else "the archive's storage failed"
+        self._failure = failure
 
 
 def file_single(intake: Intake) -> Part:
@@ -175,14 +163,14 @@ def posted_part(posted: PostedIntake, default_type: str) -> BeginPart:
 def posted_single(posted: PostedIntake, kind: PartType) -> Part:
     """Begins a part, or the whole body, that is metadata or bulk data."""
 
-    async def accept(file: StagedFile) -> None:
-        posted.accept(kind, file)
+    async def accept(staging: Staging) -> None:
+        posted.accept(kind, await staging.finish())
 
     return Part(posted.intake, posted.new_part(kind), accept)
 
 
-async def _nothing(file: StagedFile) -> None:
-    del file
+async def _nothing(staging: Staging) -> None:
+    del staging
 
 
 async def receive_single(body: Body, part: Part) -> None:
