@@ -350,3 +350,30 @@ def _table(order: str) -> dict[str, Converter]:
 # By VR (all but SQ), for values in little endian byte order or big.
 LITTLE_ENDIAN = _table("<")
 BIG_ENDIAN = _table(">")
+
+
+# ---------------------------------------------------------------------------------- memory
+
+# The slices of a series say nearly the same over and over, so what was converted lately is
+# kept: by VR, and by its bytes. Who gets an attribute object of here must not change it.
+LONGEST_KNOWN = 128  # bytes
+_MOST_KNOWN = 1024  # values of a VR
+_MOST_SETS = 4  # of byte orders and character sets
+_known: dict[tuple[bool, CharacterSet], dict[str, dict[bytes, Attribute]]] = {}
+
+
+def known_values(little: bool, charset: CharacterSet) -> dict[str, dict[bytes, Attribute]]:
+    """What values of a byte order and character set were converted to: VR, bytes, attribute."""
+    known = _known.get((little, charset))
+    if known is None:
+        if len(_known) >= _MOST_SETS:
+            _known.clear()
+        known = _known[little, charset] = {vr: {} for vr in LITTLE_ENDIAN}
+    return known
+
+
+def remember(known: dict[bytes, Attribute], raw: bytes, attribute: Attribute) -> None:
+    """Keep the attribute of a value; all are forgotten when there are too many."""
+    if len(known) >= _MOST_KNOWN:
+        known.clear()
+    known[raw] = attribute

@@ -126,6 +126,7 @@ class _Walk:
         unpack, unpack_long = encoding.header.unpack_from, encoding.long_length.unpack_from
         pos, last, charset = level.pos, level.last, level.charset
         count, inline = self.count, kept.inline
+        known = values.known_values(encoding.little, charset)
         notes: list[str] = []
         while end - pos >= 12:
             count += 1
@@ -159,11 +160,15 @@ class _Walk:
                 vr, convert, _ = reader
                 if length:
                     inline += length
-                    attribute = convert(bytes(buffer[offset:stop]), charset, notes)
-                    if notes:
-                        kept.note(tag, notes)
+                    raw = bytes(buffer[offset:stop])
+                    attribute = known[vr].get(raw)
                     if attribute is None:
-                        attribute = kept.refer(level, tag, vr, offset, length)
+                        converted = convert(raw, charset, notes)
+                        attribute = converted or kept.refer(level, tag, vr, offset, length)
+                        if notes:
+                            kept.note(tag, notes)
+                        elif converted and length <= values.LONGEST_KNOWN:
+                            values.remember(known[vr], raw, converted)
                 else:
                     attribute = {"vr": vr}
                 attributes[key] = attribute
@@ -173,7 +178,10 @@ class _Walk:
             sequence = self._element(level)
             if sequence is not None or level.ended:
                 return sequence
-            pos, last, charset, inline = level.pos, level.last, level.charset, kept.inline
+            pos, last, inline = level.pos, level.last, kept.inline
+            if charset is not level.charset:
+                charset = level.charset
+                known = values.known_values(encoding.little, charset)
         level.pos, level.last, self.count, kept.inline = pos, last, count, inline
         return self._tail(level)
 
