@@ -19,9 +19,9 @@ def parse_json_datasets(text: bytes, limit: int = MAX_TEXT) -> list[JsonDataset]
     What the objects hold is not looked at: ``encode`` does that. Of a name that an object has
     twice the last counts; integers beyond 64 bits are read as floats.
 
-    Raises ContentTooLarge for text of more than `limit` bytes or MAX_BRACKETS, and MalformedContent
-    for anything but JSON of objects: nested deeper than 1024 (orjson's limit), numbers that no
-    double can hold, halves of surrogate pairs, bare NaN and Infinity.
+    Raises ContentTooLarge for more than `limit` bytes or MAX_BRACKETS, and MalformedContent for
+    anything but JSON of objects: nested deeper than 1024 (orjson's limit), numbers that a double
+    cannot hold, halves of surrogate pairs, bare NaN and Infinity.
     """
     if len(text) > limit:
         raise ContentTooLarge(f"JSON of more than {limit} bytes")

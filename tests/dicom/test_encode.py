@@ -8,6 +8,7 @@ from io import BytesIO
 from math import isfinite
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +31,7 @@ from dicomweb_server.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from dicomweb_server.dicom.walk import Walked, walk
 from dicomweb_server.errors import ContentTooLarge, MalformedContent, Refusal
 from tests.dicom.oracle import Oracle, lenient_pydicom
+from tests.dicom.real_files import real_metadata
 from tests.strategies import ENCODINGS, datasets, file_of, json_datasets
 
 
@@ -140,6 +142,19 @@ def test_pydicom_reads_what_is_encoded(dataset: Dataset) -> None:
         Oracle(content, True, walked.bulk).compare(dcmread(BytesIO(content)), walked.attributes)
     kept = {int(key, 16) for key in attributes} - QUERY_ONLY
     assert kept == {int(key, 16) for key in walked.attributes}
+
+
+def test_metadata_of_real_files_make_data_sets_of_the_same_metadata() -> None:
+    count = 0
+    for name, attributes, bulk in real_metadata():
+        found = encode_dataset(attributes, bulk)
+        content = b"".join(p if isinstance(p, bytes) else bytes(p.length) for p in found.pieces)
+        walked = walk(content, 0, implicit_vr=False, little_endian=True).attributes
+        expected = {key: a for key, a in attributes.items() if int(key, 16) not in QUERY_ONLY}
+        text = orjson.dumps(walked).replace(rb"\u0001", b"bulk")
+        assert orjson.loads(text) == _even(expected), name
+        count += 1
+    assert count > 50
 
 
 @given(json_datasets())

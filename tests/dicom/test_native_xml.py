@@ -18,6 +18,7 @@ from dicomweb_server.dicom.native_xml import NativeXmlReader, from_xml
 from dicomweb_server.dicom.native_xml_text import NAMESPACE, to_xml
 from dicomweb_server.dicom.part10 import describe
 from dicomweb_server.errors import ContentTooLarge, MalformedContent, Refusal
+from tests.dicom.real_files import real_metadata
 from tests.strategies import datasets, file_of
 
 
@@ -51,6 +52,14 @@ def test_a_data_set_is_the_same_after_a_passage_through_xml(dataset: Dataset) ->
 
     assert found == attributes
     assert list(found) == sorted(found)
+
+
+def test_metadata_of_real_files_are_the_same_after_a_passage_through_xml() -> None:
+    count = 0
+    for name, attributes, _ in real_metadata():
+        assert from_xml([to_xml(attributes)]) == attributes, name
+        count += 1
+    assert count > 50
 
 
 @given(datasets(depth=1), st.lists(st.integers(0, 4000)))
