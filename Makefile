@@ -10,7 +10,7 @@ PIP := $(PY) -m pip -qq --no-input --disable-pip-version-check
 INSTALL := $(PIP) install --root-user-action=ignore --only-binary :all: --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-uvicorn test-s3 test-browser bench check format requirements lock
+.PHONY: help run test test-uvicorn test-s3 test-browser bench check format requirements lock bench-memory
 .DELETE_ON_ERROR:
 
 help: ## List the verbs
@@ -33,6 +33,9 @@ test-browser: $(VENV)/.ready-to-develop ## Show a stored study in OHIF, in Chrom
 
 bench: $(VENV)/.ready-to-develop ## Measure the server beside Orthanc and what the machine allows (ARGS= for options)
 	@$(PY) -m conformance.benchmark --start --two-workers --orthanc --quick $(ARGS)
+
+bench-memory: $(VENV)/.ready-to-develop ## Measure the memory that uploads of 10 GB and of 10,000 parts take
+	@$(PY) -m conformance.benchmark --start --memory $(ARGS)
 
 check: $(VENV)/.ready-to-develop ## Lint, check the format, the types and the import contracts
 	@$(PY) -m ruff check

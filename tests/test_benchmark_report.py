@@ -1,4 +1,4 @@
-"""What the benchmark plans and reports: requests, checks, goals, tables."""
+"""What the benchmark plans and reports: requests, checks, goals, tables, the large upload."""
 
 import json
 import os
@@ -7,19 +7,25 @@ from io import BytesIO
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom import dcmread
+from pydicom.pixels.utils import pixel_array
 
-from conformance.benchmark import orthanc
+from conformance.benchmark import memory, orthanc
 from conformance.benchmark.__main__ import arguments, plan
-from conformance.benchmark.client import Address, Answer, AnswerError
+from conformance.benchmark.client import Address, Answer, AnswerError, Stream
 from conformance.benchmark.goals import ORTHANC, OURS, Goal
 from conformance.benchmark.items import Item, all_stored
 from conformance.benchmark.load import Ask, Sample
+from conformance.benchmark.memory import LargeFile, Peak, store_ask, streamed
 from conformance.benchmark.processes import CpuTime, cpu_time
 from conformance.benchmark.report import as_data, as_markdown
 from conformance.benchmark.run import Result, Target, reached
 from conformance.benchmark.stores import EIGHT_STUDIES, MultiFrame, one_study, store_items
+from tests.make import small_pixels
 
 HERE = {"date": "today", "cpus": 2, "cpu": "CPU", "system": "Linux", "python": "3"}
 HERE |= {"load_average": 0.5}
@@ -108,7 +114,7 @@ def test_every_goal_is_beside_an_item_that_exists() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [[], ["http://127.0.0.1", "--start"], ["http://127.0.0.1", "--two-workers"]]
+    "given", [[], ["http://127.0.0.1", "--start"], ["http://127.0.0.1", "--memory"]]
 )
 def test_options_that_do_not_go_together_are_refused(given: list[str]) -> None:
     with pytest.raises(SystemExit):
@@ -247,3 +253,66 @@ def test_the_figures_to_keep_are_json() -> None:
     assert item["ratios"] == {ORTHANC: [2.0]}
     assert item["goals"] == [{"goal": "≥ 100 inst/s", "measured": 200.0, "verdict": "met"}]
     assert kept["servers"][ORTHANC] == "Orthanc 1"
+
+
+# Large uploads.
+
+
+@pytest.mark.parametrize("size", [1, 2_000_000])
+def test_a_large_file_is_legal_and_has_the_length_it_says(size: int) -> None:
+    large = LargeFile.plan(size, seed=3)
+    whole = b"".join(large.pieces())
+    read = dcmread(BytesIO(whole))
+
+    assert len(whole) == len(large) <= max(size, len(large.head) + 600_000)
+    assert read.NumberOfFrames == large.frames == max(1, size // 600_000)
+    offsets = np.frombuffer(read.ExtendedOffsetTable, "<u8")
+    assert offsets.tolist() == [n * len(large.fragment) for n in range(large.frames)]
+    pixels = pixel_array(BytesIO(whole), index=large.frames - 1)
+    assert np.array_equal(pixels, small_pixels(frames=2, rows=512, columns=512)[0])
+
+
+@given(
+    files=st.lists(st.lists(st.binary(max_size=20), max_size=4), min_size=1, max_size=5),
+)
+def test_a_streamed_body_has_the_length_it_says(files: list[list[bytes]]) -> None:
+    body = streamed(lambda: files, [sum(map(len, file)) for file in files])
+
+    sent = [b"".join(body.pieces()) for _ in range(2)]
+
+    assert sent[0] == sent[1]
+    assert len(sent[0]) == len(body)
+    parts = sent[0].split(b"--benchmark-memory")
+    assert len(parts) == len(files) + 2
+
+
+def test_a_store_request_counts_its_instances() -> None:
+    ask = store_ask(Stream(4, lambda: iter([b"body"])), frozenset({"1.2", "1.3"}))
+
+    assert ask.units == 2
+    assert "multipart/related" in ask.request.content_type
+
+
+def test_the_memory_of_all_processes_is_held_against_the_goal() -> None:
+    small = Peak("one part", 10**10, 20.0, {1: (60.0, 50.0), 2: (30.0, 30.0)}, 12.0)
+    large = Peak("10 parts", 10**6, 2.0, {1: (90.0, 50.0), 2: (61.0, 30.0)}, 12.0)
+    failed = Peak("none", 1, error="no answer")
+
+    lines = memory.as_markdown([small, large, failed]).splitlines()[-3:]
+
+    assert lines[0] == ("| one part, 10,000 MB | 20 s | 60, 30 | 90 | 80 | 12 | sum ≤ 150: met |")
+    assert lines[1].endswith("| 151 | 80 | 12 | sum ≤ 150: missed |")
+    assert "error: no answer" in lines[2]
+    assert json.loads(json.dumps(memory.as_data([small])))["one part"]["total_mb"] == 90
+
+
+def test_the_memory_of_this_process_is_known() -> None:
+    memory.set_back(os.getpid())
+    before = memory.memory_of(os.getpid())
+    held = bytearray(os.urandom(1)) * (64 << 20)
+    after = memory.memory_of(os.getpid())
+
+    assert before is not None and after is not None
+    assert after.highest - before.resident >= 0.9 * len(held)
+    assert after.anonymous - before.anonymous >= 0.9 * len(held)
+    assert memory.memory_of(2**22 + 1) is None

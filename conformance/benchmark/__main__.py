@@ -14,7 +14,7 @@ from pathlib import Path
 
 import uvloop
 
-from conformance.benchmark import orthanc, servers
+from conformance.benchmark import memory, orthanc, servers
 from conformance.benchmark.client import Address, AnswerError
 from conformance.benchmark.goals import OURS
 from conformance.benchmark.items import Corpus, Item, read_items
@@ -40,6 +40,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     add("--orthanc", action="store_true", help="start Orthanc too, if Debian's is installed")
     add("--beside", metavar="URL", help="another server, measured in turn")
     add("--pid", type=int, action="append", default=[], help="process of the server at the URL")
+    add("--memory", action="store_true", help="with --start: memory of large uploads, only that")
     add("--quick", action="store_true", help="less data, shorter rounds")
     add("--rounds", type=int, default=3, help="how often each item is measured")
     add("--seconds", type=float, help="how long a reading item is measured")
@@ -49,8 +50,8 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(given)
     if bool(options.url) == options.start:
         parser.error("either a URL or --start")
-    if options.two_workers and not options.start:
-        parser.error("--two-workers is for our own server, with --start")
+    if (options.memory or options.two_workers) and not options.start:
+        parser.error("--memory and --two-workers are for our own server, with --start")
     options.seconds = options.seconds or (1.0 if options.quick else 2.0)
     return options
 
@@ -102,6 +103,8 @@ async def benchmark(options: argparse.Namespace) -> int:
     here = machine()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=options.scratch)))
+        if options.memory:
+            return await measure_memory(stack, folder, options)
         files = folder / "files"
         files.mkdir()
         static = await servers.start_static(stack, files)
@@ -115,6 +118,15 @@ async def benchmark(options: argparse.Namespace) -> int:
     keep(options.json, as_data(results, targets, here))
     peers = {target.label for target in targets if target.peer}
     return int(any(result.errors.keys() - peers for result in results))
+
+
+async def measure_memory(stack: ExitStack, folder: Path, options: argparse.Namespace) -> int:
+    """Measure the memory of large uploads and print that. Returns 1 if one failed, else 0."""
+    target = await servers.start_ours(stack, folder)
+    peaks = await memory.measure(target, folder, seed=options.seed * 1000, progress=say)
+    print(memory.as_markdown(peaks))
+    keep(options.json, memory.as_data(peaks))
+    return int(any(peak.error for peak in peaks))
 
 
 def keep(path: Path | None, data: object) -> None:
