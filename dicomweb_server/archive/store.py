@@ -42,6 +42,14 @@ BATCH_BYTES = 2 << 20  # held in memory, after which a batch is not added to
 AHEAD = 3  # batches of one request that are stored while more is received
 
 
+class IndexAway(Unavailable):
+    """The index could not be reached when an instance was to enter it; `failure` tells of that."""
+
+    def __init__(self, cause: Unavailable, failure: Failed) -> None:
+        self.failure = failure
+        super().__init__(str(cause), cause.retry_after)
+
+
 class Intake:
     """The instances of one request: described and committed side by side, reported in order.
 
@@ -114,8 +122,10 @@ class Intake:
 
 
 def _as_failure(result: Result | Unavailable) -> Result:
+    if isinstance(result, IndexAway):
+        return result.failure
     if isinstance(result, Unavailable):
-        return failed("out_of_resources", comment="the index was not available")
+        return failed("out_of_resources", comment=str(result))
     return result
 
 
@@ -220,11 +230,15 @@ async def _conclude(
         case Existing():
             return await _settle(archive, candidate, outcome)
         case Unavailable():
-            return outcome
+            return _away(outcome, entry)
         case StorageFailed():
             return refused("out_of_resources", entry, str(outcome))
     log.error("an instance could not be stored", where=where(outcome))
     return refused("processing_failure", entry)
+
+
+def _away(cause: Unavailable, entry: Entry) -> IndexAway:
+    return IndexAway(cause, refused("out_of_resources", entry, "the index was not available"))
 
 
 async def _settle(
@@ -233,7 +247,7 @@ async def _settle(
     try:
         return await settle(archive, candidate, existing)
     except Unavailable as error:
-        return error
+        return _away(error, candidate.instance.entry)
     except StorageFailed as error:
         return refused("out_of_resources", candidate.instance.entry, str(error))
     except Exception as error:
