@@ -8,7 +8,7 @@ import struct
 from array import array
 from collections.abc import Sequence
 from itertools import accumulate
-from mmap import mmap
+from mmap import MADV_DONTNEED, mmap
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -21,6 +21,8 @@ Integers: TypeAlias = npt.NDArray[Any]
 
 # More fragments than any real slide has (one a tile): beyond it the bytes are hostile.
 MAX_FRAGMENTS = 1 << 22
+
+_MAPPED = 32 << 20  # bytes of a file that may stay mapped
 
 _ITEM = 0xE000FFFE  # (FFFE,E000) as a little-endian 32-bit word
 _SEQUENCE_END = 0xE0DDFFFE
@@ -69,13 +71,30 @@ def skip_encapsulated(buffer: Bytes, offset: int, end: int) -> int:
     byte past the file. Returns the offset just after the sequence delimitation item. Raises
     NotPart10 if an item runs past `end`, has no defined length, or if the sequence never ends.
     """
-    end = min(end, len(buffer))
+    end, pages = min(end, len(buffer)), _Pages(buffer, offset)
     for _ in range(MAX_FRAGMENTS + 2):
         length = _item_length(buffer, offset, end)
         if length is None:
             return offset + 8
         offset += 8 + length
+        pages.passed(offset)
     raise NotPart10("encapsulated pixel data in too many fragments")
+
+
+class _Pages:
+    """Gives back the pages of a mapped file that were passed.
+
+    The kernel maps what lies around each header that is read, in the end the whole file.
+    """
+
+    def __init__(self, buffer: Bytes, offset: int) -> None:
+        self._buffer = buffer if isinstance(buffer, mmap) else None
+        self._next = offset + _MAPPED
+
+    def passed(self, offset: int) -> None:
+        if offset >= self._next and self._buffer is not None:
+            self._buffer.madvise(MADV_DONTNEED)  # they are read again where they are needed
+            self._next = offset + _MAPPED
 
 
 def _item_length(buffer: Bytes, offset: int, end: int) -> int | None:
@@ -92,7 +111,7 @@ def _item_length(buffer: Bytes, offset: int, end: int) -> int | None:
 
 def list_fragments(buffer: Bytes, offset: int, end: int) -> Fragments:
     """List the fragments of the sequence that begins at `offset`; as `skip_encapsulated`."""
-    end = min(end, len(buffer))
+    end, pages = min(end, len(buffer)), _Pages(buffer, offset)
     offsets, lengths = array("Q"), array("Q")
     while (length := _item_length(buffer, offset, end)) is not None:
         if len(offsets) > MAX_FRAGMENTS:
@@ -100,6 +119,7 @@ def list_fragments(buffer: Bytes, offset: int, end: int) -> Fragments:
         offsets.append(offset + 8)
         lengths.append(length)
         offset += 8 + length
+        pages.passed(offset)
     if not offsets:
         return Fragments(b"", offset, np.array([], np.uint64), np.array([], np.uint64))
     start, length = offsets.pop(0), lengths.pop(0)
@@ -211,6 +231,7 @@ def _by_markers(buffer: Bytes, fragments: Fragments) -> Integers | None:
     """
     starts: list[int] = []
     ended = True
+    pages = _Pages(buffer, 0)
     pairs = zip(fragments.offsets.tolist(), fragments.lengths.tolist(), strict=True)
     for index, (offset, length) in enumerate(pairs):
         if not length:
@@ -222,6 +243,7 @@ def _by_markers(buffer: Bytes, fragments: Fragments) -> Integers | None:
             return None
         tail = bytes(buffer[offset + max(length - 3, 0) : offset + length])
         ended = tail.endswith((_CODESTREAM_END, _CODESTREAM_END + b"\x00"))
+        pages.passed(offset)
     if not starts:
         return None
     starts[0] = 0  # empty fragments before the first
