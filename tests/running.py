@@ -1,5 +1,6 @@
 """A server started as a user starts it, for tests that know it only by its URL."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -13,8 +14,10 @@ from typing import Self
 
 import httpx
 
+from dicomweb_server.index.cluster import is_postgres
+
 ROOT = Path(__file__).parents[1]
-READY_SECONDS = 60
+READY_SECONDS = 120
 
 
 def free_port() -> int:
@@ -39,7 +42,8 @@ class RunningServer:
         self._process: subprocess.Popen[bytes] | None = None
         self.log = data_dir.parent / f"{data_dir.name}.log"
 
-    def start(self) -> Self:
+    def start(self, *, wait: bool = True) -> Self:
+        """Start it, and wait until it is ready unless told not to."""
         environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
@@ -55,10 +59,12 @@ class RunningServer:
             self._process = subprocess.Popen(
                 program, env=environment, cwd=ROOT, stdout=log, stderr=log
             )
-        self._wait()
+        if wait:
+            self.wait()
         return self
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Wait until it is ready. Raises AssertionError with the end of its log if it does not."""
         assert self._process is not None
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
@@ -83,6 +89,24 @@ class RunningServer:
         self._process.kill()
         self._process.wait(30)
 
+    def kill_tree(self) -> None:
+        """kill -9 of all its processes but Postgres, which the kernel then tells to stop."""
+        assert self._process is not None
+        postgres = self.postgres_pid()
+        for pid in (self.pid, *(pid for pid in _descendants(self.pid, postgres))):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait(30)
+
+    def postgres_pid(self) -> int | None:
+        """The process id of its own Postgres, while that one runs or its file is left."""
+        try:
+            first = (self.data_dir / "postgres/cluster/postmaster.pid").read_text().split()[0]
+        except (FileNotFoundError, IndexError):
+            return None
+        pid = int(first)
+        return pid if is_postgres(pid, self.data_dir / "postgres/cluster") else None
+
     def stop(self) -> int:
         """SIGTERM; returns the exit code."""
         assert self._process is not None
@@ -101,3 +125,13 @@ class RunningServer:
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _descendants(pid: int, but: int | None) -> list[int]:
+    """The processes below `pid`, nearest first, without `but` and what is below it."""
+    found = [pid]
+    for parent in found:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+            found += [child for child in map(int, children) if child != but]
+    return found[1:]

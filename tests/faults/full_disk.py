@@ -1,0 +1,92 @@
+"""What happens on a disk that is full: run in a mount namespace of its own, by its test.
+
+``python -m tests.faults.full_disk FOLDER``, with DATABASE_URL in the environment, mounts a small
+disk on the folder, and ends with an AssertionError or not at all.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+from tests.faults.checking import check
+from tests.faults.storing import OUT_OF_RESOURCES, Record
+from tests.make import ct_instance, multipart_body, uid
+from tests.running import RunningServer
+from tests.web.asking import FAILED, OTHER, REFERENCED
+
+SIZE = 6 << 20  # bytes of the disk
+ROOM = 2 << 20  # bytes of it that are taken at first, and given back later
+STUDY = uid("full disk")
+
+
+class Sender:
+    """Stores instances of 40 KB in one study, a batch of them a request."""
+
+    def __init__(self, http: httpx.Client, record: Record) -> None:
+        self.http = http
+        self.record = record
+        self.number = 0
+
+    def store(self, batch: int) -> int:
+        """How many of `batch` were stored; the others failed for want of room alone."""
+        files = {}
+        for _ in range(batch):
+            self.number += 1
+            sop = uid("full disk", self.number)
+            files[sop] = ct_instance(
+                study_uid=STUDY, series_uid=uid("series"), sop_uid=sop, rows=128, columns=128
+            )
+        self.record.add_sent(STUDY, files.values())
+        body, content_type = multipart_body(files.values())
+        answer = self.http.post("studies", content=body, headers={"Content-Type": content_type})
+        if answer.status_code == 503:
+            assert int(answer.headers["retry-after"]) > 0
+            return 0
+        module = answer.json()
+        failures = [i for key in (FAILED, OTHER) for i in module.get(key, {}).get("Value", [])]
+        assert all(item["00081197"]["Value"] == [OUT_OF_RESOURCES] for item in failures)
+        stored = [i["00081155"]["Value"][0] for i in module.get(REFERENCED, {}).get("Value", [])]
+        assert len(stored) + len(failures) == batch
+        assert answer.status_code == (409 if not stored else 202 if failures else 200)
+        self.record.add_acknowledged(STUDY, [files[sop] for sop in stored])
+        return len(stored)
+
+
+def main(folder: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "none", str(folder)], check=True)
+    filler = folder / "filler"
+    filler.write_bytes(bytes(ROOM))
+    record = Record()
+    with (
+        RunningServer(folder / "data", {"CPU_WORKERS": "1"}) as server,
+        httpx.Client(base_url=server.base, timeout=60) as http,
+    ):
+        sender = Sender(http, record)
+        while sender.store(5) == 5:
+            assert sender.number < 1000
+        for batch in (1, 5, 1, 20, 5):  # the last small gaps, and then none
+            sender.store(batch)
+        assert [sender.store(1) for _ in range(3)] == [0, 0, 0]
+        whole(server, record)
+
+        filler.unlink()
+        assert sender.store(5) == 5
+        while sender.store(5) == 5:
+            assert sender.number < 1000
+        whole(server, record)
+
+
+def whole(server: RunningServer, record: Record) -> None:
+    """All that was acknowledged is readable, nothing else is seen, and no file is left over."""
+    found = check(server, record)
+    assert (found.lost, found.damaged) == (0, 0)
+    assert found.instances == record.total() > 0
+    assert not list((server.data_dir / "tmp").iterdir())
+    blobs = [path for path in (server.data_dir / "blobs").rglob("*") if path.is_file()]
+    assert len(blobs) == found.instances
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
