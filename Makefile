@@ -10,7 +10,7 @@ PIP := $(PY) -m pip -qq --no-input --disable-pip-version-check
 INSTALL := $(PIP) install --root-user-action=ignore --only-binary :all: --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-uvicorn test-s3 test-browser bench check format requirements lock bench-memory test-crash
+.PHONY: help run test test-uvicorn test-s3 test-browser bench bench-memory test-crash bench check format requirements lock
 .DELETE_ON_ERROR:
 
 help: ## List the verbs

@@ -233,7 +233,8 @@ def _pillow(header: Header) -> Iterator[Any]:
     from PIL import Image
 
     # Pixels of one frame. The header was held against our limit; Pillow reads it for itself,
-    # and raises at twice that
+    # and raises at twice that. Others in this process have limits of their own.
+    others = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = header.rows * header.columns
     try:
         with warnings.catch_warnings():
@@ -241,6 +242,8 @@ def _pillow(header: Header) -> Iterator[Any]:
             yield Image
     except Exception as error:  # damaged files raise whatever they make go wrong
         raise MalformedMedia("the picture is damaged") from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = others
 
 
 def _file(data: Bytes) -> Any:

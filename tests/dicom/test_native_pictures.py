@@ -263,3 +263,13 @@ def test_any_bytes_are_decoded_or_refused(media_type, data):
     begin = {"image/png": b"\x89PNG\r\n\x1a\n", "image/gif": b"GIF89a"}[media_type]
     with contextlib.suppress(Refusal):
         decode(begin + data, media_type)
+
+
+def test_the_limit_of_a_small_picture_is_not_that_of_the_next():
+    before = Image.MAX_IMAGE_PIXELS
+    decode(png(GREY))
+    with contextlib.suppress(Refusal):
+        decode(png(RGB)[:-40])
+
+    assert before == Image.MAX_IMAGE_PIXELS
+    assert np.array(Image.open(BytesIO(png(np.zeros((512, 512), np.uint8))))).shape == (512, 512)
