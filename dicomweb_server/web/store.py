@@ -134,7 +134,7 @@ async def _receive(
             await receive_single(body, posted_single(posted, PartType(root)))
             cut = None
         else:
-            begin = posted_part(posted, root)
+            begin = posted_part(posted, root, content.parameters.get("start", ""))
             cut = await receive_parts(body, content, begin, max_parts)
         if cut is not None:  # what belongs together may not have come
             raise cut

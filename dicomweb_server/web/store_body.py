@@ -146,12 +146,13 @@ def _refused_type(event: PartBegin) -> Failed | None:
     return failed("cannot_understand", comment="the part's type is not application/dicom")
 
 
-def posted_part(posted: PostedIntake, default_type: str) -> BeginPart:
-    """Begins parts that are metadata, of `default_type` where they do not say, or bulk data."""
+def posted_part(posted: PostedIntake, default_type: str, start: str) -> BeginPart:
+    """Begins parts that are metadata, of `default_type` where they do not say, or bulk data;
+    `start` as in `read_part_type`."""
 
     def begin(event: PartBegin) -> Part:
         try:
-            kind = read_part_type(event.headers, default_type)
+            kind = read_part_type(event.headers, default_type, start)
         except UnsupportedContent as refusal:
             comment = failed("cannot_understand", comment=str(refusal))
             return Part(posted.intake, comment, _nothing)

@@ -33,16 +33,18 @@ class PartType:
     content_id: str | None = None
 
 
-def read_part_type(headers: Mapping[str, str], default: str) -> PartType:
-    """Read the header block of a part; `default` is the ``type`` of the message (STOW-03).
+def read_part_type(headers: Mapping[str, str], default: str, start: str = "") -> PartType:
+    """Read the header block of a part; `default` is the ``type`` of the message (STOW-03), and
+    `start` the Content-ID of the part that it is the type of, if the message names one (MP-04).
 
     A part that says where it belongs and not what it is, is bulk data. Raises UnsupportedContent
     for a Content-Type that cannot be read.
     """
-    location, content_id = headers.get("content-location"), headers.get("content-id")
+    location, content_id = _text(headers, "content-location"), _text(headers, "content-id")
     text = headers.get("content-type")
     if text is None:
-        named = location is not None or content_id is not None
+        is_root = start != "" and content_id is not None and _bare_id(content_id) == _bare_id(start)
+        named = not is_root and (location is not None or content_id is not None)
         return PartType(OCTETS if named else default, None, location, content_id)
     try:
         content = parse_content_type(text)
@@ -51,6 +53,17 @@ def read_part_type(headers: Mapping[str, str], default: str) -> PartType:
     media_type = ALIASES.get(content.media_type, content.media_type)
     syntax = content.parameters.get("transfer-syntax")
     return PartType(media_type, syntax, location, content_id)
+
+
+def _text(headers: Mapping[str, str], name: str) -> str | None:
+    """A field's value. Some senders write URIs as they stand in the metadata, in UTF-8."""
+    value = headers.get(name)
+    if value is None or value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return value
 
 
 class BulkParts:
