@@ -79,11 +79,21 @@ def complete_uids(
     `study`: that of the request's URL. `generated`: a UUID for each of the tags, to be a UID
     below 2.25 (PS3.5 §B.2).
     """
-    missing = [tag for tag in (SOP_INSTANCE, STUDY, SERIES) if not value_of(attributes, tag)]
+    missing = [tag for tag in (SOP_INSTANCE, STUDY, SERIES) if _is_missing(attributes, tag)]
     for tag in missing:
         known = study if tag == STUDY else None
         put(attributes, tag, known or f"2.25.{generated[tag].int}")
     return missing
+
+
+def _is_missing(attributes: JsonDataset, tag: int) -> bool:
+    """Whether an attribute is absent or empty. One that is wrong is not missing."""
+    for key in (f"{tag:08X}", f"{tag:08x}"):
+        attribute = attributes.get(key)
+        if isinstance(attribute, dict):
+            bulk = attribute.keys() & {"BulkDataURI", "InlineBinary"}
+            return not bulk and attribute.get("Value") in (None, [], [None], [""])
+    return True
 
 
 def complete_image(attributes: JsonDataset, media: Media, frames: int) -> list[str]:
