@@ -182,6 +182,7 @@ class _Assembly:
         pixels = completion.bulk_uri_of(self.attributes, completion.PIXEL_DATA)
         if pixels is not None and pixels in self.plan.parts:
             bulk[pixels] = self._pixels(self.plan.parts[pixels])
+            self.problems += completion.missing_of_image(self.attributes)
         document = completion.bulk_uri_of(self.attributes, completion.ENCAPSULATED_DOCUMENT)
         if document is not None and document in self.plan.parts:
             self._document(self.plan.parts[document])

@@ -42,6 +42,8 @@ _IMAGE = {
     0x00280102: "high_bit",
     0x00280103: "pixel_representation",
 }
+# Without these nobody can tell what the pixels are.
+_NEEDED = tuple(tag for tag in _IMAGE if tag != 0x00280006)
 # Where a code stream has no such thing, or several are right, the metadata may well differ.
 _MAY_DIFFER = {0x00280004, 0x00280006, 0x00280100, 0x00280101, 0x00280102, 0x00280103}
 
@@ -149,6 +151,13 @@ def describe_decoded(attributes: JsonDataset, picture: NativePixels) -> None:
         put(attributes, _NUMBER_OF_FRAMES, picture.number_of_frames)
     if picture.frame_time and value_of(attributes, _FRAME_TIME) is None:
         put(attributes, _FRAME_TIME, round(picture.frame_time, 6))
+
+
+def missing_of_image(attributes: JsonDataset) -> list[str]:
+    """A problem for each attribute that Pixel Data needs and neither metadata nor bulk data
+    tells (STOW-19)."""
+    missing = [tag for tag in _NEEDED if value_of(attributes, tag) is None]
+    return [f"{tag_name(tag)} is missing, the image cannot be shown" for tag in missing]
 
 
 def complete_document(attributes: JsonDataset, media_type: str, length: int) -> list[str]:
