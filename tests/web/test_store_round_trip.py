@@ -12,7 +12,6 @@ from pydicom.uid import (
     JPEG2000,
     MPEG2MPML,
     MPEG4HP41,
-    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -22,6 +21,7 @@ from pydicom.uid import (
     JPEGLSNearLossless,
 )
 
+from dicomweb_server.dicom.frames import is_encapsulated
 from tests.make.posted import Part
 from tests.web.asking import REFERENCED, new_uid, post, reasons
 from tests.web.posting import (
@@ -36,6 +36,7 @@ from tests.web.test_corpus import CORPUS
 STUDY, SERIES, INSTANCE = "0020000D", "0020000E", "00080018"
 SYNTAX, PIXELS, LOSSY, METHOD = "00083002", "7FE00010", "00282110", "00282114"
 REWRITTEN = (ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
+DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
 METHODS = {
     JPEGBaseline8Bit: "ISO_10918_1",
     JPEGExtended12Bit: "ISO_10918_1",
@@ -49,7 +50,7 @@ METHODS = {
 # A header overwritten with a sequence delimiter, which makes the image 4 billion pixels wide.
 FORGED = {"JPEG2000-embedded-sequence-delimiter.dcm"}
 # Bytes around a code stream that are no padding to an even length; the last is in a JP2 file.
-AROUND = {"jpeg_baseline_8bit.dcm": 5, "GDCMJ2K_TextGBR.dcm": 110}
+AROUND = {"jpeg_baseline_8bit.dcm": 9, "GDCMJ2K_TextGBR.dcm": 1700}
 
 Bulk = dict[str, list[Part]]
 
@@ -63,6 +64,8 @@ def test_a_file_of_the_corpus_comes_back_through_metadata_and_bulk_data(
         return  # tests/web/test_corpus.py holds against each refusal
     [url] = stored_paths(response)
     source = metadata_of(http, url)
+    if source[SYNTAX]["Value"] == [DEFLATED_FRAMES]:
+        return  # no media type says of octets that they are such frames
     bulk = bulk_parts(http, source)
     studies = {url.partition("/series")[0]}
     try:
@@ -90,7 +93,7 @@ def expected(source: Attributes, made: Attributes) -> Attributes:
     if syntax in REWRITTEN:
         found[SYNTAX] = {"vr": "UI", "Value": [ExplicitVRLittleEndian]}
     if PIXELS in found:  # whatever the file said: PS3.5 A.4 and 8.1.2
-        if UID(syntax).is_encapsulated:
+        if is_encapsulated(syntax):
             found[PIXELS] = found[PIXELS] | {"vr": "OB"}
         elif found["00280100"]["Value"][0] > 8:
             found[PIXELS] = found[PIXELS] | {"vr": "OW"}
@@ -132,7 +135,7 @@ def nested(item: Attributes) -> Attributes:
 
 
 def check_contents(path: Path, source: Attributes, before: Bulk, after: Bulk) -> None:
-    compressed = UID(source[SYNTAX]["Value"][0]).is_encapsulated
+    compressed = is_encapsulated(source[SYNTAX]["Value"][0])
     assert before.keys() == after.keys()
     for key, parts in before.items():
         for (_, old), (_, new) in zip(parts, after[key], strict=True):
