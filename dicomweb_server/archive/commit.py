@@ -14,18 +14,15 @@ import asyncpg
 import structlog
 
 from dicomweb_server.access.policy import Scope
-from dicomweb_server.archive.scratch import new_token
 from dicomweb_server.blobs.store import BlobStore
 from dicomweb_server.errors import Unavailable, where
 from dicomweb_server.index.database import Connection, Pool, acquire
 from dicomweb_server.index.instances import Existing, NewInstance, find_existing, insert_instances
-from dicomweb_server.index.rows import Entry
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
 
-REPLACING = "+"
 MAX_GROUP = 128  # instances
 MAX_GROUP_BYTES = 32 << 20  # of packed metadata and frame tables, which one statement carries
 
@@ -45,18 +42,6 @@ class StorageFailed(Exception):
 Outcome = Existing | Exception | None
 
 
-def blob_key(entry: Entry, *, replacing: bool = False) -> str:
-    """A new key, readable and never used before: what it names never changes or comes back.
-
-    Institutions get a folder of their own name; there is one until more can be configured.
-    Tokens ascend with time and `replacing` leaves a mark, so that of several versions the blobs
-    alone tell which is the current one.
-    """
-    folder = f"default/{entry.study_instance_uid}/{entry.series_instance_uid}"
-    mark = REPLACING if replacing else ""
-    return f"{folder}/{entry.sop_instance_uid}~{new_token()}{mark}.dcm"
-
-
 @dataclass(slots=True)
 class Candidate:
     """A described file in the scratch folder that wants to become an instance."""
@@ -72,13 +57,6 @@ class Candidate:
     @property
     def uid(self) -> str:
         return self.instance.entry.sop_instance_uid
-
-    @property
-    def size(self) -> int:
-        """Bytes of its row, nearly."""
-        entry = self.instance.entry
-        values = (value for value in entry.instance if isinstance(value, str | bytes))
-        return len(entry.metadata) + sum(map(len, values))
 
     def resolve(self, outcome: "Outcome") -> None:
         if not self.outcome.done():
@@ -145,10 +123,11 @@ class Committer:
         room = MAX_GROUP_BYTES
         rest = []
         for candidate in self._waiting:
+            size = candidate.instance.row_size
             fits = candidate.scope == scope and candidate.uid not in group
-            if fits and len(group) < MAX_GROUP and (candidate.size <= room or not group):
+            if fits and len(group) < MAX_GROUP and (size <= room or not group):
                 group[candidate.uid] = candidate
-                room -= candidate.size
+                room -= size
             else:
                 rest.append(candidate)
         self._waiting = rest

@@ -8,7 +8,8 @@ import asyncio
 import shutil
 
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.archive.commit import Candidate, StorageFailed, blob_key
+from dicomweb_server.archive.blob_keys import blob_key
+from dicomweb_server.archive.commit import Candidate, StorageFailed
 from dicomweb_server.archive.outcomes import refused, stored
 from dicomweb_server.archive.work import dataset_digest
 from dicomweb_server.blobs.store import BlobMissing

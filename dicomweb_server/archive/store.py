@@ -11,7 +11,8 @@ import structlog
 from dicomweb_server.access.policy import Action, Scope
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.archive.commit import Candidate, Outcome, StorageFailed, blob_key
+from dicomweb_server.archive.blob_keys import blob_key
+from dicomweb_server.archive.commit import Candidate, Outcome, StorageFailed
 from dicomweb_server.archive.duplicates import settle
 from dicomweb_server.archive.outcomes import refused, stored
 from dicomweb_server.archive.quarantine import keep_refused
