@@ -211,6 +211,11 @@ DELETE_EMPTY_SERIES = """
 DELETE FROM series WHERE id = ANY ($1::bigint[]) AND number_of_instances = 0
 """
 REFRESH_STUDIES = "SELECT refresh_studies($1)"
+DELETE_SUPERSEDED = """
+DELETE FROM superseded
+ WHERE sop_instance_uid = ANY ($1::text[]) AND institution_id = $2
+RETURNING blob_key
+"""
 SUBTRACT_BYTES = "UPDATE studies SET bytes = bytes - $2, updated_at = now() WHERE id = $1"
 DELETE_EMPTY_STUDY = "DELETE FROM studies WHERE id = $1 AND number_of_instances = 0"
 
@@ -223,6 +228,9 @@ async def delete(
     instance: str | None = None,
 ) -> list[str]:
     """Delete a study, a series or an instance, by their Instance UIDs, and parents left empty.
+
+    What they replaced goes with them: what is deleted shall be gone, and an index made again
+    from the blobs would bring an older version back.
 
     Returns the keys of the blobs that no row names any more. Raises NotFound for what does not
     exist, or not under these parents (RES-02), or outside `scope`.
@@ -238,6 +246,11 @@ async def delete(
         touched = sorted({row["series_id"] for row in rows})
         await conn.execute(RECOUNT_SERIES, touched)
         await conn.execute(DELETE_EMPTY_SERIES, touched)
+        older = await conn.fetch(
+            DELETE_SUPERSEDED,
+            [row["sop_instance_uid"] for row in rows],
+            locked["institution_id"],
+        )
         await conn.execute(SUBTRACT_BYTES, study_id, sum(row["size"] for row in rows))
         await conn.execute(REFRESH_STUDIES, [study_id])
         await conn.execute(DELETE_EMPTY_STUDY, study_id)
@@ -249,7 +262,7 @@ async def delete(
             "deleted",
             [(study, row["series_instance_uid"], row["sop_instance_uid"]) for row in rows],
         )
-    return [row["blob_key"] for row in rows]
+    return [row["blob_key"] for row in (*rows, *older)]
 
 
 def _studies(scope: Scope) -> list[str] | None:
