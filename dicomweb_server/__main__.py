@@ -1,4 +1,4 @@
-"""The commands: ``dicomweb-server serve`` and ``import``, or ``python -m dicomweb_server …``.
+"""The commands: ``dicomweb-server serve`` and others, or ``python -m dicomweb_server …``.
 
 What goes wrong on the way up is told in a sentence on standard error, with status 1.
 """
@@ -12,10 +12,13 @@ import typer
 from pydantic import ValidationError
 
 from dicomweb_server import __version__
+from dicomweb_server.commands.amounts import parse_rate
 from dicomweb_server.commands.serving import CannotServeError, run
 from dicomweb_server.config import Settings
 from dicomweb_server.index.embedded import EmbeddedPostgresError
 from dicomweb_server.index.migrate import SchemaMismatchError
+
+DataDir = Annotated[Path | None, typer.Option(help="Instead of DATA_DIR.")]
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -35,7 +38,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Instead of LISTEN_HOST.")] = None,
     port: Annotated[int | None, typer.Option(help="Instead of PORT.")] = None,
     workers: Annotated[int | None, typer.Option(help="Instead of WORKERS.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Instead of DATA_DIR.")] = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Run the server until it is stopped. Settings are environment variables (see README.md)."""
     with plain_failures():
@@ -45,7 +48,7 @@ def serve(
 @cli.command("import")
 def import_(
     paths: Annotated[list[Path], typer.Argument(help="Folders, DICOM files and ZIP files.")],
-    data_dir: Annotated[Path | None, typer.Option(help="Instead of DATA_DIR.")] = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Store every DICOM file below the paths, beside a running server or without one.
 
@@ -55,6 +58,27 @@ def import_(
 
     with plain_failures():
         raise typer.Exit(run_import(read_settings(data_dir=data_dir), paths))
+
+
+@cli.command()
+def verify(
+    study: Annotated[str | None, typer.Option(help="Only the study with this UID.")] = None,
+    rate: Annotated[
+        int | None, typer.Option(parser=parse_rate, help="Bytes a second at most, as in 50MiB.")
+    ] = None,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Do not go on where the last run stopped.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Read every stored file and compare it with the index; tell what is damaged or missing.
+
+    A run that is interrupted goes on where it was when it is started again.
+    """
+    from dicomweb_server.commands.verifying import run_verify
+
+    with plain_failures():
+        raise typer.Exit(run_verify(read_settings(data_dir=data_dir), study, rate, from_start))
 
 
 @contextlib.contextmanager

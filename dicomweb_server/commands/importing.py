@@ -1,33 +1,24 @@
 """``dicomweb-server import PATH…``: folders and ZIP files into the archive, with a progress bar."""
 
 import asyncio
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.progress import Progress, TaskID
 
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.app import open_archive
 from dicomweb_server.archive.importing import Source, Tally, find_sources, import_sources
-from dicomweb_server.commands.serving import (
-    check_bucket,
-    make_folders,
-    own_postgres,
-    prepare_database,
+from dicomweb_server.commands.maintaining import (
+    first_of,
+    found_database,
+    say,
+    transfer_bar,
 )
+from dicomweb_server.commands.serving import check_bucket, make_folders, prepare_database
 from dicomweb_server.config import Settings
 from dicomweb_server.errors import Unavailable
-from dicomweb_server.index.embedded import FolderInUseError, running_url
 
 IMPORTER = Principal("import")
 
@@ -46,7 +37,7 @@ def run_import(settings: Settings, paths: Sequence[Path]) -> int:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     make_folders(settings)
     asyncio.run(check_bucket(settings))
-    with _database(settings) as url:
+    with found_database(settings) as url:
         known = settings.model_copy(update={"database_url": url})
         try:
             tally = asyncio.run(_import(known, paths, console))
@@ -54,35 +45,16 @@ def run_import(settings: Settings, paths: Sequence[Path]) -> int:
             refused = group.subgroup(Unavailable)
             if refused is None:
                 raise
-            reason = _first(refused)
+            reason = first_of(refused)
             console.print(f"Stopped: {reason}. Start the import again to go on.", markup=False)
             return 1
     _report(tally, console)
     return 1 if tally.failed else 0
 
 
-def _first(group: BaseException) -> BaseException:
-    return _first(group.exceptions[0]) if isinstance(group, BaseExceptionGroup) else group
-
-
-@contextlib.contextmanager
-def _database(settings: Settings) -> Iterator[str]:
-    if settings.database_url:
-        yield settings.database_url
-        return
-    try:
-        with own_postgres(settings) as postgres:
-            yield postgres.url
-    except FolderInUseError:
-        url = running_url(settings.data_dir)
-        if url is None:
-            raise
-        yield url
-
-
 async def _import(settings: Settings, paths: Sequence[Path], console: Console) -> Tally:
     await prepare_database(settings.database_url)
-    with _bar(console) as bar:
+    with transfer_bar(console) as bar:
         counting = bar.add_task("Looking for files", total=None, files="")
         files, size = await asyncio.to_thread(_measure, paths)
         bar.remove_task(counting)
@@ -116,27 +88,13 @@ class _Seen:
         self._bar.update(self._task, advance=source.size, files=text)
 
 
-def _bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[files]}"),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
-
-
 def _report(tally: Tally, console: Console) -> None:
-    def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-
     for file, reason in tally.failures:
-        say(f"{file}: {reason}")
+        say(console, f"{file}: {reason}")
     if tally.failed > len(tally.failures):
-        say(f"… and {tally.failed - len(tally.failures)} more")
+        say(console, f"… and {tally.failed - len(tally.failures)} more")
     say(
+        console,
         f"{tally.stored} stored, {tally.present} were there already, {tally.failed} failed, "
-        f"{tally.not_dicom} are not DICOM files"
+        f"{tally.not_dicom} are not DICOM files",
     )

@@ -1,0 +1,88 @@
+"""What the commands share that work on the archive beside a running server, or without one."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from dicomweb_server.app import open_archive
+from dicomweb_server.archive.archive import Archive
+from dicomweb_server.commands.serving import make_folders, own_postgres, prepare_database
+from dicomweb_server.config import Settings
+from dicomweb_server.errors import Unavailable
+from dicomweb_server.index.embedded import FolderInUseError, running_url
+
+Work = Callable[[Archive], Awaitable[int]]  # its answer is an exit code
+
+
+@contextlib.contextmanager
+def found_database(settings: Settings) -> Iterator[str]:
+    """The address of the database: DATABASE_URL, that of a running server, or our own Postgres.
+
+    Raises FolderInUseError, EmbeddedPostgresError.
+    """
+    if settings.database_url:
+        yield settings.database_url
+        return
+    try:
+        with own_postgres(settings) as postgres:
+            yield postgres.url
+    except FolderInUseError:
+        url = running_url(settings.data_dir)
+        if url is None:
+            raise
+        yield url
+
+
+def maintain(settings: Settings, work: Work, console: Console) -> int:
+    """Do `work` with the archive, and return its exit code; 1 if the archive goes away meanwhile.
+
+    Raises CannotServeError, EmbeddedPostgresError, SchemaMismatchError.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_folders(settings)
+    with found_database(settings) as url:
+        known = settings.model_copy(update={"database_url": url})
+        try:
+            return asyncio.run(_with_archive(known, work))
+        except* Unavailable as group:
+            say(console, f"Stopped: {first_of(group)}. Start it again to go on.")
+    return 1
+
+
+async def _with_archive(settings: Settings, work: Work) -> int:
+    await prepare_database(settings.database_url)
+    async with open_archive(settings) as archive:
+        return await work(archive)
+
+
+def first_of(error: BaseException) -> BaseException:
+    """An exception of a group, however deep."""
+    return first_of(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
+def say(console: Console, text: str) -> None:
+    """One line, as it is: on one line also where the terminal is narrow, and without markup."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def transfer_bar(console: Console) -> Progress:
+    """A bar over bytes; the field `files` of a task says how many files that is."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[files]}"),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
