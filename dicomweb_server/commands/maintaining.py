@@ -16,7 +16,12 @@ from rich.progress import (
 
 from dicomweb_server.app import open_archive
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.commands.serving import make_folders, own_postgres, prepare_database
+from dicomweb_server.commands.serving import (
+    check_bucket,
+    make_folders,
+    own_postgres,
+    prepare_database,
+)
 from dicomweb_server.config import Settings
 from dicomweb_server.errors import Unavailable
 from dicomweb_server.index.embedded import FolderInUseError, running_url
@@ -50,6 +55,7 @@ def maintain(settings: Settings, work: Work, console: Console) -> int:
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     make_folders(settings)
+    asyncio.run(check_bucket(settings))
     with found_database(settings) as url:
         known = settings.model_copy(update={"database_url": url})
         try:
