@@ -1,12 +1,12 @@
 """What of an instance goes into which column: match keys, normalised, and what reads need.
 
-The columns stand here once, with their types; the statements of ``instances`` are made from
-these tables. The match keys of an attribute with several values where the standard allows one
-are made from the first.
+The columns stand here in the order in which the schema's types new_study, new_series,
+new_request and new_instance have them. The match keys of an attribute with several values where
+the standard allows one are made from the first.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,59 +17,59 @@ from dicomweb_server.dicom.description import BulkValue, Description, FrameTable
 from dicomweb_server.dicom.matching import normal_date, normal_number, normal_time
 from dicomweb_server.dicom.person_name import fold, groups
 
-# Column -> type, in the order of the values that the functions below give.
-STUDY_COLUMNS = {
-    "study_instance_uid": "text",
-    "sort_key": "bigint",
-    "study_date": "text",
-    "study_time": "text",
-    "accession_number": "text",
-    "study_id": "text",
-    "patient_id": "text",
-    "issuer_of_patient_id": "text",
-    "patient_name": "text",
-    "patient_name_other": "text",
-    "patient_birth_date": "text",
-    "patient_sex": "text",
-    "referring_physician_name": "text",
-    "referring_physician_name_other": "text",
-    "study_description": "text",
-    "attributes": "text",
-}
-SERIES_COLUMNS = {
-    "series_instance_uid": "text",
-    "modality": "text",
-    "series_number": "bigint",
-    "series_description": "text",
-    "body_part_examined": "text",
-    "pps_start_date": "text",
-    "pps_start_time": "text",
-    "attributes": "text",
-}
-REQUEST_COLUMNS = {
-    "scheduled_procedure_step_id": "text",
-    "requested_procedure_id": "text",
-    "accession_number": "text",
-}
-INSTANCE_COLUMNS = {
-    "sop_instance_uid": "text",
-    "sop_class_uid": "text",
-    "transfer_syntax_uid": "text",
-    "instance_number": "bigint",
-    "number_of_frames": "bigint",
-    "rows": "integer",
-    "columns": "integer",
-    "dataset_offset": "integer",
-    "attributes": "text",
-    "bulk": "jsonb",
-    "frame_count": "integer",
-    "encapsulated": "boolean",
-    "pixel_offset": "bigint",
-    "pixel_length": "bigint",
-    "frame_bits": "bigint",
-    "frame_word": "integer",
-    "frame_ranges": "bytea",
-}
+# In the order of the values that the functions below give.
+STUDY_COLUMNS = (
+    "study_instance_uid",
+    "sort_key",
+    "study_date",
+    "study_time",
+    "accession_number",
+    "study_id",
+    "patient_id",
+    "issuer_of_patient_id",
+    "patient_name",
+    "patient_name_other",
+    "patient_birth_date",
+    "patient_sex",
+    "referring_physician_name",
+    "referring_physician_name_other",
+    "study_description",
+    "attributes",
+)
+SERIES_COLUMNS = (
+    "series_instance_uid",
+    "modality",
+    "series_number",
+    "series_description",
+    "body_part_examined",
+    "pps_start_date",
+    "pps_start_time",
+    "attributes",
+)
+REQUEST_COLUMNS = (
+    "scheduled_procedure_step_id",
+    "requested_procedure_id",
+    "accession_number",
+)
+INSTANCE_COLUMNS = (
+    "sop_instance_uid",
+    "sop_class_uid",
+    "transfer_syntax_uid",
+    "instance_number",
+    "number_of_frames",
+    "rows",
+    "columns",
+    "dataset_offset",
+    "attributes",
+    "bulk",
+    "frame_count",
+    "encapsulated",
+    "pixel_offset",
+    "pixel_length",
+    "frame_bits",
+    "frame_word",
+    "frame_ranges",
+)
 
 # Characters of a match key that are kept. The standard's longest, LO and a group of PN, have 64;
 # a btree entry may have 2704 bytes, and a damaged file shall not fail for it.
@@ -131,8 +131,29 @@ def unpack_metadata(packed: bytes) -> bytes:
     return zlib_ng.decompressobj(-15).decompress(packed)
 
 
-def study_row(description: Description) -> tuple[object, ...]:
+# The instances of a series have one study and one series, most often with the same attributes.
+_MOST_ROWS = 256
+_study_rows: dict[str, Values] = {}
+_series_rows: dict[str, Values] = {}
+
+
+def _made_once(rows: dict[str, Values], key: str, make: Callable[[], Values]) -> Values:
+    row = rows.get(key)
+    if row is None:
+        if len(rows) >= _MOST_ROWS:
+            rows.clear()
+        row = rows[key] = make()
+    return row
+
+
+def study_row(description: Description) -> Values:
     """The values of STUDY_COLUMNS."""
+    text = json_text(description.study)
+    key = f"{description.study_instance_uid} {text}"
+    return _made_once(_study_rows, key, lambda: _study_row(description, text))
+
+
+def _study_row(description: Description, text: str) -> Values:
     study = description.study
     day, moment = _date(study, "00080020"), _time(study, "00080030")
     patient_name, patient_name_other = _names(study, "00100010")
@@ -153,12 +174,18 @@ def study_row(description: Description) -> tuple[object, ...]:
         referring_name,
         referring_name_other,
         _text(study, "00081030"),
-        json_text(study),
+        text,
     )
 
 
-def series_row(description: Description) -> tuple[object, ...]:
+def series_row(description: Description) -> Values:
     """The values of SERIES_COLUMNS."""
+    text = json_text(description.series)
+    key = f"{description.series_instance_uid} {text}"
+    return _made_once(_series_rows, key, lambda: _series_row(description, text))
+
+
+def _series_row(description: Description, text: str) -> Values:
     series = description.series
     return (
         description.series_instance_uid,
@@ -168,7 +195,7 @@ def series_row(description: Description) -> tuple[object, ...]:
         _text(series, "00180015"),
         _date(series, "00400244"),
         _time(series, "00400245"),
-        json_text(series),
+        text,
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from dicomweb_server.access.policy import Scope
 from dicomweb_server.errors import NotFound, Unavailable
+from dicomweb_server.index import rows
 from dicomweb_server.index.database import open_pool, translated
 from dicomweb_server.index.instances import (
     delete,
@@ -23,7 +24,7 @@ SCOPE = Scope((1,))
 
 async def counts(conn):
     """Every stored counter beside what it should be: (study, series…) -> (stored, true)."""
-    rows = await conn.fetch("""
+    studies = await conn.fetch("""
         SELECT s.study_instance_uid AS uid, s.modalities,
                s.number_of_series, s.number_of_instances, s.bytes,
                (SELECT count(*) FROM series e WHERE e.study_id = s.id) AS true_series,
@@ -33,7 +34,7 @@ async def counts(conn):
                        WHERE e.study_id = s.id AND modality IS NOT NULL
                        ORDER BY modality) AS true_modalities
           FROM studies s""")
-    for row in rows:
+    for row in studies:
         assert row["number_of_series"] == row["true_series"]
         assert row["number_of_instances"] == row["true_instances"]
         assert row["bytes"] == row["true_bytes"]
@@ -46,7 +47,7 @@ async def counts(conn):
         assert row["number_of_instances"] == row["true_instances"] > 0
     return {
         row["uid"]: (row["number_of_series"], row["number_of_instances"], row["modalities"])
-        for row in rows
+        for row in studies
     }
 
 
@@ -151,6 +152,25 @@ HOSTILE = {
     "StudyDate": "20209999",
     "StudyTime": "never",
 }
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [
+        ("new_study", rows.STUDY_COLUMNS),
+        ("new_series", ("study", *rows.SERIES_COLUMNS)),
+        ("new_request", ("series", *rows.REQUEST_COLUMNS)),
+        (
+            "new_instance",
+            ("series", *rows.INSTANCE_COLUMNS, "metadata", "blob_key", "size", "sha256"),
+        ),
+    ],
+)
+async def test_rows_have_their_values_in_the_order_of_the_types(conn, name, columns):
+    found = await conn.fetch(
+        "SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass ORDER BY attnum", name
+    )
+    assert [row["attname"] for row in found] == list(columns)
 
 
 async def test_damaged_values_are_stored_without_harm(conn):
