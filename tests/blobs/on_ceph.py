@@ -16,6 +16,7 @@ import uuid
 from base64 import b64encode
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn
 
 import httpx
 
@@ -94,7 +95,7 @@ class Ceph:
         osd = str(uuid.uuid4())
         self._do("ceph", "osd", "new", osd)
         self._do("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", osd)
-        self._begin("ceph-osd", "-i", "0", "-f")
+        self._begin_osd()
         user = ("--uid=tests", "--display-name=tests")
         keys = (f"--access-key={self.key}", f"--secret-key={self.secret}")
         self._do("radosgw-admin", "user", "create", *user, *keys)
@@ -106,29 +107,48 @@ class Ceph:
         return [program, *conf, *args]
 
     def _do(self, program: str, *args: str) -> None:
-        done = subprocess.run(
-            self._command(program, *args),
-            cwd=self._folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=STEP_SECONDS,
-            check=False,
-        )
-        if done.returncode:
-            said = done.stdout.decode(errors="replace")[-3000:]
-            sys.exit(f"{said}\n{program} {args[0]} failed with status {done.returncode}")
+        with (self._folder / f"{program}.said").open("wb") as said:
+            try:
+                subprocess.run(
+                    self._command(program, *args),
+                    cwd=self._folder,
+                    stdout=said,
+                    stderr=said,
+                    timeout=STEP_SECONDS,
+                    check=True,
+                )
+            except subprocess.SubprocessError as error:
+                self._give_up(f"{program} {args[0]}: {type(error).__name__}")
+
+    def _give_up(self, why: str) -> NoReturn:
+        """Leave with the last words of all programs."""
+        for file in sorted(self._folder.glob("*.said")):
+            print(f"--- {file.stem}\n{file.read_text(errors='replace')[-2000:]}", file=sys.stderr)
+        sys.exit(why)
 
     def _begin(self, program: str, *args: str) -> "subprocess.Popen[bytes]":
-        with (self._folder / f"{program}.out").open("wb") as out:
+        with (self._folder / f"{program}.said").open("ab") as said:
             process = subprocess.Popen(
                 self._command(program, *args),
                 cwd=self._folder,
-                stdout=out,
-                stderr=out,
+                stdout=said,
+                stderr=said,
                 preexec_fn=signal_at_death_of(os.getpid(), signal.SIGKILL),
             )
         self._stack.callback(_stop, process)
         return process
+
+    def _begin_osd(self) -> None:
+        """Start the OSD, again if need be: it may speak to the monitor before it has heard the
+        cluster's fsid, is told that it has a wrong one, and leaves."""
+        for _ in range(5):
+            osd = self._begin("ceph-osd", "-i", "0", "-f")
+            deadline = time.monotonic() + STEP_SECONDS
+            while time.monotonic() < deadline and osd.poll() is None:
+                self._do("ceph", "osd", "stat", "--format=json")
+                if b'"num_up_osds":1' in (self._folder / "ceph.said").read_bytes():
+                    return
+        self._give_up("the OSD does not start")
 
     def _wait(self, gateway: "subprocess.Popen[bytes]") -> None:
         deadline = time.monotonic() + STEP_SECONDS
@@ -139,8 +159,7 @@ class Ceph:
             except httpx.TransportError:
                 pass
             time.sleep(0.1)
-        said = (self._folder / "radosgw.out").read_text(errors="replace")[-3000:]
-        sys.exit(f"{said}\nthe gateway does not answer")
+        self._give_up("the gateway does not answer")
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

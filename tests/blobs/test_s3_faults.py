@@ -47,7 +47,7 @@ async def blobs(s3: dict[str, str], proxy: FaultyProxy, tmp_path: Path) -> Async
 async def hasty(s3: dict[str, str], proxy: FaultyProxy, tmp_path: Path) -> AsyncIterator[S3Blobs]:
     """The same with little patience."""
     behind = {**s3, "S3_ENDPOINT_URL": proxy.url}
-    store = new_s3_blobs(behind, tmp_path / "data", s3_timeout_seconds=0.7)
+    store = new_s3_blobs(behind, tmp_path / "data", s3_timeout_seconds=1.2)
     yield store
     proxy.fault = None
     await store.close()
@@ -129,9 +129,9 @@ async def test_silence_is_given_up_and_asked_again(
     hasty: S3Blobs, proxy: FaultyProxy, tmp_path: Path
 ) -> None:
     source = staged(tmp_path, b"12345")
-    proxy.fault = Fault(delay=5, times=2)
+    proxy.fault = Fault(delay=5, times=1)
     assert await hasty.put_many([(source, KEY)]) == [None]
-    proxy.fault = Fault(delay=5, times=2)
+    proxy.fault = Fault(delay=5, times=1)
     assert await hasty.read(KEY, 0, 5) == b"12345"
 
     proxy.fault = Fault(delay=5)
