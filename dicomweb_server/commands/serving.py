@@ -69,6 +69,7 @@ def run(settings: Settings, load: Load = load_app) -> None:
         asyncio.run(check_bucket(settings))
         if not settings.database_url:
             postgres = stack.enter_context(own_postgres(settings))
+            postgres.keep_running(_tell)
             settings = settings.model_copy(update={"database_url": postgres.url})
             database = f"its own, in {settings.postgres_dir}"
         else:
@@ -273,6 +274,12 @@ def _announce(settings: Settings, address: str, database: str) -> None:
         lines += ["  there is no login. Put it behind a proxy that has one."]
     sys.stdout.write("\n".join(lines) + "\n\n")
     sys.stdout.flush()
+
+
+def _tell(what: str) -> None:
+    """Say to the operator what happens without their doing."""
+    sys.stderr.write(f"{what}\n")
+    sys.stderr.flush()
 
 
 def _allow_many_files() -> None:

