@@ -36,6 +36,8 @@ _AWAY = (
     asyncpg.LockNotAvailableError,
     asyncpg.ReadOnlySQLTransactionError,  # a standby, during a failover
     asyncpg.InterfaceError,
+    # Begun on a connection that has just heard of its end, and is not yet known to be closed.
+    asyncpg.InternalClientError,
     ConnectionError,
     TimeoutError,
     socket.gaierror,

@@ -2,9 +2,11 @@
 
 import asyncio
 import random
+import struct
 import zlib
 from collections import Counter
 
+import asyncpg
 import pytest
 
 from dicomweb_server.access.policy import Scope
@@ -355,3 +357,15 @@ async def test_a_wrong_statement_is_a_bug_and_not_unavailable(conn):
     with pytest.raises(Exception, match="nonsense") as failure, translated():
         await conn.execute("SELECT nonsense")
     assert not isinstance(failure.value, Unavailable)
+
+
+async def test_a_connection_that_has_just_been_told_to_end_is_unavailable(database_url):
+    conn = await asyncpg.connect(database_url)
+    said = b"SFATAL\0VFATAL\x00C57P01\0Mterminating connection\0\0"
+    # As it comes from the network, in the moment before the connection is closed.
+    conn._protocol.data_received(b"E" + struct.pack(">I", len(said) + 4) + said)
+    try:
+        with pytest.raises(Unavailable), translated():
+            await conn.execute("BEGIN")
+    finally:
+        conn.terminate()
