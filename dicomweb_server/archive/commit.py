@@ -123,7 +123,7 @@ class Committer:
         room = MAX_GROUP_BYTES
         rest = []
         for candidate in self._waiting:
-            size = candidate.instance.row_size
+            size = candidate.instance.entry.row_bytes
             fits = candidate.scope == scope and candidate.uid not in group
             if fits and len(group) < MAX_GROUP and (size <= room or not group):
                 group[candidate.uid] = candidate

@@ -38,8 +38,8 @@ T = TypeVar("T")
 
 # Files of one request that go on together: each journey to a thread, to a worker and to the
 # index costs as much as a small file. A request that ends does not wait for more.
-BATCH = 4
-BATCH_BYTES = 2 << 20  # held in memory, after which a batch is not added to
+BATCH = 8
+BATCH_BYTES = 3 << 20  # held in memory, after which a batch is not added to
 AHEAD = 3  # batches of one request that are stored while more is received
 
 

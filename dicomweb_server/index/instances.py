@@ -36,12 +36,6 @@ class NewInstance:
     def series_key(self) -> SeriesKey:
         return self.entry.study_instance_uid, self.entry.series_instance_uid
 
-    @property
-    def row_size(self) -> int:
-        """Bytes of its row, nearly: what bounds the groups that one statement carries."""
-        values = (value for value in self.entry.instance if isinstance(value, str | bytes))
-        return len(self.entry.metadata) + sum(map(len, values))
-
 
 @dataclass(frozen=True, slots=True)
 class Existing:

@@ -96,10 +96,13 @@ class Entry:
     instance: Values  # of INSTANCE_COLUMNS
     metadata: bytes  # packed
     problems: tuple[str, ...]
+    row_bytes: int  # of the instance's row, nearly: what bounds the groups of one statement
 
 
 def entry_of(description: Description) -> Entry:
     """The entry of a described file."""
+    instance = instance_row(description)
+    metadata = pack_metadata(description.metadata)
     return Entry(
         study_instance_uid=description.study_instance_uid,
         series_instance_uid=description.series_instance_uid,
@@ -109,9 +112,11 @@ def entry_of(description: Description) -> Entry:
         study=study_row(description),
         series=series_row(description),
         requests=tuple(request_rows(description)),
-        instance=instance_row(description),
-        metadata=pack_metadata(description.metadata),
+        instance=instance,
+        metadata=metadata,
         problems=description.problems,
+        row_bytes=len(metadata)
+        + sum(len(value) for value in instance if isinstance(value, str | bytes)),
     )
 
 

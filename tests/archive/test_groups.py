@@ -74,7 +74,9 @@ async def test_a_group_has_a_limit_in_bytes(
     blobs = FilesystemBlobs(tmp_path / "blobs")
     committer = Committer(pool, blobs)
     group = candidates(tmp_path, [new("1", "1.1", f"1.1.{n}") for n in range(9)])
-    monkeypatch.setattr(commit, "MAX_GROUP_BYTES", 2 * max(c.instance.row_size for c in group))
+    monkeypatch.setattr(
+        commit, "MAX_GROUP_BYTES", 2 * max(c.instance.entry.row_bytes for c in group)
+    )
     sizes = []
     insert = commit.insert_instances
 
