@@ -6,7 +6,7 @@ import httpx
 import pytest
 from pydicom import dcmread
 
-from tests.make import instance_with, multipart_body, small_image, sr_document
+from tests.make import ABSENT, instance_with, multipart_body, small_image, sr_document
 from tests.web.asking import (
     DICOM,
     FAILED,
@@ -35,6 +35,22 @@ def one(**keywords: object) -> bytes:
         "SOPInstanceUID": new_uid(),
     }
     return instance_with(**{**defaults, **keywords})
+
+
+def test_stow_19_what_is_wrong_is_stored_with_a_warning_and_listed(http: httpx.Client) -> None:
+    file = one(Modality=ABSENT, PatientID=ABSENT, ContentDate=None)
+    response = post(http, [file])
+
+    assert response.status_code == 202
+    [item] = response.json()[REFERENCED]["Value"]
+    assert item["00081196"]["Value"] == [0xB007]
+    comments = [each["00000902"]["Value"][0] for each in item["00741048"]["Value"]]
+    assert comments == [
+        "(0008,0023) Content Date is empty (Type 1)",
+        "(0008,0060) Modality is missing (Type 1)",
+        "(0010,0020) Patient ID is missing (Type 2)",
+    ]
+    assert stored_bytes(http, path_of(dcmread(BytesIO(file)))) == file
 
 
 def test_an_instance_is_stored_and_comes_back_byte_for_byte(http: httpx.Client) -> None:
