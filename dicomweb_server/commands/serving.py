@@ -277,9 +277,10 @@ def _announce(settings: Settings, address: str, database: str) -> None:
 
 
 def _tell(what: str) -> None:
-    """Say to the operator what happens without their doing."""
-    sys.stderr.write(f"{what}\n")
-    sys.stderr.flush()
+    """Say to the operator what happens without their doing, if it can be said."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{what}\n")
+        sys.stderr.flush()
 
 
 def _allow_many_files() -> None:

@@ -4,6 +4,7 @@
 disk on the folder, and ends with an AssertionError or not at all.
 """
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -66,16 +67,27 @@ def main(folder: Path) -> None:
         sender = Sender(http, record)
         while sender.store(5) == 5:
             assert sender.number < 1000
-        for batch in (1, 5, 1, 20, 5):  # the last small gaps, and then none
+        for batch in (1, 5, 1, 20, 5):
             sender.store(batch)
-        assert [sender.store(1) for _ in range(3)] == [0, 0, 0]
+        # The last small gaps: there is no room for the server's log either, which lies here too.
+        brim = folder / "brim"
+        fill(brim)
+        assert [sender.store(1 + n % 5) for n in range(40)] == [0] * 40
         whole(server, record)
 
         filler.unlink()
+        brim.unlink()
         assert sender.store(5) == 5
         while sender.store(5) == 5:
             assert sender.number < 1000
         whole(server, record)
+
+
+def fill(path: Path) -> None:
+    """Write until nothing more can be written."""
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(512))
 
 
 def whole(server: RunningServer, record: Record) -> None:
