@@ -20,6 +20,7 @@ from dicomweb_server.dicom import completion
 from dicomweb_server.dicom.description import JsonDataset
 from dicomweb_server.dicom.encode import Encapsulated, bulk_references, encode_dataset
 from dicomweb_server.dicom.file_meta import file_meta
+from dicomweb_server.dicom.frames import is_video
 from dicomweb_server.dicom.json_model import MAX_TEXT, parse_json_datasets
 from dicomweb_server.dicom.media import ENCAPSULATED_TYPES, Media, essence, read_media
 from dicomweb_server.dicom.native_pictures import decode_to_native
@@ -227,6 +228,8 @@ class _Assembly:
                 raise MalformedContent("the frames of one instance are of several syntaxes")
             frames.append(_Ranges(((part.path, media.start, media.end - media.start),)))
         assert first is not None
+        if len(parts) > 1 and is_video(first.transfer_syntax_uid):
+            raise MalformedContent("a video of several parts")
         self.transfer_syntax_uid = first.transfer_syntax_uid
         self.problems += completion.complete_image(self.attributes, first, len(parts))
         return Encapsulated(frames)
