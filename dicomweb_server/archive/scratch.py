@@ -44,7 +44,7 @@ def sweep(folder: Path) -> int:
     for path in folder.iterdir():
         owner = path.name.partition("-")[0]
         with suppress(FileNotFoundError):
-            old = time.time() - path.stat().st_mtime > _DAY
+            old = time.time() - path.lstat().st_mtime > _DAY
             if old or not (owner.isdecimal() and _lives(int(owner))):
                 path.unlink()
                 removed += 1

@@ -58,6 +58,19 @@ async def note_refused(conn: Connection, scope: Scope, new: NewInstance) -> None
     await note_audit(conn, scope, "refuse", [changed])
 
 
+NAMED = """
+SELECT blob_key FROM instances WHERE sop_instance_uid = ANY ($1::text[])
+ UNION ALL
+SELECT blob_key FROM superseded WHERE sop_instance_uid = ANY ($1::text[])
+"""
+
+
+async def named_keys(conn: Connection, sop_instance_uids: Sequence[str]) -> set[str]:
+    """The keys of all blobs that rows with these SOP Instance UIDs name, superseded ones too."""
+    rows = await conn.fetch(NAMED, list(sop_instance_uids))
+    return {row["blob_key"] for row in rows}
+
+
 @dataclass(frozen=True, slots=True)
 class Superseded:
     """A version that another replaced."""
@@ -77,7 +90,7 @@ SELECT id, institution_id, study_instance_uid, sop_instance_uid, blob_key, size
  ORDER BY id
  LIMIT $3
 """
-PURGE = "DELETE FROM superseded WHERE id = ANY ($1::bigint[])"
+PURGE = "DELETE FROM superseded WHERE id = ANY ($1::bigint[]) RETURNING id"
 
 
 async def find_purgeable(
@@ -90,8 +103,11 @@ async def find_purgeable(
 async def purge(conn: Connection, scope: Scope, versions: Sequence[Superseded]) -> None:
     """Forget versions, whose blobs are then to be removed, and note it in the audit."""
     async with conn.transaction(isolation="read_committed"):
-        await conn.execute(PURGE, [version.id for version in versions])
+        rows = await conn.fetch(PURGE, [version.id for version in versions])
+        gone = {row["id"] for row in rows}  # others were deleted meanwhile, by another entry
         changed = [
-            Changed(v.institution_id, v.study_instance_uid, 1, v.sop_instance_uid) for v in versions
+            Changed(v.institution_id, v.study_instance_uid, 1, v.sop_instance_uid)
+            for v in versions
+            if v.id in gone
         ]
         await note_audit(conn, scope, "purge", changed)
