@@ -8,7 +8,7 @@ since the first stored instance gives its study and series their attributes.
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -95,7 +95,7 @@ async def rebuild_index(archive: Archive, watcher: Watcher, *, go_on: bool = Fal
         if not go_on and not await is_empty(conn):
             raise IndexNotEmpty
         await save_progress(conn, {WORK: 0})
-    work = _Rebuild(archive, watcher)
+    work = _Rebuild(archive, watcher, go_on)
     await work.everything()
     async with acquire(archive.pool) as conn:
         if not work.rebuilt.failed:
@@ -120,8 +120,9 @@ class _Described:
 
 
 class _Rebuild:
-    def __init__(self, archive: Archive, watcher: Watcher) -> None:
+    def __init__(self, archive: Archive, watcher: Watcher, go_on: bool) -> None:
         self._archive = archive
+        self._go_on = go_on
         self._watcher = watcher
         self._turn = asyncio.Semaphore(AT_A_TIME)
         self._scopes: dict[str, Scope] = {}
@@ -144,11 +145,20 @@ class _Rebuild:
                 continue
             if (name.institution, name.study_instance_uid) != key:
                 if blobs:
-                    yield key, history_of(blobs)
+                    yield key, await self._history(blobs)
                 key, blobs = (name.institution, name.study_instance_uid), []
             blobs.append(Version(blob.key, name, blob.size))
         if blobs:
-            yield key, history_of(blobs)
+            yield key, await self._history(blobs)
+
+    async def _history(self, blobs: Sequence[Version]) -> StudyHistory:
+        if not self._go_on:
+            return history_of(blobs)
+        named: set[str] = set()
+        for uids in _pages_of_uids(blobs):
+            async with acquire(self._archive.pool) as conn:
+                named |= await named_keys(conn, uids)
+        return history_of(blobs, named)
 
     async def _store(self, histories: AsyncIterator[tuple[StudyKey, StudyHistory]]) -> None:
         """Read and describe a chunk while the rows of the one before are made."""
@@ -397,16 +407,21 @@ class _Rebuild:
     async def _others(self, study: StudyKey, blobs: Sequence[Version]) -> dict[str, Version]:
         """What holds UIDs of a study in other studies, by UID."""
         scope = await self._scope(study[0])
-        uids = sorted({blob.name.sop_instance_uid for blob in blobs})
         found: dict[str, Version] = {}
-        for begin in range(0, len(uids), LOOK_UP):
+        for uids in _pages_of_uids(blobs):
             async with acquire(self._archive.pool) as conn:
-                held = await find_existing(conn, scope.home, uids[begin : begin + LOOK_UP])
+                held = await find_existing(conn, scope.home, uids)
             for uid, existing in held.items():
                 name = read_blob_key(existing.blob_key)
                 if name is not None:
                     found[uid] = Version(existing.blob_key, name, existing.size)
         return found
+
+
+def _pages_of_uids(blobs: Sequence[Version]) -> Iterator[list[str]]:
+    uids = sorted({blob.name.sop_instance_uid for blob in blobs})
+    for begin in range(0, len(uids), LOOK_UP):
+        yield uids[begin : begin + LOOK_UP]
 
 
 async def _one(

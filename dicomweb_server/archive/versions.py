@@ -6,7 +6,7 @@ it replaced has been purged. (What a crash left and no sweep removed then counts
 replaced: nobody can tell, and it is only kept for a while.)
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from dicomweb_server.archive.blob_keys import BlobName
@@ -50,26 +50,35 @@ class StudyHistory:
     left: list[Version]  # that no row named
 
 
-def history_of(blobs: Iterable[Version]) -> StudyHistory:
-    """Sort out the blobs of one study, which come in any order."""
+def history_of(blobs: Iterable[Version], named: Collection[str] = ()) -> StudyHistory:
+    """Sort out the blobs of one study, which come in any order.
+
+    `named`: the keys that an index names already, whose word goes first.
+    """
     by_uid: dict[str, list[Version]] = {}
     for blob in sorted(blobs, key=lambda blob: blob.name.token):
         by_uid.setdefault(blob.name.sop_instance_uid, []).append(blob)
     instances: list[Instance] = []
     left: list[Version] = []
     for versions in by_uid.values():
-        instance, others = _instance_of(versions)
+        instance, others = _instance_of(versions, named)
         instances.append(instance)
         left += others
     return StudyHistory(_givers_first(instances), left)
 
 
-def _instance_of(versions: Sequence[Version]) -> tuple[Instance, list[Version]]:
-    first = versions[0]
+def _instance_of(
+    versions: Sequence[Version], named: Collection[str]
+) -> tuple[Instance, list[Version]]:
+    stored = [version for version in versions if not version.name.replacing]
+    first = next((version for version in stored if version.key in named), versions[0])
     kept, left = [first], list[Version]()
-    for version in versions[1:]:
+    for version in versions:
         in_place = version.name.series_instance_uid == first.name.series_instance_uid
-        (kept if in_place and version.name.replacing else left).append(version)
+        if in_place and version.name.replacing and version is not first:
+            kept.append(version)
+        elif version is not first and version.key not in named:
+            left.append(version)
     return Instance(kept[-1], tuple(kept[:-1])), left
 
 
