@@ -7,7 +7,8 @@ patient than the file itself.
 
 import asyncio
 import os
-import shutil
+import re
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -30,6 +31,9 @@ log = structlog.get_logger()
 # What says nothing of the file: the sender tries again.
 _PASSING = {REASONS["out_of_resources"].code}
 _REMEASURE_SECONDS = 60.0
+_NOTE = ".json"
+_NOTE_BYTES = 4096  # that a note takes up at least on most file systems
+_TOKEN = re.compile("[0-9a-f]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ def _keep(folder: Path, limit: int, path: Path, entry: Refused) -> bool:
             file.write(orjson.dumps(asdict(entry)))
             file.flush()
             os.fsync(file.fileno())
-        note.rename(note.with_suffix(".json"))
+        note.rename(note.with_suffix(_NOTE))
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)
@@ -106,19 +110,30 @@ class _Held:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._lock = threading.Lock()
         self._bytes = 0
         self._measured = -_REMEASURE_SECONDS
 
     def reserve(self, size: int, limit: int) -> bool:
-        """Count `size` bytes in if they fit."""
-        now = time.monotonic()
-        if now - self._measured > _REMEASURE_SECONDS:
-            self._bytes = sum(each.stat().st_size for each in os.scandir(self._folder))
-            self._measured = now
-        if self._bytes + size > limit:
-            return False
-        self._bytes += size
-        return True
+        """Count an entry of `size` bytes in if it fits; its note counts too, so that entries
+        are bounded also where their files are empty."""
+        with self._lock:
+            now = time.monotonic()
+            if now - self._measured > _REMEASURE_SECONDS:
+                self._bytes = sum(map(_size_of, os.scandir(self._folder)))
+                self._measured = now
+            if self._bytes + size + _NOTE_BYTES > limit:
+                return False
+            self._bytes += size + _NOTE_BYTES
+            return True
+
+
+def _size_of(file: "os.DirEntry[str]") -> int:
+    if file.name.endswith(_NOTE):
+        return _NOTE_BYTES
+    with suppress(FileNotFoundError):  # released just now
+        return file.stat().st_size
+    return 0
 
 
 _measured: dict[Path, _Held] = {}
@@ -132,9 +147,27 @@ def list_refused(folder: Path) -> Iterator[Refused]:
     """What is in quarantine, the oldest first."""
     if not folder.is_dir():
         return
-    for note in sorted(folder.glob("*.json")):
-        with suppress(FileNotFoundError):  # released just now
-            yield Refused(**orjson.loads(note.read_bytes()))
+    with os.scandir(folder) as files:
+        tokens = sorted(f.name.removesuffix(_NOTE) for f in files if f.name.endswith(_NOTE))
+    for token in tokens:
+        entry = find_refused(folder, token)
+        if entry is not None:
+            yield entry
+
+
+def find_refused(folder: Path, token: str) -> Refused | None:
+    """The entry with this token; None if there is none, or its note cannot be read."""
+    if _TOKEN.fullmatch(token) is None:
+        return None
+    try:
+        entry = Refused(**orjson.loads((folder / f"{token}{_NOTE}").read_bytes()))
+        datetime.fromisoformat(entry.received_at)
+    except FileNotFoundError:  # released just now
+        return None
+    except (ValueError, TypeError) as error:
+        log.error("a note of the quarantine is damaged", token=token, where=where(error))
+        return None
+    return entry
 
 
 def file_of(folder: Path, entry: Refused) -> Path:
@@ -142,20 +175,37 @@ def file_of(folder: Path, entry: Refused) -> Path:
     return folder / f"{entry.token}.dcm"
 
 
-def stage_again(archive: Archive, entry: Refused) -> StagedFile:
-    """A second name of the file, or a copy, in the scratch folder, to be stored."""
-    source = file_of(archive.settings.quarantine_dir, entry)
-    path = archive.scratch_file(".part")
-    try:
-        path.hardlink_to(source)
-    except OSError:  # a file system without links
-        shutil.copyfile(source, path)
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    return StagedFile(path, entry.size, bytes.fromhex(entry.sha256))
-
-
 def drop(folder: Path, entry: Refused) -> None:
     """Take an entry out: the note first, which makes it one."""
-    (folder / f"{entry.token}.json").unlink(missing_ok=True)
+    (folder / f"{entry.token}{_NOTE}").unlink(missing_ok=True)
     file_of(folder, entry).unlink(missing_ok=True)
+
+
+def purge(folder: Path, before: datetime, dry_run: bool) -> tuple[int, int]:
+    """Drop what came before a moment; returns how many files, and their bytes.
+
+    Files of that age without a note are dropped too: a crash left them.
+    """
+    files = size = 0
+    for entry in list_refused(folder):
+        if datetime.fromisoformat(entry.received_at) < before:
+            files, size = files + 1, size + entry.size
+            if not dry_run:
+                drop(folder, entry)
+    for path, found in _without_note(folder):
+        if found.st_mtime < before.timestamp():
+            files, size = files + 1, size + found.st_size
+            if not dry_run:
+                path.unlink(missing_ok=True)
+    return files, size
+
+
+def _without_note(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    if not folder.is_dir():
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            path = Path(entry.path)
+            if path.suffix in (".dcm", ".part") and not path.with_suffix(_NOTE).exists():
+                with suppress(FileNotFoundError):
+                    yield path, entry.stat()
