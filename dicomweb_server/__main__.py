@@ -4,23 +4,37 @@ What goes wrong on the way up is told in a sentence on standard error, with stat
 """
 
 import contextlib
+import functools
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from pydantic import ValidationError
 
 from dicomweb_server import __version__
-from dicomweb_server.commands.amounts import parse_rate
+from dicomweb_server.commands.amounts import parse_rate, parse_time
 from dicomweb_server.commands.serving import CannotServeError, run
 from dicomweb_server.config import Settings
 from dicomweb_server.index.embedded import EmbeddedPostgresError
 from dicomweb_server.index.migrate import SchemaMismatchError
 
+OlderThan = Annotated[
+    timedelta, typer.Option(parser=parse_time, help="As in 30d, 24h or 90m.", metavar="TIME")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would be removed.")]
+Tokens = Annotated[list[str] | None, typer.Argument(help="As `quarantine list` shows them.")]
 DataDir = Annotated[Path | None, typer.Option(help="Instead of DATA_DIR.")]
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+_group = functools.partial(typer.Typer, no_args_is_help=True, pretty_exceptions_enable=False)
+quarantine = _group(help="Files that were refused and kept aside (QUARANTINE).")
+institution = _group(help="Who shares the archive.")
+cli.add_typer(quarantine, name="quarantine")
+cli.add_typer(institution, name="institution")
 
 
 @cli.callback(invoke_without_command=True)
@@ -79,6 +93,110 @@ def verify(
 
     with plain_failures():
         raise typer.Exit(run_verify(read_settings(data_dir=data_dir), study, rate, from_start))
+
+
+@cli.command("rebuild-index")
+def rebuild_index(
+    go_on: Annotated[
+        bool, typer.Option("--continue", help="Add what is missing to an index that is not empty.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Fill an empty database from the stored files alone."""
+    from dicomweb_server.commands.rebuilding import run_rebuild
+
+    with plain_failures():
+        raise typer.Exit(run_rebuild(read_settings(data_dir=data_dir), go_on))
+
+
+@cli.command()
+def sweep(
+    older_than: OlderThan = "24h",  # type: ignore[assignment]  # parsed like what is typed
+    dry_run: DryRun = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Remove files that belong to no instance, as uploads that broke off leave them behind."""
+    from dicomweb_server.commands.sweeping import run_sweep
+
+    with plain_failures():
+        raise typer.Exit(run_sweep(read_settings(data_dir=data_dir), older_than, dry_run))
+
+
+@cli.command()
+def purge(
+    older_than: OlderThan = "30d",  # type: ignore[assignment]
+    quarantined: Annotated[
+        bool, typer.Option("--quarantine", help="Files in quarantine too.")
+    ] = False,
+    dry_run: DryRun = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Remove versions of instances that newer ones replaced long ago."""
+    from dicomweb_server.commands.sweeping import run_purge
+
+    with plain_failures():
+        settings = read_settings(data_dir=data_dir)
+        raise typer.Exit(run_purge(settings, older_than, quarantined, dry_run))
+
+
+@quarantine.command("list")
+def quarantine_list(
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Show what is in quarantine, with the reason; the oldest first."""
+    from dicomweb_server.commands.quarantine import run_list
+
+    with plain_failures():
+        raise typer.Exit(run_list(read_settings(data_dir=data_dir), as_json))
+
+
+@quarantine.command("release")
+def quarantine_release(
+    tokens: Tokens = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that is there.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Store files again; those that are refused again stay, and the reason is told."""
+    from dicomweb_server.commands.quarantine import run_release
+
+    with plain_failures():
+        settings = read_settings(data_dir=data_dir)
+        raise typer.Exit(run_release(settings, tokens or [], everything))
+
+
+@quarantine.command("drop")
+def quarantine_drop(
+    tokens: Annotated[list[str], typer.Argument(help="As `quarantine list` shows them.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Remove files from quarantine for good."""
+    from dicomweb_server.commands.quarantine import run_drop
+
+    with plain_failures():
+        raise typer.Exit(run_drop(read_settings(data_dir=data_dir), tokens))
+
+
+@institution.command("list")
+def institution_list(data_dir: DataDir = None) -> None:
+    """Show code, title, policy for duplicates, and how much is stored."""
+    from dicomweb_server.commands.institutions import run_list
+
+    with plain_failures():
+        raise typer.Exit(run_list(read_settings(data_dir=data_dir)))
+
+
+@institution.command("policy")
+def institution_policy(
+    code: Annotated[str, typer.Argument(help="As `institution list` shows it.")],
+    policy: Annotated[Literal["refuse", "replace"], typer.Argument()],
+    data_dir: DataDir = None,
+) -> None:
+    """Set what becomes of an instance that comes again with another data set."""
+    from dicomweb_server.commands.institutions import run_policy
+
+    with plain_failures():
+        raise typer.Exit(run_policy(read_settings(data_dir=data_dir), code, policy))
 
 
 @contextlib.contextmanager
