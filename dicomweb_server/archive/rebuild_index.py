@@ -306,11 +306,11 @@ class _Rebuild:
         group: list[NewInstance] = []
         size = 0
         for new, _ in described.new.values():
-            if group and size + new.row_size > MAX_GROUP_BYTES:
+            if group and size + new.entry.row_bytes > MAX_GROUP_BYTES:
                 await self._insert_group(described, group)
                 group, size = [], 0
             group.append(new)
-            size += new.row_size
+            size += new.entry.row_bytes
         if group:
             await self._insert_group(described, group)
         if described.older:
