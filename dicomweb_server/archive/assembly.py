@@ -8,6 +8,7 @@ part, or of one instance.
 import hashlib
 import mmap
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -30,20 +31,26 @@ from dicomweb_server.errors import ContentTooLarge, MalformedContent, Unsupporte
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 OCTETS = "application/octet-stream"
 PICTURES = frozenset({"image/png", "image/gif"})
-MAX_INSTANCES = 10_000  # data sets of one metadata part
+MAX_INSTANCES = 10_000  # data sets of one request
 
 _CHUNK = 1 << 20  # bytes
+# orjson writes 254 levels; and integers of 64 bits, where XML may have any.
+_NO_TEXT = "nested too deep, or with a number too large"
 _WORD = {8: "OB", 16: "OW"}
 
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """One data set of the metadata, in a scratch file of its own."""
+    """One data set of the metadata, in a scratch file of its own.
+
+    `refusal`: why no file can be made of it; then there is no scratch file either.
+    """
 
     path: Path
     uris: tuple[str, ...]  # of its bulk data, each once
     sop_class_uid: str | None
     sop_instance_uid: str | None
+    refusal: str = ""
 
 
 def split_metadata(path: Path, xml: bool, prefix: str) -> list[Posted]:
@@ -54,7 +61,7 @@ def split_metadata(path: Path, xml: bool, prefix: str) -> list[Posted]:
     """
     datasets = [_read_xml(path)] if xml else parse_json_datasets(path.read_bytes(), MAX_TEXT)
     if len(datasets) > MAX_INSTANCES:
-        raise MalformedContent(f"more than {MAX_INSTANCES} data sets in one part")
+        raise ContentTooLarge(f"more than {MAX_INSTANCES} data sets")
     posted: list[Posted] = []
     try:
         for number, dataset in enumerate(datasets):
@@ -73,20 +80,20 @@ def _read_xml(path: Path) -> JsonDataset:
 
 
 def _split_off(dataset: JsonDataset, target: Path) -> Posted:
-    try:
-        text = orjson.dumps(dataset)
-    except TypeError:  # deeper than any data set may be
-        raise MalformedContent("a data set that is nested too deep") from None
-    target.write_bytes(text)
-    uids = (
+    sop_class, sop_instance = (
         value if isinstance(value, str) and len(value) <= 64 else None
         for value in (
             completion.value_of(dataset, completion.SOP_CLASS),
             completion.value_of(dataset, completion.SOP_INSTANCE),
         )
     )
+    try:
+        text = orjson.dumps(dataset)
+    except TypeError:
+        return Posted(target, (), sop_class, sop_instance, _NO_TEXT)
+    target.write_bytes(text)
     uris = tuple(dict.fromkeys(uri for _, uri in bulk_references(dataset)))
-    return Posted(target, uris, *uids)
+    return Posted(target, uris, sop_class, sop_instance)
 
 
 # ------------------------------------------------------------------------------- one instance
@@ -111,8 +118,9 @@ class Plan:
     parts: Mapping[str, Sequence[Part]]
     study_instance_uid: str | None  # of the request's URL
     generated: Mapping[int, UUID]  # for UIDs that are missing (STOW-17), by their tags
-    limit: int  # bytes of the file: one part may be referred to over and over
     pixel_limit: int  # bytes of a decoded picture
+    size_limit: int  # bytes of the file: one part may be referred to over and over
+    floor: int  # bytes that stay free on the disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +196,18 @@ class _Assembly:
         if document is not None and document in self.plan.parts:
             self._document(self.plan.parts[document])
         encoded = encode_dataset(self.attributes, bulk)
-        if encoded.length > self.plan.limit:
-            raise ContentTooLarge(f"an instance may have {self.plan.limit} bytes at the most")
         self.problems += encoded.problems
+        # One part may be named by many attributes: the request's size bounds nothing.
+        if encoded.length > self.plan.size_limit:
+            raise ContentTooLarge(f"an instance of more than {self.plan.size_limit} bytes")
+        self._check_room(encoded.length)
         size, sha256 = self._write([self._meta(), *encoded.pieces])
         return Assembled(size, sha256, tuple(self.problems))
+
+    def _check_room(self, size: int) -> None:
+        free = shutil.disk_usage(self.plan.target.parent).free
+        if free - size < self.plan.floor:
+            raise ContentTooLarge("the archive is out of space")
 
     def _meta(self) -> bytes:
         # Those that are missing or no UIDs are refused when the file is described.
@@ -242,6 +257,8 @@ class _Assembly:
             essence(parts[0].media_type), parts[0].path, self.plan.pixel_limit
         )
         target, size = _decoded_path(self.plan), 0
+        pixels = picture.rows * picture.columns * picture.number_of_frames
+        self._check_room(pixels * picture.samples_per_pixel * picture.bits_allocated // 8)
         with target.open("wb") as file:
             for frame in picture.frames:
                 file.write(frame)

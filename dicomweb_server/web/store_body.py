@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -20,7 +21,7 @@ from dicomweb_server.errors import (
     UnsupportedContent,
 )
 from dicomweb_server.web.requests import archive_of
-from dicomweb_server.wire.bulk_parts import PartType, read_part_type
+from dicomweb_server.wire.bulk_parts import METADATA, PartType, read_part_type
 from dicomweb_server.wire.content_coding import Gunzip, is_gzip
 from dicomweb_server.wire.media_types import ContentType, parse_content_type
 from dicomweb_server.wire.multipart import MultipartParser, PartBegin, PartData, PartEnd
@@ -118,23 +119,28 @@ class Part:
 
     def __init__(
         self,
-        intake: Intake,
         staging: Staging | Failed,
         accept: Callable[[Staging], Awaitable[None]],
+        refuse: Callable[[Failed], None],
+        needed: bool = False,
     ) -> None:
-        """`accept` takes what was received whole. It may raise OSError."""
-        self._intake = intake
+        """`accept` takes what was received whole, and may raise OSError; `refuse` why there is
+        nothing. `needed`: one that is too large is no failure of the part but of the request."""
         self._accept = accept
+        self._refuse = refuse
+        self._needed = needed
         self._failure = staging if isinstance(staging, Failed) else None
         self._staging = staging if isinstance(staging, Staging) else None
 
     async def write(self, data: bytes | memoryview) -> None:
-        """Take the next bytes of the part."""
+        """Take the next bytes of the part. Raises ContentTooLarge for one that is needed."""
         if self._staging is None:
             return
         try:
             await self._staging.write(data)
         except ContentTooLarge as error:
+            if self._needed:
+                raise
             await self._give_up(failed("out_of_resources", comment=str(error)))
         except OSError as error:
             await self._give_up(not_written(error))
@@ -147,7 +153,7 @@ class Part:
             except OSError as error:
                 await self._give_up(not_written(error))
         if self._failure is not None:
-            self._intake.fail(self._failure)
+            self._refuse(self._failure)
 
     async def discard(self) -> None:
         """The part has no end: leave nothing of it."""
@@ -162,14 +168,15 @@ class Part:
 
 def file_single(intake: Intake) -> Part:
     """Begins a body that is a PS3.10 file."""
-    return Part(intake, intake.new_file(), intake.accept)
+    return Part(intake.new_file(), intake.accept, intake.fail)
 
 
 def file_part(intake: Intake) -> BeginPart:
     """Begins parts that are PS3.10 files."""
 
     def begin(event: PartBegin) -> Part:
-        return Part(intake, _refused_type(event) or intake.new_file(), intake.accept)
+        staging = _refused_type(event) or intake.new_file()
+        return Part(staging, intake.accept, intake.fail)
 
     return begin
 
@@ -196,8 +203,9 @@ def posted_part(posted: PostedIntake, default_type: str, start: str) -> BeginPar
         try:
             kind = read_part_type(event.headers, default_type, start)
         except UnsupportedContent as refusal:
-            comment = failed("cannot_understand", comment=str(refusal))
-            return Part(posted.intake, comment, _nothing)
+            kind = read_part_type({**event.headers, "content-type": OCTETS}, default_type)
+            failure = failed("cannot_understand", comment=str(refusal))
+            return Part(failure, _nothing, partial(posted.lose, kind))
         return posted_single(posted, kind)
 
     return begin
@@ -209,7 +217,8 @@ def posted_single(posted: PostedIntake, kind: PartType) -> Part:
     async def accept(staging: Staging) -> None:
         posted.accept(kind, await staging.finish())
 
-    return Part(posted.intake, posted.new_part(kind), accept)
+    needed = kind.media_type in METADATA
+    return Part(posted.new_part(kind), accept, partial(posted.lose, kind), needed)
 
 
 async def _nothing(staging: Staging) -> None:
