@@ -7,11 +7,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from pydicom import Dataset
 from pydicom.uid import (
     HEVCMP51,
     JPEG2000,
     MPEG2MPML,
     MPEG4HP41,
+    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -23,6 +26,7 @@ from pydicom.uid import (
 
 from dicomweb_server.dicom.frames import is_encapsulated
 from tests.make.posted import Part
+from tests.strategies import datasets, encoded, encodings, file_meta, identified
 from tests.web.asking import REFERENCED, new_uid, post, reasons
 from tests.web.posting import (
     Attributes,
@@ -84,6 +88,31 @@ def test_a_file_of_the_corpus_comes_back_through_metadata_and_bulk_data(
     finally:
         for study in studies:
             assert http.delete(study).status_code == 204
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(dataset=datasets(), syntax=encodings)
+def test_any_data_set_comes_back_through_metadata(
+    http: httpx.Client, dataset: Dataset, syntax: UID
+) -> None:
+    dataset = identified(dataset)
+    dataset.SOPInstanceUID, dataset.StudyInstanceUID = new_uid(), new_uid()
+    response = post(
+        http, [file_meta(syntax, **{"03": dataset.SOPInstanceUID}) + encoded(dataset, syntax)]
+    )
+    [url] = stored_paths(response)
+    source = metadata_of(http, url)
+    bulk = bulk_parts(http, source)
+    for xml in (False, True):
+        answer = post_posted(
+            http, [with_new_uids(source)], chain.from_iterable(bulk.values()), xml=xml
+        )
+        assert answer.status_code in (200, 202), answer.text
+        made = metadata_of(http, stored_paths(answer)[0])
+        assert comparable(made) == expected(source, made)
+        check_contents(Path(), source, bulk, bulk_parts(http, made))
 
 
 def expected(source: Attributes, made: Attributes) -> Attributes:
