@@ -6,6 +6,7 @@ from dicomweb_server.errors import ContentTooLarge, MalformedContent, Unsupporte
 
 PIECE = 1 << 20  # bytes that one step gives at the most
 
+_STEP = 1 << 14  # bytes of input
 _GZIP = 31  # zlib's window bits for a gzip member
 
 
@@ -24,7 +25,8 @@ class Gunzip:
     """Members of gzip (RFC 1952) in, their content out: in pieces, so that one byte that stands
     for a thousand never becomes more than PIECE at a time.
 
-    ``feed`` a chunk, then call ``next`` until it gives nothing; ``finish`` at the end.
+    ``feed`` a chunk, then call ``next`` until it gives nothing; ``finish`` at the end. Zeros may
+    stand between members and after them. Time is linear in what comes in and goes out.
     """
 
     def __init__(self, limit: int) -> None:
@@ -32,38 +34,55 @@ class Gunzip:
         self._limit = limit
         self._total = 0
         self._member = zlib.decompressobj(_GZIP)
-        self._begun = False
+        self._begun = False  # whether a byte of the member has come
+        self._padded = False  # whether zeros may stand here: after the first member
         self._input = b""
+        self._at = 0  # what stands before is dealt with
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body."""
-        self._input = self._input + chunk if self._input else chunk
+        rest = self._input[self._at :]
+        self._input, self._at = rest + chunk if rest else chunk, 0
 
     def next(self) -> bytes:
         """The next piece, empty when there is none without more input.
 
         Raises MalformedContent, ContentTooLarge.
         """
-        while True:
-            if self._member.eof:
-                self._input = self._member.unused_data.lstrip(b"\0")  # padding between members
-                self._member = zlib.decompressobj(_GZIP)
-                self._begun = False
-            if not self._input and not self._begun:
-                return b""
-            self._begun = True
+        pieces: list[bytes] = []
+        left = PIECE
+        while left and (data := self._following()):
             try:
-                piece = self._member.decompress(self._input, PIECE)
+                piece = self._member.decompress(data, left)
             except zlib.error:
                 raise MalformedContent("the gzip coding of the request is damaged") from None
-            self._input = self._member.unconsumed_tail
+            pieces.append(piece)
+            left -= len(piece)
             self._total += len(piece)
             if self._total > self._limit:
                 raise ContentTooLarge(f"the request unpacks to more than {self._limit} bytes")
-            if piece or not self._member.eof:
-                return piece
+            # One of the two is empty. zlib copies them: a step takes little input.
+            self._at -= len(self._member.unconsumed_tail) + len(self._member.unused_data)
+            if self._member.eof:
+                self._member = zlib.decompressobj(_GZIP)
+                self._begun, self._padded = False, True
+        return b"".join(pieces)
 
     def finish(self) -> None:
         """The body ends here. Raises MalformedContent in the middle of a member."""
-        if self._begun and not self._member.eof:
+        if self._begun:
             raise MalformedContent("the gzip coding of the request is cut short")
+
+    def _following(self) -> bytes:
+        """The input of one step, empty when there is none."""
+        while data := self._input[self._at : self._at + _STEP]:
+            if self._padded and not self._begun:
+                begun = data.lstrip(b"\0")
+                self._at += len(data) - len(begun)
+                if not begun:
+                    continue
+                data = begun
+            self._at += len(data)
+            self._begun = True
+            break
+        return data
