@@ -32,8 +32,11 @@ def main() -> None:
     importlib.import_module("dicomweb_server.archive.work").warm_up()
     with socket.socket(fileno=int(sys.argv[1])) as connection:
         stream = connection.makefile("rwb", buffering=1 << 20)
-        stream.write(READY)
-        stream.flush()
+        try:
+            stream.write(READY)
+            stream.flush()
+        except OSError:  # the program has left already: a command that had little to do
+            os._exit(0)
         while head := stream.read(_LENGTH.size):
             if len(head) < _LENGTH.size:
                 return
