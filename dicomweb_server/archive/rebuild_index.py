@@ -6,24 +6,16 @@ since the first stored instance gives its study and series their attributes.
 """
 
 import asyncio
-import hashlib
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from itertools import pairwise
-from pathlib import Path
-from typing import Protocol
-
-import structlog
 
 from dicomweb_server.access.policy import Scope
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.blob_keys import read_blob_key
 from dicomweb_server.archive.commit import MAX_GROUP_BYTES
+from dicomweb_server.archive.rebuild_reading import Chunk, Described, Reader, Rebuilt, Watcher
 from dicomweb_server.archive.versions import Instance, StudyHistory, Version, history_of
-from dicomweb_server.blobs.store import BlobDamaged
-from dicomweb_server.errors import NotFound, Refusal, Unavailable, where
+from dicomweb_server.errors import Unavailable
 from dicomweb_server.index.database import acquire
 from dicomweb_server.index.instances import (
     Existing,
@@ -35,19 +27,15 @@ from dicomweb_server.index.instances import (
 from dicomweb_server.index.institutions import institution_named
 from dicomweb_server.index.progress import forget_progress, save_progress
 from dicomweb_server.index.rebuild_index import (
-    OldVersion,
     add_versions,
     count_instances,
     is_empty,
 )
 from dicomweb_server.index.versions import named_keys, replace_instance
 
-log = structlog.get_logger()
-
 WORK = "rebuild-index"  # in the table progress while it is not done: what has no row is no litter
 COMPLETE = "index complete"  # there too once it is: every blob has been looked at
 PRINCIPAL = "rebuild-index"
-AT_A_TIME = 16  # files being read
 CHUNK = 64  # instances described together
 CHUNK_BYTES = 256 << 20  # of their files, which bounds their metadata too
 LOOK_UP = 1000  # UIDs
@@ -57,32 +45,6 @@ StudyKey = tuple[str, str]  # institution's code, Study Instance UID
 
 class IndexNotEmpty(Exception):
     """Rows name blobs already."""
-
-
-@dataclass(slots=True)
-class Rebuilt:
-    """How far it is."""
-
-    stored: int = 0
-    present: int = 0
-    older: int = 0  # superseded versions
-    bytes: int = 0  # of files read
-    left: int = 0  # blobs that no row will name
-    failed: int = 0
-    unknown: int = 0  # that have no names of blobs
-
-
-class Watcher(Protocol):
-    """Is told how it goes."""
-
-    def advance(self, rebuilt: Rebuilt, size: int) -> None:
-        """`size` more bytes have been read."""
-
-    def left(self, key: str) -> None:
-        """No row will name a blob: something that was stored nowhere, or in another place."""
-
-    def failed(self, key: str, reason: str) -> None:
-        """A blob should be an instance and cannot be."""
 
 
 async def rebuild_index(archive: Archive, watcher: Watcher, *, go_on: bool = False) -> Rebuilt:
@@ -104,31 +66,16 @@ async def rebuild_index(archive: Archive, watcher: Watcher, *, go_on: bool = Fal
     return work.rebuilt
 
 
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    """Instances of one institution, no two of the same SOP Instance UID, in order."""
-
-    scope: Scope
-    instances: list[Instance]
-
-
-@dataclass(frozen=True, slots=True)
-class _Described:
-    scope: Scope
-    new: dict[str, tuple[NewInstance, Instance]]  # by SOP Instance UID, in order
-    older: list[OldVersion]
-
-
 class _Rebuild:
     def __init__(self, archive: Archive, watcher: Watcher, go_on: bool) -> None:
         self._archive = archive
         self._go_on = go_on
         self._watcher = watcher
-        self._turn = asyncio.Semaphore(AT_A_TIME)
         self._scopes: dict[str, Scope] = {}
         self._contested: dict[StudyKey, None] = {}
         self._left_before: dict[StudyKey, int] = {}  # of studies that were begun anew
         self.rebuilt = Rebuilt()
+        self._reader = Reader(archive, watcher, self.rebuilt)
 
     async def everything(self) -> None:
         await self._store(self._histories())
@@ -162,10 +109,10 @@ class _Rebuild:
 
     async def _store(self, histories: AsyncIterator[tuple[StudyKey, StudyHistory]]) -> None:
         """Read and describe a chunk while the rows of the one before are made."""
-        describing: deque[asyncio.Task[_Described]] = deque()
+        describing: deque[asyncio.Task[Described]] = deque()
         try:
             async for chunk in self._chunks(histories):
-                describing.append(asyncio.create_task(self._describe(chunk)))
+                describing.append(asyncio.create_task(self._reader.describe(chunk)))
                 if len(describing) > 1:
                     await self._insert(await describing.popleft())
             while describing:
@@ -177,8 +124,8 @@ class _Rebuild:
 
     async def _chunks(
         self, histories: AsyncIterator[tuple[StudyKey, StudyHistory]]
-    ) -> AsyncIterator[_Chunk]:
-        chunk = _Chunk(Scope(()), [])
+    ) -> AsyncIterator[Chunk]:
+        chunk = Chunk(Scope(()), [])
         uids: set[str] = set()
         size = 0
         async for (institution, _), history in histories:
@@ -191,7 +138,7 @@ class _Rebuild:
                     yield chunk
                     uids, size = set(), 0
                 if not uids:
-                    chunk = _Chunk(scope, [])
+                    chunk = Chunk(scope, [])
                 chunk.instances.append(instance)
                 uids.add(uid)
                 size += more
@@ -211,97 +158,7 @@ class _Rebuild:
             scope = self._scopes[institution] = Scope((number,), principal=PRINCIPAL)
         return scope
 
-    async def _describe(self, chunk: _Chunk) -> _Described:
-        """What the rows of a chunk are to be, but for those that are there."""
-        uids = [each.current.name.sop_instance_uid for each in chunk.instances]
-        async with acquire(self._archive.pool) as conn:
-            named = await named_keys(conn, uids)
-        described = _Described(chunk.scope, {}, [])
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                (each, group.create_task(self._describe_one(each, named)))
-                for each in chunk.instances
-            ]
-        for instance, task in tasks:
-            new, older = task.result()
-            if new is not None:
-                described.new[new.entry.sop_instance_uid] = (new, instance)
-            described.older.extend(older)
-        return described
-
-    async def _describe_one(
-        self, instance: Instance, named: set[str]
-    ) -> tuple[NewInstance | None, list[OldVersion]]:
-        """The current version unless it is there or cannot be read; then no older one either."""
-        new = None
-        if instance.current.key in named:
-            self.rebuilt.present += 1
-        else:
-            new = await self._read(instance.current)
-            if new is None:
-                return None, []
-        older = []
-        for version, newer in pairwise((*instance.older, instance.current)):
-            if version.key not in named:
-                found = await self._fingerprint(version)
-                if found is not None:
-                    older.append(_old_version(version, newer, *found))
-        return new, older
-
-    async def _read(self, version: Version) -> NewInstance | None:
-        async with self._turn:
-            try:
-                async with self._archive.blobs.local(version.key) as path:
-                    size, sha256 = await asyncio.to_thread(_measure, path)
-                    async with _alias(self._archive, path) as alias:
-                        [entry] = await self._archive.describer.describe([alias])
-            except (BlobDamaged, OSError) as error:
-                self._fail(version, error)
-                return None
-        if isinstance(entry, Exception):
-            self._fail(version, entry)
-            return None
-        name = version.name
-        named = (name.study_instance_uid, name.series_instance_uid, name.sop_instance_uid)
-        is_there = (entry.study_instance_uid, entry.series_instance_uid, entry.sop_instance_uid)
-        if named != is_there:
-            self._fail(version, NotFound("it holds another instance than its name says"))
-            return None
-        self._read_on(size)
-        return NewInstance(entry, version.key, size, sha256)
-
-    async def _fingerprint(self, version: Version) -> tuple[int, bytes] | None:
-        async with self._turn:
-            try:
-                async with self._archive.blobs.local(version.key) as path:
-                    size, sha256 = await asyncio.to_thread(_measure, path)
-            except (BlobDamaged, OSError) as error:
-                self._fail(version, error)
-                return None
-        self._read_on(size)
-        return size, sha256
-
-    def _read_on(self, size: int) -> None:
-        self.rebuilt.bytes += size
-        self._watcher.advance(self.rebuilt, size)
-
-    def _fail(self, version: Version, error: Exception) -> None:
-        match error:
-            case Unavailable():
-                raise error
-            case Refusal():
-                reason = str(error)
-            case BlobDamaged():
-                reason = "it is gone"
-            case OSError():
-                reason = f"it cannot be read: {error.strerror or type(error).__name__}"
-            case _:
-                log.error("a file could not be described", where=where(error))
-                reason = "an unexpected error"
-        self.rebuilt.failed += 1
-        self._watcher.failed(version.key, reason)
-
-    async def _insert(self, described: _Described) -> None:
+    async def _insert(self, described: Described) -> None:
         """Make the rows of a chunk, in order, in groups that a statement can carry."""
         group: list[NewInstance] = []
         size = 0
@@ -319,7 +176,7 @@ class _Rebuild:
             self.rebuilt.older += len(described.older)
         self._watcher.advance(self.rebuilt, 0)
 
-    async def _insert_group(self, described: _Described, group: Sequence[NewInstance]) -> None:
+    async def _insert_group(self, described: Described, group: Sequence[NewInstance]) -> None:
         try:
             async with acquire(self._archive.pool) as conn:
                 lost = await insert_instances(conn, described.scope, group)
@@ -330,7 +187,7 @@ class _Rebuild:
                 for new in group:
                     await self._insert_group(described, [new])
                 return
-            self._fail(described.new[group[0].entry.sop_instance_uid][1].current, error)
+            self._reader.fail(described.new[group[0].entry.sop_instance_uid][1].current, error)
             return
         self.rebuilt.stored += len(group) - len(lost)
         for uid, existing in lost.items():
@@ -428,32 +285,3 @@ async def _one(
     study: StudyKey, history: StudyHistory
 ) -> AsyncIterator[tuple[StudyKey, StudyHistory]]:
     yield study, history
-
-
-def _measure(path: Path) -> tuple[int, bytes]:
-    """Size and SHA-256."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-        return file.tell(), digest.digest()
-
-
-@asynccontextmanager
-async def _alias(archive: Archive, path: Path) -> AsyncIterator[Path]:
-    """A name in the scratch folder: beside it, not beside the blob, a walk may put files."""
-    alias = archive.scratch_file(".part")
-    await asyncio.to_thread(alias.symlink_to, path)
-    try:
-        yield alias
-    finally:
-        await asyncio.to_thread(_remove, alias)
-
-
-def _remove(alias: Path) -> None:
-    alias.unlink(missing_ok=True)
-    alias.with_suffix(".inflated").unlink(missing_ok=True)  # of a worker that was killed
-
-
-def _old_version(version: Version, newer: Version, size: int, sha256: bytes) -> OldVersion:
-    name = version.name
-    uids = (name.study_instance_uid, name.series_instance_uid, name.sop_instance_uid)
-    return OldVersion(*uids, version.key, size, sha256, name.made_at, newer.name.made_at)

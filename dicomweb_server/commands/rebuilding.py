@@ -4,7 +4,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.archive.rebuild_index import IndexNotEmpty, Rebuilt, rebuild_index
+from dicomweb_server.archive.rebuild_index import IndexNotEmpty, rebuild_index
+from dicomweb_server.archive.rebuild_reading import Rebuilt
 from dicomweb_server.commands.amounts import size_text
 from dicomweb_server.commands.maintaining import maintain, say, transfer_bar
 from dicomweb_server.config import Settings
