@@ -44,7 +44,19 @@ class RunningServer:
 
     def start(self, *, wait: bool = True) -> Self:
         """Start it, and wait until it is ready unless told not to."""
-        environment = {
+        program = [sys.executable, "-m", "dicomweb_server", "serve"]
+        if os.environ.get("TEST_SERVER") == "uvicorn":
+            program = [sys.executable, "-m", "tests.uvicorn_server"]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                program, env=self._environment(), cwd=ROOT, stdout=log, stderr=log
+            )
+        if wait:
+            self.wait()
+        return self
+
+    def _environment(self) -> dict[str, str]:
+        return {
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "DATA_DIR": str(self.data_dir),
@@ -52,16 +64,14 @@ class RunningServer:
             "MIN_FREE_BYTES": "0",
             **self._settings,
         }
-        program = [sys.executable, "-m", "dicomweb_server", "serve"]
-        if os.environ.get("TEST_SERVER") == "uvicorn":
-            program = [sys.executable, "-m", "tests.uvicorn_server"]
+
+    def command(self, *arguments: str) -> int:
+        """Run another command with its settings, beside it or without it; returns the exit code."""
+        program = [sys.executable, "-m", "dicomweb_server", *arguments]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                program, env=environment, cwd=ROOT, stdout=log, stderr=log
-            )
-        if wait:
-            self.wait()
-        return self
+            return subprocess.run(
+                program, env=self._environment(), cwd=ROOT, stdout=log, stderr=log, check=False
+            ).returncode
 
     def wait(self) -> None:
         """Wait until it is ready. Raises AssertionError with the end of its log if it does not."""

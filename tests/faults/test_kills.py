@@ -24,14 +24,14 @@ STARTING = 8  # in every such round it is killed on its way up
 POSTGRES = 5  # in every such round Postgres is killed too
 CHECKED = 10  # after every such round all that was sent since is looked at
 
-# What the server is started with, a line for each store of blobs.
-STORES: dict[str, dict[str, str]] = {"filesystem": {}}
 
-
-@pytest.mark.parametrize("store", [*STORES])
-def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path: Path, store: str) -> None:
+@pytest.mark.parametrize("store", ["filesystem", "s3"])
+def test_nothing_acknowledged_is_lost_by_kill_9(
+    tmp_path: Path, store: str, request: pytest.FixtureRequest
+) -> None:
+    where = request.getfixturevalue("s3") if store == "s3" else {}
     # One process for CPU work: starting more is most of what a start costs.
-    server = RunningServer(tmp_path / "data", {"CPU_WORKERS": "1", **STORES[store]})
+    server = RunningServer(tmp_path / "data", {"CPU_WORKERS": "1", **where})
     moments = random.Random(SEED)
     clients = Clients(server.base)
     record = clients.record
@@ -56,6 +56,7 @@ def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path: Path, store: str) -> N
             clients.resume()
     found = look(server, clients, set())
     clients.stop()
+    assert server.command("verify") == 0
     print(
         f"\n{ROUNDS} rounds on {store} (seed {SEED}) in {time.monotonic() - begin:.0f} s: "
         f"{killed['server']} kills of the server, {killed['Postgres']} of Postgres; "
