@@ -88,6 +88,8 @@ async def start_targets(
             say(NO_ORTHANC)
         else:
             targets.append(await servers.start_orthanc(stack, folder, program))
+    if options.start:
+        targets.append(await servers.start_receiver(stack, folder))
     if options.beside:
         targets.append(Target("beside", Address.of(options.beside), peer=True))
     return targets

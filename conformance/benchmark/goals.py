@@ -6,6 +6,7 @@ from typing import Literal
 OURS = "ours"
 TWO_WORKERS = "ours, 2 workers"
 ORTHANC = "orthanc"
+BARE = "bare receiver"
 
 Measure = Literal["rate", "p50_ms", "cpu_ms", "times_peer", "times_item"]
 

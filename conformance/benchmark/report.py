@@ -23,7 +23,9 @@ LIMITS = {
 LEGEND = """\
 Rates are medians of the rounds. “÷” is the median of the quotients within each round, with the
 least and the greatest: how far they lie apart is how noisy the run was. CPU is the processor
-time of all processes of a server (and of its Postgres, shown in brackets) for one unit. The
+time of all processes of a server (and of its Postgres, shown in brackets) for one unit. The bare
+receiver is the same HTTP server program with the least that makes what it takes durable: no
+DICOM, no index; its processor time is what no Python server can go below. The
 limit is the least work that does the same, by the same number of clients or threads at a time:
 the same files written, flushed and renamed; the same bytes from a static server on the same
 HTTP server program; the window and JPEG coding alone; rows in Postgres, durably, with 4 kB of

@@ -27,13 +27,15 @@ Progress = Callable[[str], None]
 class Target:
     """A server that is measured. `processes` names those whose time counts; none if unknown.
 
-    `peer`: it is there to be compared with, and its errors are not ours.
+    `peer`: it is there to be compared with, and its errors are not ours. `keeps_nothing`: it is
+    measured storing alone, and nothing that it took can be found again.
     """
 
     label: str
     address: Address
     processes: Callable[[], set[int]] = set
     peer: bool = False
+    keeps_nothing: bool = False
     about: str = ""
 
 
@@ -111,6 +113,8 @@ class Bench:
         """Store the corpus on every target, then measure all items so many times in turn."""
         results = [Result(item) for item in items]
         for target in self.targets:
+            if target.keeps_nothing:
+                continue
             self.progress(f"storing {len(self.corpus.slices)} CT slices on {target.label}")
             await self._store_corpus(target, results)
         for number in range(rounds):
@@ -141,6 +145,8 @@ class Bench:
         for target in (*self.targets[first:], *self.targets[:first]):
             if item.asks is None or target.label in result.errors:
                 continue
+            if target.keeps_nothing and not item.finite:
+                continue
             try:
                 sample = await self._measure(item, target, prepared)
             except (AnswerError, OSError) as error:
@@ -163,7 +169,7 @@ class Bench:
         )
         family = target.processes()
         taken = cpu_time(family) - before
-        if item.verify is not None:
+        if item.verify is not None and not target.keeps_nothing:
             await item.verify(target.address)
         return replace(sample, cpu=taken if family else None)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from conformance.benchmark import orthanc
 from conformance.benchmark.client import Address
-from conformance.benchmark.goals import ORTHANC, OURS, TWO_WORKERS
+from conformance.benchmark.goals import BARE, ORTHANC, OURS, TWO_WORKERS
 from conformance.benchmark.processes import free_port, processes_of, running, wait_until_ready
 from conformance.benchmark.run import Target
 from dicomweb_server import __version__
@@ -70,6 +70,22 @@ async def start_static(stack: ExitStack, folder: Path) -> Address:
     pid = stack.enter_context(running(command, log=log, BENCHMARK_FILES=str(folder.resolve())))
     await wait_until_ready(address, "/bytes/1", pid=pid, log=log)
     return address
+
+
+async def start_receiver(stack: ExitStack, folder: Path) -> Target:
+    """Start the bare receiver: what is left of storing without DICOM and without an index."""
+    received = folder / "received"
+    received.mkdir()
+    address = Address("127.0.0.1", free_port(), "")
+    log = folder / "receiver.log"
+    command = [sys.executable, "-m", "granian", "--interface", "asginl", "--no-ws"]
+    command += ["--port", str(address.port), "conformance.benchmark.receiver:app"]
+    pid = stack.enter_context(running(command, log=log, BENCHMARK_RECEIVED=str(received)))
+    await wait_until_ready(address, READY, pid=pid, log=log)
+    about = "receives, hashes, writes, flushes and renames, and that is all"
+    return Target(
+        BARE, address, lambda: processes_of([pid]), peer=True, keeps_nothing=True, about=about
+    )
 
 
 def start_database(stack: ExitStack, folder: Path) -> str:

@@ -123,7 +123,8 @@ CREATE TYPE new_instance AS (
 CREATE FUNCTION append_changes(
   p_institution integer, p_kind text,
   p_studies text[], p_series text[], p_instances text[]  -- UIDs, one of each an instance
-) RETURNS void LANGUAGE sql AS $$
+) RETURNS void LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
   WITH changed AS (
     SELECT row_number() OVER () AS number, c.*
       FROM (SELECT u.study, u.series, array_agg(u.instance ORDER BY u.instance) AS instances
@@ -135,11 +136,13 @@ CREATE FUNCTION append_changes(
     (sequence, institution_id, kind, study_instance_uid, series_instance_uid, sop_instance_uids)
   SELECT counter.last - (SELECT count(*) FROM changed) + c.number,
          p_institution, p_kind, c.study, c.series, c.instances
-    FROM changed c, counter
+    FROM changed c, counter;
+END
 $$;
 
 -- What a study says of its series, after series came or went.
-CREATE FUNCTION refresh_studies(p_studies bigint[]) RETURNS void LANGUAGE sql AS $$
+CREATE FUNCTION refresh_studies(p_studies bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
   UPDATE studies s
      SET (number_of_series, number_of_instances, modalities) = (
            SELECT count(*), coalesce(sum(e.number_of_instances), 0),
@@ -147,7 +150,8 @@ CREATE FUNCTION refresh_studies(p_studies bigint[]) RETURNS void LANGUAGE sql AS
                            '{}')
              FROM series e
             WHERE e.study_id = s.id)
-   WHERE s.id = ANY (p_studies)
+   WHERE s.id = ANY (p_studies);
+END
 $$;
 
 -- Store a group in one transaction and one round trip: studies and series as far as they are
@@ -161,7 +165,14 @@ CREATE FUNCTION store_instances(
 ) RETURNS TABLE (
   wanted text, study_instance_uid text, series_instance_uid text, sop_instance_uid text,
   blob_key text, sha256 bytea, size bigint, transfer_syntax_uid text
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql
+-- To plan its statements anew each time takes as long as they do. What they look up they find
+-- by keys, whatever the tables held when the plans were made.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
 #variable_conflict use_column
 DECLARE
   v_studies bigint[];  -- ids, in the order of p_studies
@@ -262,13 +273,17 @@ BEGIN
      WHERE e.id = ANY (v_fresh);
   END IF;
 
-  RETURN QUERY
-  SELECT n.sop_instance_uid, s.study_instance_uid, e.series_instance_uid, i.sop_instance_uid,
-         i.blob_key, i.sha256, i.size, i.transfer_syntax_uid
-    FROM unnest(p_instances) n
-    LEFT JOIN (instances i JOIN series e ON e.id = i.series_id JOIN studies s ON s.id = e.study_id)
-      ON i.sop_instance_uid = n.sop_instance_uid AND i.institution_id = p_institution
-   WHERE n.sop_instance_uid <> ALL (v_stored);
+  IF cardinality(v_stored) < cardinality(p_instances) THEN
+    RETURN QUERY
+    SELECT n.sop_instance_uid, s.study_instance_uid, e.series_instance_uid, i.sop_instance_uid,
+           i.blob_key, i.sha256, i.size, i.transfer_syntax_uid
+      FROM unnest(p_instances) n
+      LEFT JOIN instances i
+        ON i.sop_instance_uid = n.sop_instance_uid AND i.institution_id = p_institution
+      LEFT JOIN series e ON e.id = i.series_id
+      LEFT JOIN studies s ON s.id = e.study_id
+     WHERE n.sop_instance_uid <> ALL (v_stored);
+  END IF;
 
   IF cardinality(v_stored) > 0 THEN
     INSERT INTO audit (institution_id, principal, action, study_instance_uid, instances)
