@@ -633,3 +633,14 @@ def test_the_file_meta_is_read_by_pydicom() -> None:
 def test_a_file_meta_of_no_uid_is_refused(wrong: str) -> None:
     with pytest.raises(MalformedContent, match="a UID for the File Meta"):
         file_meta(uid.CTImageStorage, wrong, uid.JPEGBaseline8Bit)
+
+
+@pytest.mark.parametrize("vr", [[], {}, 5, True, "", "XX", "us", "OB or OX"])
+def test_a_vr_that_does_not_exist_is_refused(vr: object) -> None:
+    for attributes in (
+        {"00100020": {"vr": vr}},
+        {"00081140": {"vr": "SQ", "Value": [{"00100020": {"vr": vr, "Value": ["a"]}}]}},
+    ):
+        assert not list(bulk_references(attributes))
+        with pytest.raises(MalformedContent, match="00100020"):
+            encode_dataset(attributes, {})

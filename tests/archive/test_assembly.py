@@ -1,0 +1,167 @@
+"""Files made of metadata and bulk data: bounds that no request shows, and what is left of them."""
+
+import json
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pydicom import dcmread
+
+from dicomweb_server.archive import assembly
+from dicomweb_server.archive.assembly import MAX_INSTANCES, Part, Plan, assemble, split_metadata
+from dicomweb_server.dicom import completion
+from dicomweb_server.errors import ContentTooLarge, MalformedContent, Refusal
+
+GENERATED = {
+    completion.SOP_INSTANCE: UUID(int=1),
+    completion.STUDY: UUID(int=2),
+    completion.SERIES: UUID(int=3),
+}
+OCTETS = "application/octet-stream"
+
+
+def plan_of(
+    folder: Path, attributes: dict[str, Any], parts: dict[str, list[tuple[str, bytes]]]
+) -> Plan:
+    metadata = folder / "1.metadata"
+    metadata.write_text(json.dumps(attributes))
+    found: dict[str, list[Part]] = {}
+    for uri, contents in parts.items():
+        for number, (kind, content) in enumerate(contents):
+            path = folder / f"{uri}-{number}.bulk"
+            path.write_bytes(content)
+            found.setdefault(uri, []).append(Part(path, len(content), kind, None))
+    return Plan(metadata, folder / "1.part", found, None, GENERATED, 1 << 20, 1 << 20, 0)
+
+
+def made_by(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.suffix in (".part", ".pixels"))
+
+
+PIXELS = {"7FE00010": {"vr": "OB", "BulkDataURI": "p"}}
+
+
+def png(side: int) -> bytes:
+    file = BytesIO()
+    Image.new("L", (side, side)).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_a_file_says_its_size_and_digest_and_nothing_else_is_left(tmp_path: Path) -> None:
+    made = assemble(plan_of(tmp_path, PIXELS, {"p": [("image/png", png(16))]}))
+
+    assert made_by(tmp_path) == ["1.part"]
+    assert (tmp_path / "1.part").stat().st_size == made.size
+    dataset = dcmread(tmp_path / "1.part")
+    assert dataset.SOPInstanceUID == "2.25.1"
+    assert dataset.pixel_array.shape == (16, 16)
+
+
+@pytest.mark.parametrize(
+    ("content", "change"),
+    [
+        ((OCTETS, bytes(2000)), {"size_limit": 1999}),
+        ((OCTETS, bytes(2000)), {"floor": 1 << 62}),
+        (("image/png", png(16)), {"floor": 1 << 62}),
+        (("image/png", png(16)), {"pixel_limit": 255}),
+        (("image/png", png(16)), {"size_limit": 255}),
+    ],
+)
+def test_what_would_take_too_much_room_is_refused_and_gone(
+    tmp_path: Path, content: tuple[str, bytes], change: dict[str, int]
+) -> None:
+    plan = replace(plan_of(tmp_path, PIXELS, {"p": [content]}), **change)
+    with pytest.raises(ContentTooLarge):
+        assemble(plan)
+    assert made_by(tmp_path) == []
+
+
+def test_a_picture_that_proves_damaged_while_it_is_decoded_is_gone(tmp_path: Path) -> None:
+    whole = png(200)
+    damaged = whole[: whole.index(b"IDAT") + 6] + b"\xff" * 8 + whole[whole.index(b"IDAT") + 14 :]
+    with pytest.raises(MalformedContent):
+        assemble(plan_of(tmp_path, PIXELS, {"p": [("image/png", damaged)]}))
+    assert made_by(tmp_path) == []
+
+
+def test_data_sets_get_a_file_each(tmp_path: Path) -> None:
+    part = tmp_path / "a.bulk"
+    part.write_text(json.dumps([PIXELS, {}, PIXELS | {"00080018": {"vr": "UI", "Value": ["1.2"]}}]))
+    posted = split_metadata(part, False, "a")
+
+    assert [each.uris for each in posted] == [("p",), (), ("p",)]
+    assert [each.sop_instance_uid for each in posted] == [None, None, "1.2"]
+    assert len({each.path for each in posted}) == 3
+    assert all(each.path.name.startswith("a-") for each in posted)
+
+
+def test_a_data_set_that_json_cannot_write_again_is_refused_alone(tmp_path: Path) -> None:
+    nested = '{"00081140":{"vr":"SQ","Value":[' * 300 + "{}" + "]}}" * 300
+    part = tmp_path / "a.bulk"
+    part.write_text(f'[{nested},{{"00080018":{{"vr":"UI","Value":["1.2"]}}}}]')
+    deep, other = split_metadata(part, False, "a")
+
+    assert deep.refusal
+    assert not deep.path.exists()
+    assert not other.refusal
+    part.write_text(
+        '<NativeDicomModel><DicomAttribute tag="00281053" vr="UL"><Value number="1">'
+        "99999999999999999999</Value></DicomAttribute></NativeDicomModel>"
+    )
+    [beyond] = split_metadata(part, True, "b")
+    assert beyond.refusal
+
+
+def test_too_many_data_sets_leave_no_files(tmp_path: Path) -> None:
+    part = tmp_path / "a.bulk"
+    part.write_text(json.dumps([{}] * (MAX_INSTANCES + 1)))
+    with pytest.raises(ContentTooLarge):
+        split_metadata(part, False, "a")
+    assert list(tmp_path.iterdir()) == [part]
+
+
+def test_a_disk_that_fills_up_leaves_no_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = tmp_path / "a.bulk"
+    part.write_text("[{},{},{}]")
+
+    def split_off(dataset: Any, target: Path) -> Any:
+        if target.name.startswith("a-2"):
+            raise OSError("full")
+        return original(dataset, target)
+
+    original = assembly._split_off
+    monkeypatch.setattr(assembly, "_split_off", split_off)
+    with pytest.raises(OSError, match="full"):
+        split_metadata(part, False, "a")
+    assert list(tmp_path.iterdir()) == [part]
+
+
+kinds = st.sampled_from([OCTETS, "image/jpeg", "image/jp2", "image/png", "video/mp4", "text/x"])
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    parts=st.lists(st.tuples(kinds, st.binary(max_size=80)), min_size=1, max_size=3),
+    vr=st.sampled_from(["OB", "OW", "UN", "UT", "SQ", None]),
+    tag=st.sampled_from(["7FE00010", "7fe00010", "00420011", "00091001"]),
+)
+def test_any_bulk_data_make_a_file_or_are_refused(
+    tmp_path: Path, parts: list[tuple[str, bytes]], vr: str | None, tag: str
+) -> None:
+    plan = plan_of(tmp_path, {tag: {"vr": vr, "BulkDataURI": "p"}}, {"p": parts})
+    try:
+        made = assemble(plan)
+    except Refusal:
+        assert made_by(tmp_path) == []
+        return
+    assert plan.target.stat().st_size == made.size
+    plan.target.unlink()
+    assert made_by(tmp_path) == []

@@ -1,0 +1,106 @@
+"""What posted metadata leave out is filled in; what they say is left as it is."""
+
+from typing import Any
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dicomweb_server.dicom.completion import (
+    SERIES,
+    SOP_INSTANCE,
+    STUDY,
+    complete_document,
+    complete_image,
+    complete_uids,
+    missing_of_image,
+    value_of,
+)
+from dicomweb_server.dicom.media_description import Media
+
+GENERATED = {tag: UUID(int=tag) for tag in (SOP_INSTANCE, STUDY, SERIES)}
+TOLD = Media(
+    "1.2.840.10008.1.2.4.50",
+    0,
+    1,
+    rows=4,
+    columns=5,
+    samples_per_pixel=3,
+    photometric_interpretation="YBR_FULL",
+    planar_configuration=0,
+    bits_allocated=8,
+    bits_stored=8,
+    high_bit=7,
+    pixel_representation=0,
+    lossy=True,
+    lossy_method="ISO_10918_1",
+)
+IMAGE = ["00280002", "00280004", "00280006", "00280010", "00280011", "00280100", "00280101"]
+IMAGE += ["00280102", "00280103"]
+
+uids = st.sampled_from(["1.2", "1.3", "no uid", 5, {}, [[]]])
+maybe = st.none() | uids.map(lambda value: {"vr": "UI", "Value": [value]})
+empty = st.sampled_from([{"vr": "UI"}, {"vr": "UI", "Value": []}, {"vr": "UI", "Value": [None]}])
+
+
+@given(
+    given_uids=st.dictionaries(
+        st.sampled_from([f"{tag:08X}" for tag in GENERATED] + [f"{STUDY:08x}"]), maybe | empty
+    ),
+    study=st.none() | st.just("1.9"),
+)
+def test_uids_that_are_there_stay_and_the_others_are_generated(
+    given_uids: dict[str, Any], study: str | None
+) -> None:
+    attributes = {key: value for key, value in given_uids.items() if value is not None}
+    before = {tag: value_of(attributes, tag) for tag in GENERATED}
+    missing = complete_uids(attributes, study, GENERATED)
+
+    for tag, value in before.items():
+        if tag not in missing:
+            assert value_of(attributes, tag) == value
+        elif tag == STUDY and study:
+            assert value_of(attributes, tag) == study
+        else:
+            assert value_of(attributes, tag) == f"2.25.{tag}"
+    assert complete_uids(attributes, study, GENERATED) == []
+
+
+@given(st.dictionaries(st.sampled_from(IMAGE), st.sampled_from([4, 5, "RGB", 16])))
+def test_what_metadata_say_of_an_image_stays(stated: dict[str, Any]) -> None:
+    attributes: dict[str, Any] = {key: {"vr": "US", "Value": [v]} for key, v in stated.items()}
+    problems = complete_image(attributes, TOLD, 3)
+
+    assert {key: attributes[key]["Value"][0] for key in stated} == stated
+    assert set(IMAGE) <= attributes.keys()
+    assert missing_of_image(attributes) == []
+    sizes = {"00280002": 3, "00280010": 4, "00280011": 5}
+    wrong = [key for key, value in sizes.items() if key in stated and stated[key] != value]
+    assert len(problems) == len(wrong)
+    assert attributes["00280008"]["Value"] == [3]
+    assert attributes["00282110"]["Value"] == ["01"]
+
+
+def test_a_loss_is_told_whatever_the_metadata_say() -> None:
+    attributes: dict[str, Any] = {"00282110": {"vr": "CS", "Value": ["00"]}}
+    complete_image(attributes, TOLD, 1)
+    assert attributes["00282110"]["Value"] == ["01"]
+    assert "00280008" not in attributes
+
+
+def test_what_nobody_tells_is_missing() -> None:
+    attributes: dict[str, Any] = {"00280010": {"vr": "US", "Value": [4]}}
+    complete_image(attributes, Media("1.2.840.10008.1.2.5", 0, 1), 1)
+    missing = missing_of_image(attributes)
+    assert len(missing) == 7
+    assert not any("(0028,0010)" in problem for problem in missing)
+    assert all(len(problem) <= 64 for problem in missing)
+
+
+def test_the_length_of_a_document_is_that_of_the_part_unless_it_is_stated() -> None:
+    for stated, expected in ((None, 7), (5, 5), (0, 7)):
+        attributes: dict[str, Any] = {}
+        if stated is not None:
+            attributes["00420015"] = {"vr": "UL", "Value": [stated]}
+        assert complete_document(attributes, "application/pdf", 7) == []
+        assert attributes["00420015"]["Value"] == [expected]
