@@ -62,6 +62,8 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Described:
+    """What is to be written of a chunk."""
+
     scope: Scope
     new: dict[str, tuple[NewInstance, Instance]]  # by SOP Instance UID, in order
     older: list[OldVersion]
