@@ -17,38 +17,41 @@ _MAX_COMMENT = 64  # characters of Error Comment, LO
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A Failure Reason or Warning Reason: its code, where it is defined, what it says."""
+    """A Failure Reason or Warning Reason: its code, where it is defined, what it says.
+
+    `text` is for whoever has to mend the sender: an Error Comment, of 64 characters at the most.
+    """
 
     code: int
     clause: str
     text: str
 
+    @property
+    def kind(self) -> str:
+        """``warning`` for what is stored all the same, else ``failure``."""
+        return "warning" if self.code >> 12 == 0xB else "failure"
 
+
+# All that are ever told; conformance/STATEMENT.md has the same table.
 REASONS: dict[str, Reason] = {
-    "processing_failure": Reason(0x0110, "PS3.18 I.2.2", "Processing failure"),
+    "processing_failure": Reason(
+        0x0110, "PS3.18 I.2.2", "It could not be processed in the time or memory there is"
+    ),
     "duplicate": Reason(
         0x0111, "PS3.7 Annex C", "Another object with this SOP Instance UID is kept"
     ),
     "invalid_instance": Reason(0x0117, "PS3.7 Annex C", "A UID is missing or is no UID"),
-    "class_instance_conflict": Reason(
-        0x0119, "PS3.7 Annex C", "The SOP Instance UID is kept with another SOP Class"
-    ),
-    "sop_class_not_supported": Reason(0x0122, "PS3.18 I.2.2", "SOP Class not supported"),
-    "not_authorized": Reason(0x0124, "PS3.7 Annex C", "Not authorized"),
-    "out_of_resources": Reason(0xA700, "PS3.18 I.2.2", "Out of resources"),
-    "does_not_match_class": Reason(
-        0xA900, "PS3.18 I.2.2", "The data set does not match its SOP Class"
+    "out_of_resources": Reason(
+        0xA700, "PS3.18 I.2.2", "It is larger than the server takes, or there is no space"
     ),
     "other_study": Reason(
-        0xA901, "PS3.18 I.2.2", "Study Instance UID differs from the study stored to"
+        0xA901, "PS3.18 I.2.2", "Study Instance UID is not that of the request's URL"
     ),
-    "cannot_understand": Reason(0xC000, "PS3.18 I.2.2", "Cannot be read as DICOM"),
+    "cannot_understand": Reason(0xC000, "PS3.18 I.2.2", "It is damaged, incomplete or not DICOM"),
     "transfer_syntax_not_supported": Reason(
-        0xC122, "PS3.18 I.2.2", "Transfer syntax not supported"
+        0xC122, "PS3.18 I.2.2", "It is in no transfer syntax that DICOM has"
     ),
-    "coerced": Reason(0xB000, "PS3.18 I.2.1", "Values have been coerced"),
-    "discarded": Reason(0xB006, "PS3.18 I.2.1", "Elements have been discarded"),
-    "not_conformant": Reason(0xB007, "PS3.18 I.2.1", "The data set does not match its SOP Class"),
+    "not_conformant": Reason(0xB007, "PS3.18 I.2.1", "It is kept; what is wrong is listed"),
 }
 
 

@@ -1,6 +1,7 @@
 """The Store Instances Response Module and its status (digest 5.5, 5.6; traps 50 to 53)."""
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -117,6 +118,26 @@ def test_the_reasons_are_the_codes_of_the_standard() -> None:
     for reason in REASONS.values():
         assert len(reason.text) <= 64  # Error Comment is LO
         assert re.match(r"PS3\.\d+ ", reason.clause)
+
+
+def test_the_statement_has_the_same_reasons() -> None:
+    text = (Path(__file__).parents[2] / "conformance" / "STATEMENT.md").read_text("utf-8")
+    table = text.partition("| Reason | Kind | Meaning |\n|---|---|---|\n")[2].partition("\n\n")[0]
+    stated = [tuple(row.strip("| ").split(" | ")[:2]) for row in table.splitlines()]
+
+    assert stated == [(f"{reason.code:04X}", reason.kind) for reason in REASONS.values()]
+
+
+def test_every_reason_is_told_somewhere() -> None:
+    source = "".join(
+        path.read_text("utf-8")
+        for path in (Path(__file__).parents[2] / "dicomweb_server").rglob("*.py")
+        if path.name != "store_report.py"
+    )
+    told = set(re.findall(r'(?:failed|refused)\(\s*"(\w+)"', source))
+    told |= set(re.findall(r'REASONS\["(\w+)"\]', source))
+
+    assert told == set(REASONS)
 
 
 def test_a_comment_is_one_short_line_of_ascii() -> None:
