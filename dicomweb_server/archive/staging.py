@@ -60,17 +60,31 @@ class Staging:
         if self._size + self._held_size > self._limit:
             raise ContentTooLarge(f"a part may have {self._limit} bytes at the most")
         if self._held_size >= FLUSH:
-            await self._flush()
+            await self._write_held()
 
     async def finish(self) -> StagedFile:
         """The complete file, flushed to the disk. Raises OSError when the disk is full."""
-        return await in_thread(self.complete)
+
+        def finish() -> StagedFile:
+            staged = self.complete()
+            self.flush()
+            return staged
+
+        return await in_thread(finish)
 
     def complete(self) -> StagedFile:
-        """As `finish`, for a thread that has several to do."""
-        held, self._held = self._held, []
-        self._write_to_the_end(held)
+        """The complete file, which is still to be flushed. For a thread; raises OSError."""
+        held, self._held, self._held_size = self._held, [], 0
+        self._write(held)
         return StagedFile(self.path, self._size, self._digest.digest())
+
+    def flush(self) -> None:
+        """See to it that the complete file is on the disk. For a thread; raises OSError."""
+        try:
+            if not self._passing:
+                os.fsync(self._file)
+        finally:
+            self._close()
 
     @property
     def held(self) -> int:
@@ -87,7 +101,7 @@ class Staging:
         self._close()
         self.path.unlink(missing_ok=True)
 
-    async def _flush(self) -> None:
+    async def _write_held(self) -> None:
         held, self._held, self._held_size = self._held, [], 0
         await in_thread(self._write, held)
 
@@ -106,12 +120,6 @@ class Staging:
             self._unchecked = 0
             if shutil.disk_usage(self.path.parent).free < self._floor:
                 raise OSError(errno.ENOSPC, "below MIN_FREE_BYTES")
-
-    def _write_to_the_end(self, held: list[bytes | memoryview]) -> None:
-        self._write(held)
-        if not self._passing:
-            os.fsync(self._file)
-        self._close()
 
     def _close(self) -> None:
         if self._file >= 0:
@@ -154,7 +162,7 @@ def check_room(archive: Archive) -> None:
 
 
 def complete_all(stagings: Sequence[Staging]) -> list[StagedFile | OSError]:
-    """Write and flush several files; what cannot be written leaves nothing. For a thread."""
+    """Write several files; what cannot be written leaves nothing. For a thread."""
     completed: list[StagedFile | OSError] = []
     for staging in stagings:
         try:
@@ -163,6 +171,19 @@ def complete_all(stagings: Sequence[Staging]) -> list[StagedFile | OSError]:
             staging.remove()
             completed.append(error)
     return completed
+
+
+def flush_all(stagings: Sequence[Staging]) -> list[OSError | None]:
+    """Flush files that are complete; why one could not be. For a thread."""
+    errors: list[OSError | None] = []
+    for staging in stagings:
+        try:
+            staging.flush()
+        except OSError as error:
+            errors.append(error)
+        else:
+            errors.append(None)
+    return errors
 
 
 def not_written(error: OSError) -> Failed:

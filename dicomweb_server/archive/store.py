@@ -1,7 +1,7 @@
 """Store (PS3.18 §10.5): staged files become instances, each on its own."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from dicomweb_server.archive.staging import (
     Staging,
     check_room,
     complete_all,
+    flush_all,
     in_thread,
     new_staging,
     not_written,
@@ -35,6 +36,7 @@ from dicomweb_server.wire.store_report import Failed, Result, Stored, failed
 log = structlog.get_logger()
 
 T = TypeVar("T")
+Flushing = asyncio.Task[dict[Path, OSError]]
 
 # Files of one request that go on together: each journey to a thread, to a worker and to the
 # index costs as much as a small file. A request that ends does not wait for more.
@@ -98,10 +100,14 @@ class Intake:
 
     async def _store(self, held: Sequence[Staging | StagedFile]) -> list[Result | Unavailable]:
         stagings = [file for file in held if isinstance(file, Staging)]
-        completed = iter(await in_thread(complete_all, stagings) if stagings else ())
-        files = [next(completed) if isinstance(file, Staging) else file for file in held]
+        completed = await in_thread(complete_all, stagings) if stagings else []
+        found = dict(zip(stagings, completed, strict=True))
+        files = [found[file] if isinstance(file, Staging) else file for file in held]
         good = [file for file in files if isinstance(file, StagedFile)]
-        stored = iter(await store_files(self.archive, self._scope, good, self.study_instance_uid))
+        flushing = _flushing([s for s in stagings if isinstance(found[s], StagedFile)])
+        stored = iter(
+            await store_files(self.archive, self._scope, good, self.study_instance_uid, flushing)
+        )
         return [
             next(stored) if isinstance(file, StagedFile) else not_written(file) for file in files
         ]
@@ -122,6 +128,16 @@ class Intake:
         return [_as_failure(result) for result in results]
 
 
+def _flushing(stagings: Sequence[Staging]) -> "Flushing | None":
+    """Begin to flush complete files; for those that could not be, by their paths, why."""
+
+    async def flush() -> dict[Path, OSError]:
+        errors = await in_thread(flush_all, stagings)
+        return {s.path: e for s, e in zip(stagings, errors, strict=True) if e is not None}
+
+    return asyncio.create_task(flush()) if stagings else None
+
+
 def _as_failure(result: Result | Unavailable) -> Result:
     if isinstance(result, IndexAway):
         return result.failure
@@ -135,21 +151,27 @@ async def store_files(
     scope: Scope,
     staged: Sequence[StagedFile],
     study_instance_uid: str | None = None,
+    flushing: "Flushing | None" = None,
 ) -> list[Result | Unavailable]:
     """Store staged files, and remove them from the scratch folder whatever happens.
 
-    A result says what a Store Instances Response says of the file; Unavailable stands for one
-    that the index or the workers could not deal with now.
+    `flushing`: some of them are on their way to the disk, while they are described. A result
+    says what a Store Instances Response says of the file; Unavailable stands for one that the
+    index or the workers could not deal with now.
     """
     results: list[Result | Unavailable] = []
     try:
-        results = await _describe_and_commit(archive, scope, staged, study_instance_uid)
+        entries = await archive.describer.describe([file.path for file in staged])
+        unflushed = await flushing if flushing is not None else {}
+        results = await _commit(archive, scope, staged, entries, unflushed, study_instance_uid)
         await _quarantine(archive, scope, staged, results, study_instance_uid)
         return results
     except Exception as error:  # a bug costs some instances, not the request (STOW-41)
         log.error("instances could not be stored", where=where(error))
         return [failed("processing_failure") for _ in staged]
     finally:
+        if flushing is not None:
+            await asyncio.wait([flushing])
         moved = [result for result in results if isinstance(result, Stored) and result.new]
         if len(moved) < len(staged):
             await asyncio.to_thread(_remove_scratch, [file.path for file in staged])
@@ -176,17 +198,20 @@ async def _quarantine(
             await keep_refused(archive, scope, file, result, study_instance_uid)
 
 
-async def _describe_and_commit(
+async def _commit(
     archive: Archive,
     scope: Scope,
     staged: Sequence[StagedFile],
+    entries: Sequence[Entry | Exception],
+    unflushed: Mapping[Path, OSError],
     study_instance_uid: str | None,
 ) -> list[Result | Unavailable]:
-    entries = await archive.describer.describe([file.path for file in staged])
     results: dict[int, Result | Unavailable] = {}
     candidates: dict[int, Candidate] = {}
     for number, (file, entry) in enumerate(zip(staged, entries, strict=True)):
-        if isinstance(entry, Exception):
+        if file.path in unflushed:
+            results[number] = not_written(unflushed[file.path])
+        elif isinstance(entry, Exception):
             results[number] = _undescribed(entry)
         elif study_instance_uid not in (None, entry.study_instance_uid):
             results[number] = refused("other_study", entry)
