@@ -23,7 +23,12 @@ from tests.web.asking import (
     store,
 )
 
-SETTINGS = {"PIXEL_LIMIT_BYTES": "1MiB", "MAX_INSTANCE_BYTES": "40MiB", "MAX_REQUEST_PARTS": "3"}
+SETTINGS = {
+    "PIXEL_LIMIT_BYTES": "1MiB",
+    "MAX_INSTANCE_BYTES": "40MiB",
+    "MAX_REQUEST_PARTS": "3",
+    "MAX_CONCURRENT_UPLOADS": "2",
+}
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +108,43 @@ def test_a_client_that_leaves_while_its_file_is_made_leaves_no_file(
         time.sleep(0.1)
     assert not list((tight.data_dir / "tmp").iterdir())
     assert_problem(client.get(f"studies/{new_uid()}"), 404)  # and the server goes on
+
+
+def begin_upload(server: RunningServer, length: int) -> socket.socket:
+    """A store request whose body does not come."""
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+    head = f"POST /dicomweb/studies HTTP/1.1\r\nHost: x\r\nContent-Type: {DICOM}\r\n"
+    connection.sendall(f"{head}Content-Length: {length}\r\n\r\n".encode())
+    return connection
+
+
+def test_more_uploads_than_allowed_are_refused_before_a_byte_of_them_is_read(
+    tight: RunningServer, client: httpx.Client
+) -> None:
+    under_way = [begin_upload(tight, 1000) for _ in range(2)]
+    time.sleep(0.5)
+    third = begin_upload(tight, 1 << 40)
+    answer = third.recv(65536).decode()
+
+    assert answer.startswith("HTTP/1.1 503 ")
+    assert "\r\nretry-after: " in answer.lower()
+    assert client.get("studies").status_code in (200, 204)  # only uploads are held back
+    for connection in (*under_way, third):
+        connection.close()
+    file = small_image(**uids())
+    deadline = time.monotonic() + 30
+    while (status := post(client, [file]).status_code) == 503 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert status == 200  # the places of those that left are free again
+
+
+def test_an_upload_to_a_full_disk_is_refused_before_a_byte_of_it_is_read(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    settings = {"MIN_FREE_BYTES": str(1 << 60)}
+    with RunningServer(tmp_path_factory.mktemp("full") / "data", settings) as server:
+        with begin_upload(server, 1 << 40) as connection:
+            answer = connection.recv(65536).decode()
+        assert answer.startswith("HTTP/1.1 503 ")
+        assert "\r\nretry-after: " in answer.lower()
+        assert httpx.get(f"{server.base}/studies").status_code == 204
