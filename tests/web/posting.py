@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 from pydicom import Dataset, dcmread
-from pydicom.uid import SecondaryCaptureImageStorage
+from pydicom.uid import RawDataStorage, SecondaryCaptureImageStorage
 
 from tests.make import ABSENT
 from tests.make.posted import JSON, XML, Part, attributes, native_xml, related
@@ -86,10 +86,36 @@ def bulk_parts(http: httpx.Client, dataset: Attributes) -> dict[str, list[Part]]
     return found
 
 
+# What the SOP Classes of these tests have to hold, so that nothing is to be remarked (STOW-19).
+_MANDATORY = {
+    "ContentDate": "20240102",
+    "StudyDate": None,
+    "ContentTime": "101500",
+    "StudyTime": None,
+    "AcquisitionDateTime": None,
+    "ImageType": "ORIGINAL",
+    "AccessionNumber": None,
+    "ConversionType": "WSD",
+    "Manufacturer": None,
+    "ReferringPhysicianName": None,
+    "CreatorVersionUID": "2.25.1",
+    "PatientBirthDate": None,
+    "PatientSex": None,
+    "StudyID": None,
+    "SeriesNumber": 1,
+    "InstanceNumber": 1,
+    "BurnedInAnnotation": "YES",
+    "AcquisitionContextSequence": None,
+    "ConceptNameCodeSequence": None,
+    "DocumentTitle": None,
+}
+
+
 def posted_instance(**keywords: Any) -> Attributes:
-    """A Secondary Capture's metadata with UIDs of its own; ABSENT leaves an attribute out."""
+    """Metadata of an instance without pixels, with UIDs of its own; ABSENT leaves one out."""
     values = {
-        "SOPClassUID": SecondaryCaptureImageStorage,
+        **_MANDATORY,
+        "SOPClassUID": RawDataStorage,
         "SOPInstanceUID": new_uid(),
         "StudyInstanceUID": new_uid(),
         "SeriesInstanceUID": new_uid(),
@@ -99,6 +125,11 @@ def posted_instance(**keywords: Any) -> Attributes:
     }
     given = {name: value for name, value in (values | keywords).items() if value is not ABSENT}
     return attributes(**given)
+
+
+def posted_image(**keywords: Any) -> Attributes:
+    """Metadata of a Secondary Capture, whose pixels are to be added."""
+    return posted_instance(**{"SOPClassUID": SecondaryCaptureImageStorage} | keywords)
 
 
 def octets(content: bytes, **fields: str) -> Part:

@@ -148,7 +148,9 @@ def test_stow_15_a_document_is_kept_with_its_type_and_length(
     )
     answer = post_posted(http, [made], [part(media_type, document, Content_Location="it")], xml=xml)
 
-    assert answer.status_code == 200, answer.text
+    # A model has to name its maker and its units, which are not what this is about.
+    assert answer.status_code == (202 if name == "stl" else 200), answer.text
+    assert all("is missing" in each or "is empty" in each for each in problems(answer))
     dataset = retrieved(http, answer)
     expected = stated.get("MIMETypeOfEncapsulatedDocument", media_type)
     assert dataset.MIMETypeOfEncapsulatedDocument == expected

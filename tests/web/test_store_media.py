@@ -23,7 +23,7 @@ from tests.web.posting import (
     OCTETS,
     part,
     post_posted,
-    posted_instance,
+    posted_image,
     problems,
     retrieved,
     stored_paths,
@@ -75,7 +75,7 @@ def test_stow_14_16_a_compressed_image_is_kept_as_it_is(
     syntax = ARC + coded.arc
     expected = described(coded.array, coded.bits, coded.photometric)
     stated = expected | ({"NumberOfFrames": frames} if frames > 1 else {}) if given else {}
-    made = posted_instance(PixelData=Bulk("pixels", "OB"), **stated)
+    made = posted_image(PixelData=Bulk("pixels", "OB"), **stated)
     kind = f"{coded.media_type}; transfer-syntax={syntax}" if coded.claim else coded.media_type
     answer = post_posted(http, [made], frame_parts(kind, [coded.stream] * frames), xml=given)
 
@@ -118,7 +118,7 @@ def check_pixels(found: NDArray[Any], coded: Coded) -> None:
 def test_stow_10_the_stream_decides_on_the_syntax_whatever_is_claimed(http: httpx.Client) -> None:
     coded = CODED["baseline"]
     kind = f"image/jpeg; transfer-syntax={ARC}90"
-    made = posted_instance(PixelData=Bulk("pixels", "OB"))
+    made = posted_image(PixelData=Bulk("pixels", "OB"))
     answer = post_posted(http, [made], frame_parts(kind, [coded.stream]))
     assert retrieved(http, answer).file_meta.TransferSyntaxUID == f"{ARC}50"
 
@@ -126,7 +126,7 @@ def test_stow_10_the_stream_decides_on_the_syntax_whatever_is_claimed(http: http
 def test_what_metadata_and_stream_disagree_on_is_told(http: httpx.Client) -> None:
     coded = CODED["jpeg-ls"]
     stated = described(coded.array, 16, "MONOCHROME1") | {"Rows": 25, "NumberOfFrames": 2}
-    made = posted_instance(PixelData=Bulk("pixels", "OB"), **stated)
+    made = posted_image(PixelData=Bulk("pixels", "OB"), **stated)
     answer = post_posted(http, [made], frame_parts("image/jls", [coded.stream]))
 
     assert answer.status_code == 202
@@ -142,7 +142,7 @@ def test_rle_is_what_the_metadata_say(http: httpx.Client, array: NDArray[Any], g
     bits = 8 * array.itemsize
     stated = described(array, bits, "RGB" if array.ndim == 3 else "MONOCHROME2")
     stream = rle(array, stated)
-    made = posted_instance(PixelData=Bulk("pixels", "OB"), **(stated if given else {}))
+    made = posted_image(PixelData=Bulk("pixels", "OB"), **(stated if given else {}))
     answer = post_posted(http, [made], frame_parts("image/dicom-rle", [stream]))
 
     if not given:
@@ -162,7 +162,7 @@ def test_image_attributes_that_nothing_tells_are_missed(http: httpx.Client) -> N
     stated = described(GREY8, 8, "MONOCHROME2")
     for keyword in stated:
         some = {name: value for name, value in stated.items() if name != keyword}
-        made = posted_instance(PixelData=Bulk("pixels", "OB"), **some)
+        made = posted_image(PixelData=Bulk("pixels", "OB"), **some)
         answer = post_posted(http, [made], frame_parts(OCTETS, [GREY8.tobytes()]))
         assert answer.status_code == 202, answer.text
         assert any("missing" in problem for problem in problems(answer))
@@ -218,7 +218,7 @@ def test_stow_16_a_picture_becomes_native_pixels(
     media_type, file, array = PICTURES[name]
     # What the sender says may be of its file, palette and all.
     stated = described(array[..., 0], 8, "PALETTE COLOR") if array.ndim == 3 and given else {}
-    made = posted_instance(PixelData=Bulk("pixels", "OB"), **stated)
+    made = posted_image(PixelData=Bulk("pixels", "OB"), **stated)
     answer = post_posted(http, [made], [part(media_type, file, Content_Location="pixels")])
 
     assert answer.status_code == 200, answer.text
@@ -235,7 +235,7 @@ def test_stow_16_a_picture_becomes_native_pixels(
 def test_stow_16_an_animated_gif_is_full_frames(http: httpx.Client) -> None:
     frames = [Image.new("RGB", (40, 24), colour) for colour in ("red", "green", "blue")]
     file = saved(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=40)
-    made = posted_instance(PixelData=Bulk("pixels", "OB"))
+    made = posted_image(PixelData=Bulk("pixels", "OB"))
     answer = post_posted(http, [made], [part("image/gif", file, Content_Location="pixels")])
 
     assert answer.status_code == 200, answer.text
@@ -291,8 +291,8 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_stow_41_what_cannot_be_kept_fails_alone(http: httpx.Client, name: str) -> None:
     media_type, content, reason = REFUSED[name]
-    whole = posted_instance()
-    made = posted_instance(PixelData=Bulk("pixels", "OB"))
+    whole = posted_image()
+    made = posted_image(PixelData=Bulk("pixels", "OB"))
     answer = post_posted(
         http, [made, whole], [part(media_type, content, Content_Location="pixels")]
     )
@@ -305,7 +305,7 @@ def test_stow_41_what_cannot_be_kept_fails_alone(http: httpx.Client, name: str) 
 def test_frames_of_one_image_are_of_one_kind(http: httpx.Client) -> None:
     base, lossless, ls = (CODED[name] for name in ("baseline", "lossless as 57", "jpeg-ls"))
     for first, second in ((base, lossless), (base, ls)):
-        made = posted_instance(PixelData=Bulk("pixels", "OB"))
+        made = posted_image(PixelData=Bulk("pixels", "OB"))
         bulk = [
             part(each.media_type, each.stream, Content_Location="pixels")
             for each in (first, second)
@@ -317,7 +317,7 @@ def test_frames_of_one_image_are_of_one_kind(http: httpx.Client) -> None:
 
 
 def test_octets_in_several_parts_are_one_value(http: httpx.Client) -> None:
-    made = posted_instance(
+    made = posted_image(
         PixelData=Bulk("pixels", "OB"), **described(GREY16, 16, "MONOCHROME2"), NumberOfFrames=2
     )
     content = GREY16.tobytes()
