@@ -1,5 +1,6 @@
 """The maintenance commands, by the program itself: beside a running server and without one."""
 
+import asyncio
 import json
 import os
 import re
@@ -11,10 +12,12 @@ from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 from pydicom import dcmread
 
+from dicomweb_server.index.embedded import running_url
 from tests.commands.running import environment, run
 from tests.make import instance_with, study_of
 from tests.running import ROOT, RunningServer
@@ -173,19 +176,33 @@ def test_a_lost_database_is_made_again_from_the_files(server: RunningServer) -> 
         assert found(http) == before
 
 
+async def progress(data_dir: Path) -> int:
+    """How much work the database knows to be under way."""
+    url = running_url(data_dir)
+    assert url is not None
+    conn = await asyncpg.connect(url)
+    try:
+        found: int = await conn.fetchval("SELECT count(*) FROM progress WHERE work LIKE 'verify%'")
+        return found
+    finally:
+        await conn.close()
+
+
 def test_a_verification_that_is_interrupted_goes_on(server: RunningServer) -> None:
     """Ctrl-C, after the first of many pages."""
     data = server.data_dir
     with httpx.Client(base_url=server.base, timeout=60) as http:
         store(http, *(made.file() for made in study_of(1, 700, rows=2, columns=2)))
     process = subprocess.Popen(
-        [sys.executable, "-m", "dicomweb_server", "verify", "--rate", "300KiB"],
+        [sys.executable, "-m", "dicomweb_server", "verify", "--rate", "200KiB"],
         env=environment(data),
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    time.sleep(8)
+    deadline = time.monotonic() + 60
+    while not asyncio.run(progress(data)) and time.monotonic() < deadline:
+        time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     assert process.wait(30) != 0
 
