@@ -23,7 +23,7 @@ test: $(VENV)/.ready-to-develop ## Run every test (DICOM_CORPUS names a folder o
 	@$(PY) -m pytest $(ARGS)
 
 test-uvicorn: $(VENV)/.ready-to-develop ## Run the tests of the HTTP face with uvicorn as the server
-	@TEST_SERVER=uvicorn $(PY) -m pytest tests/web $(ARGS)
+	@TEST_SERVER=uvicorn DICOM_CORPUS= $(PY) -m pytest tests/web $(ARGS)
 
 test-s3: $(VENV)/.ready-to-develop ## Run the tests of the blob stores on Ceph's S3 server (needs its packages)
 	@$(PY) -m tests.blobs.on_ceph $(ARGS)

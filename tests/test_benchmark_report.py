@@ -1,6 +1,7 @@
 """What the benchmark plans and reports: requests, checks, goals, tables, the large upload."""
 
 import json
+import os
 import subprocess
 import sys
 import time
