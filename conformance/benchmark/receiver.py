@@ -3,8 +3,7 @@
 Run under granian: it cuts the body into parts, hashes and writes each, flushes and renames it,
 and answers. It reads nothing of a file but the SOP Instance UID, keeps no index, and finds
 nothing again. What a real server takes beyond this is its own; what this takes, none can save
-that does the same. Files go into the folder that ``BENCHMARK_RECEIVED`` names, and are removed
-at once where it does not matter: after the answer.
+that does the same. Files go into the folder that ``BENCHMARK_RECEIVED`` names, and stay there.
 """
 
 import asyncio
@@ -38,7 +37,7 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     header = dict(scope["headers"])[b"content-type"].decode("latin-1")
     parser = MultipartParser(parse_content_type(header).parameters["boundary"])
     pieces: Pieces = []
-    kept: list[asyncio.Future[tuple[Path, str]]] = []
+    kept: list[asyncio.Future[str]] = []
     more = True
     while more:
         message = await receive()
@@ -51,10 +50,9 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
             else:
                 kept.append(asyncio.ensure_future(asyncio.to_thread(_keep, pieces)))
     done = await asyncio.gather(*kept)
-    items = [{"00081155": {"vr": "UI", "Value": [uid]}} for _, uid in done]
+    items = [{"00081155": {"vr": "UI", "Value": [uid]}} for uid in done]
     module = {"00081199": {"vr": "SQ", "Value": items}}
     await _answer(send, 200, json.dumps(module).encode())
-    await asyncio.to_thread(_remove, [path for path, _ in done])
 
 
 async def _answer(send: Send, status: int, body: bytes) -> None:
@@ -63,8 +61,8 @@ async def _answer(send: Send, status: int, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def _keep(pieces: Pieces) -> tuple[Path, str]:
-    """Make a file durable; returns where it is, and its SOP Instance UID."""
+def _keep(pieces: Pieces) -> str:
+    """Make a file durable; returns its SOP Instance UID."""
     path, digest = FOLDER / f"{next(_numbers)}.dcm", hashlib.sha256()
     partial = path.with_suffix(".part")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -83,15 +81,13 @@ def _keep(pieces: Pieces) -> tuple[Path, str]:
         os.fsync(folder)
     finally:
         os.close(folder)
-    return path, _uid(bytes(pieces[0][:SEARCHED]))
+    head = b""
+    for piece in pieces:
+        head += piece[: SEARCHED - len(head)]
+    return _uid(head)
 
 
 def _uid(head: bytes) -> str:
     at = head.index(SOP_INSTANCE_UID) + len(SOP_INSTANCE_UID)
     length = int.from_bytes(head[at : at + 2], "little")
     return head[at + 2 : at + 2 + length].rstrip(b"\0").decode("ascii")
-
-
-def _remove(paths: list[Path]) -> None:
-    for path in paths:
-        path.unlink()

@@ -184,7 +184,7 @@ class Bench:
             return await durable_writes(
                 [item.example()] * sample.units,
                 threads=item.connections,
-                folder=self.scratch / "writes",
+                folder=self.scratch,
             )
         if item.limit == "jpeg":
             first = self.corpus.slices[0]

@@ -22,6 +22,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 CHECK_ROOM = 64 << 20  # bytes written between looks at the free space
+MAX_PIECES = 512  # of one call; Linux takes 1024
 FLUSH = 1 << 20  # bytes collected before they are hashed and written in a thread
 
 
@@ -108,14 +109,19 @@ class Staging:
     def _write(self, held: list[bytes | memoryview]) -> None:
         if self._file < 0:
             self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
-        for data in held:
+        views = [memoryview(data) for data in held]
+        for view in views:
             if not self._passing:
-                self._digest.update(data)
-            view = memoryview(data)
-            while view:
-                view = view[os.write(self._file, view) :]
-            self._size += len(data)
-            self._unchecked += len(data)
+                self._digest.update(view)
+            self._size += len(view)
+            self._unchecked += len(view)
+        # Each call lets go of the interpreter, and has to wait until it gets it back.
+        while views:
+            written = os.writev(self._file, views[:MAX_PIECES])
+            while views and written >= len(views[0]):
+                written -= len(views.pop(0))
+            if written:
+                views[0] = views[0][written:]
         if self._unchecked > CHECK_ROOM:
             self._unchecked = 0
             if shutil.disk_usage(self.path.parent).free < self._floor:

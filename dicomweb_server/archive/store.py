@@ -40,9 +40,22 @@ Flushing = asyncio.Task[dict[Path, OSError]]
 
 # Files of one request that go on together: each journey to a thread, to a worker and to the
 # index costs as much as a small file. A request that ends does not wait for more.
-BATCH = 8
-BATCH_BYTES = 3 << 20  # held in memory, after which a batch is not added to
+BATCH = 16
+BATCH_BYTES = 8 << 20  # held in memory, after which a batch is not added to
+ALL_BYTES = 64 << 20  # held for all requests, after which batches are as small as they can be
 AHEAD = 3  # batches of one request that are stored while more is received
+
+
+class _Held:
+    """What all requests of this process hold in memory."""
+
+    bytes = 0
+
+
+def _hold(file: Staging | StagedFile) -> int:
+    size = file.held if isinstance(file, Staging) else 0
+    _Held.bytes += size
+    return size
 
 
 class IndexAway(Unavailable):
@@ -68,6 +81,7 @@ class Intake:
         self.study_instance_uid = study_instance_uid
         self._scope = archive.scope(principal, Action.STORE)
         self._held: list[Staging | StagedFile] = []
+        self._held_bytes = 0
         self._results: list[asyncio.Task[list[Result | Unavailable]] | Failed] = []
         self._ahead = asyncio.Semaphore(AHEAD)
         check_room(archive)
@@ -79,14 +93,15 @@ class Intake:
     async def accept(self, file: Staging | StagedFile) -> None:
         """Store what was received whole, in the background; waits while too much is under way."""
         self._held.append(file)
-        held = sum(each.held for each in self._held if isinstance(each, Staging))
-        if len(self._held) >= BATCH or held >= BATCH_BYTES:
+        self._held_bytes += _hold(file)
+        full = len(self._held) >= BATCH or self._held_bytes >= BATCH_BYTES
+        if full or _Held.bytes >= ALL_BYTES:
             await self._ahead.acquire()
             self.release(self._ahead.release)
 
     def release(self, when_stored: Callable[[], None] | None = None) -> None:
         """Let go on what is held back for more; to be called when no more is to come."""
-        held, self._held = self._held, []
+        held, self._held, self._held_bytes = self._held, [], 0
         if held:
             task = keep(self._store(held))
             if when_stored is not None:
@@ -100,7 +115,11 @@ class Intake:
 
     async def _store(self, held: Sequence[Staging | StagedFile]) -> list[Result | Unavailable]:
         stagings = [file for file in held if isinstance(file, Staging)]
-        completed = await in_thread(complete_all, stagings) if stagings else []
+        size = sum(staging.held for staging in stagings)
+        try:
+            completed = await in_thread(complete_all, stagings) if stagings else []
+        finally:
+            _Held.bytes -= size
         found = dict(zip(stagings, completed, strict=True))
         files = [found[file] if isinstance(file, Staging) else file for file in held]
         good = [file for file in files if isinstance(file, StagedFile)]

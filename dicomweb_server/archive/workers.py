@@ -47,7 +47,7 @@ class WorkerPool:
         self._memory = memory
         self._max_waiting = max_waiting
         self._waiting = 0
-        self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
+        self._idle: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()  # the last is warm
         self._tasks: set[asyncio.Task[Any]] = set()
         self._all: set[_Worker] = set()
         self._closed = False
