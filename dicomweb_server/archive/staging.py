@@ -36,6 +36,27 @@ class StagedFile:
     problems: tuple[str, ...] = ()  # known before it is described; to be told
 
 
+class _Room:
+    """Looks at the free space now and then, for all files of this process together; at each
+    write while there is too little."""
+
+    def __init__(self) -> None:
+        self._unchecked = 0  # bytes
+        self._low = False
+
+    def take(self, size: int, folder: Path, floor: int) -> None:
+        """Before `size` bytes are written. Raises OSError if that is no good any more."""
+        self._unchecked += size
+        if self._low or self._unchecked > CHECK_ROOM:
+            self._unchecked = 0
+            self._low = shutil.disk_usage(folder).free - size < floor
+            if self._low:
+                raise OSError(errno.ENOSPC, "below MIN_FREE_BYTES")
+
+
+_room = _Room()
+
+
 class Staging:
     """A file being received: written and hashed as it comes, a megabyte held at the most."""
 
@@ -47,7 +68,6 @@ class Staging:
         self._limit = limit
         self._floor = floor
         self._passing = passing
-        self._unchecked = 0  # bytes written since free space was looked at
         self._size = 0
         self._digest = hashlib.sha256()
         self._held: list[bytes | memoryview] = []
@@ -114,7 +134,7 @@ class Staging:
             if not self._passing:
                 self._digest.update(view)
             self._size += len(view)
-            self._unchecked += len(view)
+        _room.take(sum(map(len, views)), self.path.parent, self._floor)
         # Each call lets go of the interpreter, and has to wait until it gets it back.
         while views:
             written = os.writev(self._file, views[:MAX_PIECES])
@@ -122,10 +142,6 @@ class Staging:
                 written -= len(views.pop(0))
             if written:
                 views[0] = views[0][written:]
-        if self._unchecked > CHECK_ROOM:
-            self._unchecked = 0
-            if shutil.disk_usage(self.path.parent).free < self._floor:
-                raise OSError(errno.ENOSPC, "below MIN_FREE_BYTES")
 
     def _close(self) -> None:
         if self._file >= 0:

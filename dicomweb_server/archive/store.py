@@ -257,8 +257,10 @@ def _undescribed(error: Exception) -> Result | Unavailable:
             return failed("invalid_instance", *uids, str(error))
         case UnknownTransferSyntax():
             return failed("transfer_syntax_not_supported", comment=str(error))
-        case NotPart10() | ContentTooLarge():
+        case NotPart10():
             return failed("cannot_understand", comment=str(error))
+        case ContentTooLarge():
+            return failed("out_of_resources", comment=str(error))
         case WorkerFailed():
             return failed("processing_failure", comment=str(error))
     log.error("a file could not be described", where=where(error))

@@ -48,16 +48,17 @@ async def _chunks(request: Request) -> Body:
     settings = archive_of(request).settings
     silence, rate = settings.body_timeout_seconds, settings.least_upload_rate
     stream = request.stream()
-    began, received = time.monotonic(), 0
+    waited, received = 0.0, 0  # seconds for the client, bytes
     with _Watch(silence) as watch:
         while True:
-            watch.waiting_since = time.monotonic()
+            since = watch.waiting_since = time.monotonic()
             chunk = await anext(stream, None)
-            now, watch.waiting_since = time.monotonic(), None
+            watch.waiting_since = None
+            waited += time.monotonic() - since
             if chunk is None:
                 return
             received += len(chunk)
-            if (now - began - silence) * rate > received:
+            if (waited - silence) * rate > received:
                 raise TooSlow("the request's body arrives too slowly")
             if chunk:
                 yield chunk
