@@ -140,6 +140,10 @@ class Committer:
             # Blobs stay: whether the transaction took place may be unknown. A sweep finds them.
             for candidate in group:
                 candidate.resolve(error)
+        except BaseException:  # the program ends: nobody shall wait for what will not come
+            for candidate in group:
+                candidate.resolve(Unavailable("the server stops"))
+            raise
         finally:
             self._running -= 1
             self._start()
@@ -147,8 +151,11 @@ class Committer:
     async def _write(self, group: list[Candidate]) -> None:
         scope = group[0].scope
         uids = [candidate.uid for candidate in group]
-        held = await self._index(lambda conn: find_existing(conn, scope.home, uids))
-        stored = await self._put([c for c in group if c.uid not in held])
+        found = await self._index(lambda conn: find_existing(conn, scope.home, uids))
+        # Its own row is no other's: an attempt that seemed to fail had come through.
+        ours = {candidate.uid: candidate.instance.blob_key for candidate in group}
+        held = {uid: each for uid, each in found.items() if each.blob_key != ours[uid]}
+        stored = await self._put([c for c in group if c.uid not in found])
         if stored:
             await self._insert(stored)
         for candidate in group:

@@ -62,6 +62,9 @@ class Describer:
             else:
                 for waiting in group:
                     await self._alone(waiting)
+        except BaseException:  # the program ends: nobody shall wait for what will not come
+            _fail(group, Unavailable("the server stops"))
+            raise
         finally:
             self._running -= 1
             self._start()

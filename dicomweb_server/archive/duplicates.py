@@ -4,20 +4,32 @@ The same data set is a retry, and a success. Another one is refused, or replaces
 as the institution's policy says; both are noted in the audit.
 """
 
-import asyncio
+import os
 import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
 
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.blob_keys import blob_key
 from dicomweb_server.archive.commit import Candidate, StorageFailed
 from dicomweb_server.archive.outcomes import refused, stored
+from dicomweb_server.archive.staging import in_thread
 from dicomweb_server.archive.work import dataset_digest
-from dicomweb_server.blobs.store import BlobMissing
+from dicomweb_server.blobs.store import BlobDamaged, BlobMissing
 from dicomweb_server.errors import Unavailable
 from dicomweb_server.index.database import acquire
 from dicomweb_server.index.instances import Existing, find_existing
-from dicomweb_server.index.versions import duplicates_policy, note_refused, replace_instance
+from dicomweb_server.index.versions import (
+    duplicates_policy,
+    heal_instance,
+    note_refused,
+    replace_instance,
+)
 from dicomweb_server.wire.store_report import Result
+
+log = structlog.get_logger()
 
 _ROUNDS = 4  # of others storing, replacing and deleting the same instance meanwhile
 
@@ -43,7 +55,11 @@ async def settle(archive: Archive, candidate: Candidate, existing: Existing) -> 
 async def _judge(archive: Archive, candidate: Candidate, held: Existing) -> Result | None:
     """The end of it, or None if `held` is no longer what is stored."""
     entry = candidate.instance.entry
+    if held.blob_key == candidate.instance.blob_key:
+        return _new(candidate)  # its own row: what seemed to fail had come through
     if _in_one_place(candidate, held) and held.sha256 == candidate.instance.sha256:
+        if not await _is_there(archive, held):
+            return await _heal(archive, candidate, held)
         if candidate.placed:
             await archive.committer.discard(candidate)
         return stored(entry, new=False)
@@ -61,6 +77,29 @@ async def _judge(archive: Archive, candidate: Candidate, held: Existing) -> Resu
         return _new(candidate) if await _replace(archive, candidate, held) else None
     except StorageFailed as error:
         return refused("out_of_resources", entry, str(error))
+
+
+async def _is_there(archive: Archive, held: Existing) -> bool:
+    """Whether the blob is there in its full length: what is reported as stored has to be."""
+    try:
+        await archive.blobs.read(held.blob_key, held.size - 1, 1)
+    except BlobDamaged:
+        return False
+    return True
+
+
+async def _heal(archive: Archive, candidate: Candidate, held: Existing) -> Result | None:
+    """Put the same file in the place of one that is lost, or cut short."""
+    entry = candidate.instance.entry
+    if not candidate.placed:
+        try:
+            await archive.committer.place(candidate, candidate.instance.blob_key)
+        except StorageFailed as error:
+            return refused("out_of_resources", entry, str(error))
+    async with acquire(archive.pool) as conn:
+        healed = await heal_instance(conn, candidate.scope, held, candidate.instance.blob_key)
+    log.warning("a damaged file was stored again", blob=held.blob_key, healed=healed)
+    return stored(entry, new=True) if healed else None
 
 
 def _new(candidate: Candidate) -> Result:
@@ -121,8 +160,31 @@ async def _find(archive: Archive, candidate: Candidate) -> Existing | None:
 
 
 async def _take_back(archive: Archive, candidate: Candidate) -> None:
-    """Its blob becomes its staged file again: it lost a race, and no row names the blob."""
-    if candidate.placed:
+    """Its blob becomes its staged file again: it lost a race, and no row names the blob.
+
+    Raises StorageFailed if there is no room for it.
+    """
+    if not candidate.placed:
+        return
+    try:
         async with archive.blobs.local(candidate.instance.blob_key) as path:
-            await asyncio.to_thread(shutil.copyfile, path, candidate.staged)
+            await in_thread(_copy, path, candidate.staged)
+    except OSError as error:
+        raise StorageFailed("the archive is out of space, or its storage failed") from error
+    finally:
         await archive.committer.discard(candidate)
+        # The key of what was deleted is never used again.
+        key = blob_key(candidate.instance.entry)
+        candidate.instance = replace(candidate.instance, blob_key=key)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file, and flush the copy; nothing is left of one that fails."""
+    try:
+        with source.open("rb") as ours, target.open("wb") as copy:
+            shutil.copyfileobj(ours, copy, 1 << 20)
+            copy.flush()
+            os.fsync(copy.fileno())
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise

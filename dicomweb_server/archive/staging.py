@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -172,7 +173,9 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task])
+        while not task.done():  # also if it is cancelled again
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
         raise
 
 
@@ -190,7 +193,8 @@ def complete_all(stagings: Sequence[Staging]) -> list[StagedFile | OSError]:
         try:
             completed.append(staging.complete())
         except OSError as error:
-            staging.remove()
+            with suppress(OSError):  # nothing can be removed from a disk that cannot be written
+                staging.remove()
             completed.append(error)
     return completed
 

@@ -80,7 +80,7 @@ class Intake:
         self.archive = archive
         self.study_instance_uid = study_instance_uid
         self._scope = archive.scope(principal, Action.STORE)
-        self._held: list[Staging | StagedFile] = []
+        self._held: list[Staging | StagedFile | Failed] = []
         self._held_bytes = 0
         self._results: list[asyncio.Task[list[Result | Unavailable]] | Failed] = []
         self._ahead = asyncio.Semaphore(AHEAD)
@@ -109,11 +109,15 @@ class Intake:
             self._results.append(task)
 
     def fail(self, failure: Failed) -> None:
-        """Report a part that never became a file."""
-        self.release()
-        self._results.append(failure)
+        """Report a part that never became a file, in its place."""
+        if self._held:
+            self._held.append(failure)
+        else:
+            self._results.append(failure)
 
-    async def _store(self, held: Sequence[Staging | StagedFile]) -> list[Result | Unavailable]:
+    async def _store(
+        self, held: Sequence[Staging | StagedFile | Failed]
+    ) -> list[Result | Unavailable]:
         stagings = [file for file in held if isinstance(file, Staging)]
         size = sum(staging.held for staging in stagings)
         try:
@@ -128,7 +132,7 @@ class Intake:
             await store_files(self.archive, self._scope, good, self.study_instance_uid, flushing)
         )
         return [
-            next(stored) if isinstance(file, StagedFile) else not_written(file) for file in files
+            next(stored) if isinstance(file, StagedFile) else _without_file(file) for file in files
         ]
 
     async def results(self) -> list[Result]:
@@ -145,6 +149,10 @@ class Intake:
         if unavailable and not any(isinstance(result, Stored) for result in results):
             raise unavailable[0]
         return [_as_failure(result) for result in results]
+
+
+def _without_file(file: OSError | Failed) -> Failed:
+    return not_written(file) if isinstance(file, OSError) else file
 
 
 def _flushing(stagings: Sequence[Staging]) -> "Flushing | None":

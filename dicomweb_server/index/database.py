@@ -30,6 +30,7 @@ _AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
+    asyncpg.PostgresSystemError,  # it cannot read or write its own files
     asyncpg.OperatorInterventionError,  # cancelled by the timeout, or the server shuts down
     asyncpg.InsufficientResourcesError,  # disk full, too many connections
     asyncpg.TransactionRollbackError,  # deadlocks and the like that outlived their retries

@@ -51,6 +51,24 @@ async def replace_instance(
     return done
 
 
+HEAL = """
+UPDATE instances SET blob_key = $4
+ WHERE institution_id = $1 AND sop_instance_uid = $2 AND blob_key = $3
+RETURNING id
+"""
+
+
+async def heal_instance(conn: Connection, scope: Scope, existing: Existing, blob_key: str) -> bool:
+    """Let the row of `existing`, whose blob is lost, name another blob with the same bytes.
+
+    False if `existing` is no longer what is stored.
+    """
+    healed = await conn.fetchval(
+        HEAL, scope.home, existing.sop_instance_uid, existing.blob_key, blob_key
+    )
+    return healed is not None
+
+
 async def note_refused(conn: Connection, scope: Scope, new: NewInstance) -> None:
     """Note in the audit that an instance was refused because another has its UID."""
     entry = new.entry

@@ -148,10 +148,12 @@ class Part:
 
     async def finish(self) -> None:
         """The part is complete."""
-        if self._staging is not None:
+        staging, self._staging = self._staging, None  # no more ours: it may be stored already
+        if staging is not None:
             try:
-                await self._accept(self._staging)
+                await self._accept(staging)
             except OSError as error:
+                await staging.discard()
                 await self._give_up(not_written(error))
         if self._failure is not None:
             self._refuse(self._failure)

@@ -8,9 +8,16 @@ from typing import Any
 
 import pytest
 
+from dicomweb_server.access.policy import Action
 from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.commit import Candidate
+from dicomweb_server.archive.duplicates import settle
+from dicomweb_server.index.database import acquire
+from dicomweb_server.index.instances import NewInstance, find_existing
+from dicomweb_server.index.rows import Entry
+from dicomweb_server.index.versions import Duplicates
 from dicomweb_server.wire.store_report import Failed, Stored
-from tests.archive.opened import keys, opened, remove, rows, set_policy, store
+from tests.archive.opened import TESTER, keys, opened, remove, rows, set_policy, store
 from tests.make import dataset_with, instance_with, part10
 
 IDS = {"StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.2.3", "SOPInstanceUID": "1.2.3.4"}
@@ -222,3 +229,50 @@ async def test_the_bytes_of_a_study_are_those_of_its_current_versions(archive: A
         await store(archive, [file])
         [study] = await rows(archive, "SELECT bytes FROM studies")
         assert study["bytes"] == len(file)
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut short"])
+@pytest.mark.parametrize("policy", ["refuse", "replace"])
+async def test_stow_40_what_was_lost_is_healed_by_sending_it_again(
+    archive: Archive, damage: str, policy: Duplicates
+) -> None:
+    """A success says that it is there: not of an instance whose file is not."""
+    await set_policy(archive, policy)
+    await store(archive, [FIRST])
+    [row] = await rows(archive, "SELECT blob_key FROM instances")
+    path = archive.settings.blobs_dir / row["blob_key"]
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(FIRST[:-1])
+
+    [result] = await store(archive, [FIRST])
+
+    assert isinstance(result, Stored)
+    assert await current(archive) == FIRST
+    await assert_counts(archive)
+    [again] = await store(archive, [FIRST])
+    assert isinstance(again, Stored) and not again.new
+
+
+async def test_an_instance_that_finds_its_own_row_is_stored(archive: Archive) -> None:
+    """A rebuild beside the server may make the row of a blob before the server does."""
+    await set_policy(archive, "replace")
+    await store(archive, [FIRST])
+    await store(archive, [SECOND])
+    [row] = await rows(archive, "SELECT * FROM instances")
+    staged = archive.scratch_file(".part")
+    [entry] = await archive.describer.describe([archive.settings.blobs_dir / row["blob_key"]])
+    assert isinstance(entry, Entry)
+    new = NewInstance(entry, row["blob_key"], row["size"], row["sha256"])
+    candidate = Candidate(archive.scope(TESTER, Action.STORE), new, staged, placed=True)
+    async with acquire(archive.pool) as conn:
+        [held] = (await find_existing(conn, 1, [new.entry.sop_instance_uid])).values()
+
+    result = await settle(archive, candidate, held)
+
+    assert isinstance(result, Stored)
+    assert await current(archive) == SECOND
+    [outcome] = await archive.committer.commit([candidate])
+    assert outcome is None
+    assert await current(archive) == SECOND
