@@ -25,7 +25,7 @@ from dicomweb_server.index.instances import (
     insert_instances,
 )
 from dicomweb_server.index.institutions import institution_named
-from dicomweb_server.index.progress import forget_progress, save_progress
+from dicomweb_server.index.progress import alone_with_blobs, forget_progress, save_progress
 from dicomweb_server.index.rebuild_index import (
     add_versions,
     count_instances,
@@ -51,18 +51,19 @@ async def rebuild_index(archive: Archive, watcher: Watcher, *, go_on: bool = Fal
     """Make the rows of every blob. `go_on`: pass over those that are there.
 
     Raises IndexNotEmpty if there are any and `go_on` is not set; Unavailable, by itself or in a
-    group, while the database or the store is away.
+    group, while the database or the store is away, or a sweep is at work.
     """
-    async with acquire(archive.pool) as conn:
-        if not go_on and not await is_empty(conn):
-            raise IndexNotEmpty
-        await save_progress(conn, {WORK: 0})
-    work = _Rebuild(archive, watcher, go_on)
-    await work.everything()
-    async with acquire(archive.pool) as conn:
-        if not work.rebuilt.failed:
-            await forget_progress(conn, WORK)
-            await save_progress(conn, {COMPLETE: 1})
+    async with alone_with_blobs(archive.pool):
+        async with acquire(archive.pool) as conn:
+            if not go_on and not await is_empty(conn):
+                raise IndexNotEmpty
+            await save_progress(conn, {WORK: 0})
+        work = _Rebuild(archive, watcher, go_on)
+        await work.everything()
+        async with acquire(archive.pool) as conn:
+            if not work.rebuilt.failed:
+                await forget_progress(conn, WORK)
+                await save_progress(conn, {COMPLETE: 1})
     return work.rebuilt
 
 

@@ -17,7 +17,7 @@ from dicomweb_server.archive.rebuild_index import COMPLETE
 from dicomweb_server.archive.rebuild_index import WORK as REBUILDING
 from dicomweb_server.blobs.store import BlobInfo
 from dicomweb_server.index.database import acquire
-from dicomweb_server.index.progress import read_progress
+from dicomweb_server.index.progress import alone_with_blobs, read_progress
 from dicomweb_server.index.rebuild_index import is_empty
 from dicomweb_server.index.sweep import began_at
 from dicomweb_server.index.versions import named_keys
@@ -59,14 +59,16 @@ async def sweep(
 ) -> Swept:
     """Remove blobs without a row that were put before a moment.
 
-    Raises CannotSweep; Unavailable while the database or the store is away.
+    Raises CannotSweep; Unavailable while the database or the store is away, or a rebuild is at
+    work.
     """
-    since = await _believed_since(archive)
     swept = Swept()
-    async for page in _pages(archive):
-        swept.seen += len(page)
-        await _sweep_page(archive, watcher, swept, page, before, since, dry_run)
-        watcher.advance(swept)
+    async with alone_with_blobs(archive.pool):
+        since = await _believed_since(archive)
+        async for page in _pages(archive):
+            swept.seen += len(page)
+            await _sweep_page(archive, watcher, swept, page, before, since, dry_run)
+            watcher.advance(swept)
     return swept
 
 

@@ -190,10 +190,22 @@ async def prepare_database(url: str) -> None:
                 f"{OLDEST_POSTGRES} or newer is needed."
             )
         await migrate(connection)
+        await _warn_of_loss(connection)
     except (asyncpg.PostgresError, OSError) as error:
         raise CannotServeError(f"The database {name} cannot be prepared: {error}.") from error
     finally:
         await connection.close(timeout=CONNECT_SECONDS)
+
+
+async def _warn_of_loss(connection: Any) -> None:
+    """Say so if the database does not keep what it has acknowledged: neither can we, then."""
+    for setting in ("fsync", "synchronous_commit"):
+        if await connection.fetchval("SELECT current_setting($1)", setting) == "off":
+            print(
+                f"The database runs with {setting} off: what was stored last is lost with its "
+                "power.",
+                file=sys.stderr,
+            )
 
 
 def _answer_requests(

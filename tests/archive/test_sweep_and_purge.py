@@ -16,6 +16,8 @@ from dicomweb_server.archive.purge import Purged, purge
 from dicomweb_server.archive.rebuild_index import rebuild_index
 from dicomweb_server.archive.scratch import new_token
 from dicomweb_server.archive.sweep import CannotSweep, Swept, sweep
+from dicomweb_server.errors import Unavailable
+from dicomweb_server.index.progress import alone_with_blobs
 from tests.archive.opened import keys, opened, rows, set_policy, store
 from tests.archive.test_rebuild_index import Noted as NotedRebuild
 from tests.archive.test_rebuild_index import one
@@ -200,3 +202,12 @@ async def test_blobs_that_cannot_be_purged_are_left_to_a_sweep(archive: Archive)
 
     assert (await sweep(archive, Noted(), datetime.now(UTC) + DAY)).removed == 2
     assert len(await keys(archive)) == 2
+
+
+async def test_a_sweep_and_a_rebuild_are_never_at_work_together(archive: Archive) -> None:
+    async with alone_with_blobs(archive.pool):
+        with pytest.raises(Unavailable, match="at work"):
+            async with alone_with_blobs(archive.pool):
+                pass
+    async with alone_with_blobs(archive.pool):
+        pass
