@@ -199,6 +199,8 @@ def test_a_verification_that_is_interrupted_goes_on(server: RunningServer) -> No
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        # What runs in the background may have been started with it ignored, and we with it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while not asyncio.run(progress(data)) and time.monotonic() < deadline:
