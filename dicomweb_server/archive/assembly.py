@@ -23,7 +23,7 @@ from dicomweb_server.dicom.encode import Encapsulated, bulk_references, encode_d
 from dicomweb_server.dicom.file_meta import file_meta
 from dicomweb_server.dicom.frames import is_video
 from dicomweb_server.dicom.json_model import MAX_TEXT, parse_json_datasets
-from dicomweb_server.dicom.media import ENCAPSULATED_TYPES, Media, essence, read_media
+from dicomweb_server.dicom.media import ENCAPSULATED_TYPES, Media, essence, one_image, read_media
 from dicomweb_server.dicom.native_pictures import decode_to_native
 from dicomweb_server.dicom.native_xml import from_xml
 from dicomweb_server.errors import ContentTooLarge, MalformedContent, UnsupportedMedia
@@ -235,18 +235,16 @@ class _Assembly:
 
     def _encapsulated(self, parts: Sequence[Part]) -> Encapsulated[_Ranges]:
         """One fragment a frame, unchanged (STOW-14)."""
-        frames, first = [], None
-        for part in parts:
-            media = _read(part)
-            first = first or media
-            if media.transfer_syntax_uid != first.transfer_syntax_uid:
-                raise MalformedContent("the frames of one instance are of several syntaxes")
-            frames.append(_Ranges(((part.path, media.start, media.end - media.start),)))
-        assert first is not None
-        if len(parts) > 1 and is_video(first.transfer_syntax_uid):
+        media = [_read(part) for part in parts]
+        together = one_image(media)
+        if len(parts) > 1 and is_video(together.transfer_syntax_uid):
             raise MalformedContent("a video of several parts")
-        self.transfer_syntax_uid = first.transfer_syntax_uid
-        self.problems += completion.complete_image(self.attributes, first, len(parts))
+        self.transfer_syntax_uid = together.transfer_syntax_uid
+        self.problems += completion.complete_image(self.attributes, together, len(parts))
+        frames = [
+            _Ranges(((part.path, each.start, each.end - each.start),))
+            for part, each in zip(parts, media, strict=True)
+        ]
         return Encapsulated(frames)
 
     def _decoded(self, parts: Sequence[Part]) -> _Ranges:

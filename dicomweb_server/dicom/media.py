@@ -9,7 +9,7 @@ decoded by ``native_pictures``.
 from collections.abc import Callable
 
 from dicomweb_server.dicom.fragments import Bytes
-from dicomweb_server.dicom.media_description import Media
+from dicomweb_server.dicom.media_description import Media, one_image
 from dicomweb_server.dicom.media_jpeg import read_jpeg
 from dicomweb_server.dicom.media_jpeg2000 import read_jpeg2000, read_jpeg2000_part_2
 from dicomweb_server.dicom.media_jpeg_xl import read_jpeg_xl
@@ -17,7 +17,7 @@ from dicomweb_server.dicom.media_rle import read_rle
 from dicomweb_server.dicom.media_video import read_video
 from dicomweb_server.errors import UnsupportedMedia
 
-__all__ = ["DOCUMENT_TYPES", "ENCAPSULATED_TYPES", "Media", "essence", "read_media"]
+__all__ = ["DOCUMENT_TYPES", "ENCAPSULATED_TYPES", "Media", "essence", "one_image", "read_media"]
 
 Reader = Callable[[Bytes, str | None], Media]
 

@@ -5,14 +5,28 @@ mapped file larger than memory: they look at headers through `take`, search with
 expressions, which run in C and in linear time, and copy nothing else.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from dicomweb_server.dicom.fragments import Bytes
-from dicomweb_server.errors import MalformedMedia, UnsupportedMedia
+from dicomweb_server.errors import MalformedContent, MalformedMedia, UnsupportedMedia
 
 _ARC = "1.2.840.10008.1.2.4."
 MAX_SIDE = 65535  # the greatest US: Rows, Columns
+
+# The syntax that streams of the first are of too, by arcs: the more general one of a family.
+_GENERAL = {
+    "70": "57",
+    "80": "81",
+    "90": "91",
+    "92": "93",
+    "201": "203",
+    "202": "201",
+    "110": "112",
+    "111": "112",
+}
+# What has to be the same in all frames, for the image has it once.
+_OF_ALL_FRAMES = ("rows", "columns", "samples_per_pixel", "bits_stored", "pixel_representation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +119,43 @@ def media_of(
         number_of_frames=number_of_frames,
         frame_time=frame_time,
     )
+
+
+def one_image(frames: Iterable[Media]) -> Media:
+    """The first of the frames of one image, at least one, with what is true of all of them.
+
+    That is the syntax which all are of, and whether anything was lost in any. Raises
+    MalformedContent if they differ in size, samples, bits or sign, or no syntax holds them all.
+    """
+    first, *others = frames
+    together = first
+    for frame in others:
+        if any(getattr(frame, name) != getattr(first, name) for name in _OF_ALL_FRAMES):
+            raise MalformedContent("the frames of one instance differ in size, samples or bits")
+        syntax = _syntax_of_both(together.transfer_syntax_uid, frame.transfer_syntax_uid)
+        if syntax is None:
+            raise MalformedContent("the frames of one instance are of several syntaxes")
+        together = replace(
+            together,
+            transfer_syntax_uid=syntax,
+            lossy=together.lossy or frame.lossy,
+            lossy_method=together.lossy_method or frame.lossy_method,
+        )
+    return together
+
+
+def _syntax_of_both(one: str, other: str) -> str | None:
+    """The narrowest that streams of both are of, None without one."""
+    of_other = _more_general(other)
+    return next((uid for uid in _more_general(one) if uid in of_other), None)
+
+
+def _more_general(transfer_syntax_uid: str) -> list[str]:
+    """A syntax, and those that take all of its streams, from narrow to wide."""
+    found = [transfer_syntax_uid]
+    while general := _GENERAL.get(found[-1].removeprefix(_ARC)):
+        found.append(_ARC + general)
+    return found
 
 
 def take(data: Bytes, offset: int, length: int, end: int | None = None) -> bytes:

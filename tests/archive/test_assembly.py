@@ -53,6 +53,12 @@ def png(side: int) -> bytes:
     return file.getvalue()
 
 
+def jpeg(side: int) -> bytes:
+    file = BytesIO()
+    Image.new("L", (side, side)).save(file, "JPEG")
+    return file.getvalue()
+
+
 def test_a_file_says_its_size_and_digest_and_nothing_else_is_left(tmp_path: Path) -> None:
     made = assemble(plan_of(tmp_path, PIXELS, {"p": [("image/png", png(16))]}))
 
@@ -87,6 +93,13 @@ def test_a_picture_that_proves_damaged_while_it_is_decoded_is_gone(tmp_path: Pat
     damaged = whole[: whole.index(b"IDAT") + 6] + b"\xff" * 8 + whole[whole.index(b"IDAT") + 14 :]
     with pytest.raises(MalformedContent):
         assemble(plan_of(tmp_path, PIXELS, {"p": [("image/png", damaged)]}))
+    assert made_by(tmp_path) == []
+
+
+def test_frames_of_several_sizes_are_no_image(tmp_path: Path) -> None:
+    frames = [("image/jpeg", jpeg(16)), ("image/jpeg", jpeg(24))]
+    with pytest.raises(MalformedContent, match="differ"):
+        assemble(plan_of(tmp_path, PIXELS, {"p": frames}))
     assert made_by(tmp_path) == []
 
 

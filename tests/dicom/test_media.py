@@ -14,10 +14,16 @@ from PIL import Image
 from pydicom.uid import UID
 
 from dicomweb_server.dicom.image_pixel import ImagePixel, image_pixel
-from dicomweb_server.dicom.media import DOCUMENT_TYPES, ENCAPSULATED_TYPES, read_media
+from dicomweb_server.dicom.media import (
+    DOCUMENT_TYPES,
+    ENCAPSULATED_TYPES,
+    Media,
+    one_image,
+    read_media,
+)
 from dicomweb_server.dicom.pixels import decode_frame
 from dicomweb_server.dicom.transfer_syntaxes import OCTET_STREAM, media_type_of
-from dicomweb_server.errors import MalformedMedia, Refusal, UnsupportedMedia
+from dicomweb_server.errors import MalformedContent, MalformedMedia, Refusal, UnsupportedMedia
 from tests.dicom.still_images import still_images
 
 ARC = "1.2.840.10008.1.2.4."
@@ -624,6 +630,54 @@ def test_the_colours_of_a_lossy_part_are_told_as_they_decode(media_type, data):
     else:
         assert media.photometric_interpretation in ("YBR_ICT", "XYB", "YBR_FULL_422")
         assert decoded.photometric_interpretation == "RGB"  # these codecs undo the transform
+
+
+# --- the frames of one image ------------------------------------------------------------------
+
+
+def test_frames_with_and_without_a_loss_are_an_image_with_one():
+    whole = read("image/jp2", jpeg2000(level=0, reversible=True))
+    lossy = read("image/jp2", jpeg2000(level=40, reversible=False))
+
+    for frames in ([whole, lossy], [lossy, whole], [whole, whole, lossy]):
+        together = one_image(frames)
+        assert arc(together) == "91"
+        assert (together.lossy, together.lossy_method) == (True, "ISO_15444_1")
+    assert arc(one_image([whole, whole])) == "90"
+    assert not one_image([whole, whole]).lossy
+
+
+FAMILIES = [
+    ("57", {"70", "57"}),
+    ("81", {"80", "81"}),
+    ("91", {"90", "91"}),
+    ("93", {"92", "93"}),
+    ("201", {"201", "202"}),
+    ("203", {"201", "202", "203"}),
+    ("112", {"110", "111", "112"}),
+]
+ARCS = ["50", "51", *sorted(set().union(*(members for _, members in FAMILIES)))]
+
+
+@given(st.lists(st.sampled_from(ARCS), min_size=1, max_size=4))
+def test_frames_of_one_family_are_of_its_general_syntax_and_others_are_refused(arcs):
+    frames = [Media(ARC + each, 0, 1) for each in arcs]
+    fitting = [general for general, members in FAMILIES if set(arcs) <= members]
+    if len(set(arcs)) == 1:
+        assert arc(one_image(frames)) == arcs[0]
+    elif fitting:
+        assert arc(one_image(frames)) == fitting[0]
+    else:
+        with pytest.raises(MalformedContent):
+            one_image(frames)
+
+
+@pytest.mark.parametrize("other", [GREY8[:23], GREY8[:, :39], RGB, GREY12])
+def test_frames_that_differ_in_size_samples_or_bits_are_no_image(other):
+    frames = [read("image/jp2", jpeg2000(array, level=0)) for array in (GREY8, GREY8, other)]
+
+    with pytest.raises(MalformedContent):
+        one_image(frames)
 
 
 # --- RLE, and what is none of these -----------------------------------------------------------
