@@ -25,6 +25,11 @@ ENCAPSULATED_DOCUMENT = 0x00420011
 _MIME_TYPE = 0x00420012
 _DOCUMENT_LENGTH = 0x00420015
 _NUMBER_OF_FRAMES = 0x00280008
+_PHOTOMETRIC = 0x00280004
+_BITS_ALLOCATED = 0x00280100
+_BITS_STORED = 0x00280101
+_HIGH_BIT = 0x00280102
+_PIXEL_REPRESENTATION = 0x00280103
 _LOSSY = 0x00282110
 _LOSSY_METHOD = 0x00282114
 _FRAME_TIME = 0x00181063
@@ -33,19 +38,31 @@ _CINE_RATE = 0x00180040
 # Attributes of the Image Pixel Module by the field of Media that tells them (STOW-16).
 _IMAGE = {
     0x00280002: "samples_per_pixel",
-    0x00280004: "photometric_interpretation",
+    _PHOTOMETRIC: "photometric_interpretation",
     0x00280006: "planar_configuration",
     0x00280010: "rows",
     0x00280011: "columns",
-    0x00280100: "bits_allocated",
-    0x00280101: "bits_stored",
-    0x00280102: "high_bit",
-    0x00280103: "pixel_representation",
+    _BITS_ALLOCATED: "bits_allocated",
+    _BITS_STORED: "bits_stored",
+    _HIGH_BIT: "high_bit",
+    _PIXEL_REPRESENTATION: "pixel_representation",
 }
 # Without these nobody can tell what the pixels are.
 _NEEDED = tuple(tag for tag in _IMAGE if tag != 0x00280006)
-# Where a code stream has no such thing, or several are right, the metadata may well differ.
-_MAY_DIFFER = {0x00280004, 0x00280006, 0x00280100, 0x00280101, 0x00280102, 0x00280103}
+_BASELINE_JPEG = "1.2.840.10008.1.2.4.50"
+_JPEG_2000 = frozenset(
+    f"1.2.840.10008.1.2.4.{arc}" for arc in (90, 91, 92, 93, 201, 202, 203)
+)  # the only ones that say of their samples whether they are signed
+_ONE_SAMPLE = frozenset({"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"})
+# Photometric interpretations by what has to be done for RGB; within one the metadata may choose.
+_COLOURS = {
+    "RGB": "none",
+    **dict.fromkeys(
+        ("YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_PARTIAL_422"), "luminance"
+    ),
+    **{name: name for name in ("YBR_RCT", "YBR_ICT", "XYB")},
+}
+_NOT_TOLD = ("none", "luminance")  # what a stream may be of that does not tell its colours
 
 
 def value_of(attributes: JsonDataset, tag: int) -> Any:
@@ -111,7 +128,7 @@ def complete_image(attributes: JsonDataset, media: Media, frames: int) -> list[s
             continue
         if stated is None:
             put(attributes, tag, told)
-        elif stated != told and tag not in _MAY_DIFFER:
+        elif stated != told and not _may_be(tag, stated, media):
             problems.append(f"{tag_name(tag)} is not what the image itself says")
     number = media.number_of_frames if media.number_of_frames != 1 else frames
     problems += _complete_frames(attributes, number)
@@ -124,6 +141,33 @@ def complete_image(attributes: JsonDataset, media: Media, frames: int) -> list[s
         if value_of(attributes, _LOSSY_METHOD) is None and media.lossy_method:
             put(attributes, _LOSSY_METHOD, media.lossy_method)
     return problems
+
+
+def _may_be(tag: int, stated: Any, media: Media) -> bool:
+    """Whether an attribute may be right that is not what `complete_image` would have written.
+
+    Samples may be stored in more bits than the stream codes, never in fewer.
+    """
+    if tag == _PHOTOMETRIC:
+        return _may_be_colours(stated, media)
+    if tag == _BITS_ALLOCATED and media.transfer_syntax_uid == _BASELINE_JPEG:
+        return False  # 8 (PS3.5 Table 8.2.1-1)
+    if tag in (_BITS_ALLOCATED, _BITS_STORED):
+        return isinstance(stated, int) and stated >= (media.bits_stored or 0)
+    if tag == _PIXEL_REPRESENTATION:
+        return media.transfer_syntax_uid not in _JPEG_2000
+    return tag == _HIGH_BIT  # which follows Bits Stored
+
+
+def _may_be_colours(stated: Any, media: Media) -> bool:
+    if not isinstance(stated, str):
+        return False
+    if media.samples_per_pixel == 1:
+        return stated.strip() in _ONE_SAMPLE
+    colours = _COLOURS.get(stated.strip())
+    if media.colours_told and media.photometric_interpretation is not None:
+        return colours == _COLOURS.get(media.photometric_interpretation)
+    return colours in _NOT_TOLD
 
 
 def _complete_frames(attributes: JsonDataset, number: int | None) -> list[str]:

@@ -46,6 +46,8 @@ class Media:
     columns: int | None = None
     samples_per_pixel: int | None = None
     photometric_interpretation: str | None = None
+    # False where it is what such streams mostly are, and this one may be otherwise
+    colours_told: bool = True
     planar_configuration: int | None = (
         None  # None where there is one sample: the attribute is absent
     )
@@ -66,13 +68,15 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class ImageAttributes:
-    """The image of a code stream, as its header tells. `colours`: for three samples."""
+    """The image of a code stream, as its header tells. `colours`: for three samples, and
+    `colours_told` whether it is the stream that tells them."""
 
     rows: int
     columns: int
     samples: int
     precision: int  # bits of a sample
     colours: str = "RGB"  # a photometric interpretation
+    colours_told: bool = True
     signed: bool = False
 
 
@@ -109,6 +113,7 @@ def media_of(
         columns=image.columns,
         samples_per_pixel=image.samples,
         photometric_interpretation=image.colours if colour else "MONOCHROME2",
+        colours_told=image.colours_told,
         planar_configuration=0 if colour else None,
         bits_allocated=allocated,
         bits_stored=image.precision,

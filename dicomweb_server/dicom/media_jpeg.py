@@ -101,6 +101,7 @@ def _image(data: Bytes, frame: Segment) -> ImageAttributes:
         samples,
         header.precision,
         _colours(frame.marker, header.colours, shared=len(sampling) > 1),
+        bool(header.colours) and frame.marker != _LS,
     )
 
 

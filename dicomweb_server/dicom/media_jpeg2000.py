@@ -27,7 +27,7 @@ _SOT, _SOD, _EOC = 0xFF90, 0xFF93, 0xFFD9
 _PART_2 = 0x8000  # of Rsiz: the stream needs extensions of ISO/IEC 15444-2
 _HIGH_THROUGHPUT = 0x40  # of a code-block style (ISO/IEC 15444-15)
 _RPCL = 2
-_SYCC = 18  # EnumCS of YCbCr (ISO/IEC 15444-1 Table I.10)
+_SRGB, _SYCC = 16, 18  # EnumCS (ISO/IEC 15444-1 Table I.10)
 
 
 @dataclass(slots=True)
@@ -67,7 +67,9 @@ def _read(data: Bytes, claimed: str | None, part_2: bool) -> Media:
     part_2 = part_2 or bool(integer(data, start + 6, 2) & _PART_2)
     syntaxes = _syntaxes(coding, part_2)
     method = "ISO_15444_15" if coding.high_throughput else "ISO_15444_1"
-    image = replace(image, colours=_colours(coding, colour_space))
+    # A bare stream says that its components were transformed, and else nothing of its colours.
+    told = coding.multiple_components or colour_space in (_SRGB, _SYCC)
+    image = replace(image, colours=_colours(coding, colour_space), colours_told=told)
     return media_of(image, syntaxes, claimed, start, end, None if coding.reversible else method)
 
 

@@ -1,8 +1,10 @@
 """What posted metadata leave out is filled in; what they say is left as it is."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,19 +68,65 @@ def test_uids_that_are_there_stay_and_the_others_are_generated(
     assert complete_uids(attributes, study, GENERATED) == []
 
 
-@given(st.dictionaries(st.sampled_from(IMAGE), st.sampled_from([4, 5, "RGB", 16])))
+@given(st.dictionaries(st.sampled_from(IMAGE), st.sampled_from([0, 3, 4, 5, "RGB", 16, None, []])))
 def test_what_metadata_say_of_an_image_stays(stated: dict[str, Any]) -> None:
     attributes: dict[str, Any] = {key: {"vr": "US", "Value": [v]} for key, v in stated.items()}
     problems = complete_image(attributes, TOLD, 3)
 
-    assert {key: attributes[key]["Value"][0] for key in stated} == stated
+    said = {key: value for key, value in stated.items() if value is not None}
+    assert {key: attributes[key]["Value"][0] for key in said} == said
     assert set(IMAGE) <= attributes.keys()
     assert missing_of_image(attributes) == []
-    sizes = {"00280002": 3, "00280010": 4, "00280011": 5}
-    wrong = [key for key, value in sizes.items() if key in stated and stated[key] != value]
-    assert len(problems) == len(wrong)
+    told = {"00280002": 3, "00280004": "YBR_FULL", "00280006": 0, "00280010": 4, "00280011": 5}
+    told["00280100"] = 8
+    wrong = [key for key, value in told.items() if key in said and said[key] != value]
+    few = "00280101" in said and said["00280101"] != 16
+    assert len(problems) == len(wrong) + few
     assert attributes["00280008"]["Value"] == [3]
     assert attributes["00282110"]["Value"] == ["01"]
+
+
+GREY = replace(TOLD, samples_per_pixel=1, photometric_interpretation="MONOCHROME2")
+LOSSLESS_JPEG = replace(
+    TOLD, transfer_syntax_uid="1.2.840.10008.1.2.4.70", bits_allocated=16, bits_stored=12
+)
+JPEG_2000 = replace(
+    TOLD, transfer_syntax_uid="1.2.840.10008.1.2.4.90", photometric_interpretation="YBR_RCT"
+)
+UNTOLD = replace(TOLD, photometric_interpretation="RGB", colours_told=False)
+
+
+@pytest.mark.parametrize(
+    ("media", "key", "right", "wrong"),
+    [
+        (TOLD, "00280100", [8], [1, 16, "8"]),
+        (LOSSLESS_JPEG, "00280100", [12, 16, 32], [8, "16"]),
+        (LOSSLESS_JPEG, "00280101", [12, 16], [10, 8]),
+        (LOSSLESS_JPEG, "00280102", [7, 11, 15], []),
+        (LOSSLESS_JPEG, "00280103", [0, 1], []),
+        (JPEG_2000, "00280103", [0], [1]),
+        (replace(JPEG_2000, pixel_representation=1), "00280103", [1], [0]),
+        (TOLD, "00280006", [0], [1]),
+        (TOLD, "00280002", [3], [1, 4]),
+        (TOLD, "00280004", ["YBR_FULL", "YBR_FULL_422 "], ["RGB", "YBR_ICT", "MONOCHROME2", 1]),
+        (
+            replace(TOLD, photometric_interpretation="RGB"),
+            "00280004",
+            ["RGB"],
+            ["YBR_FULL", "YBR_FULL_422", "PALETTE COLOR"],
+        ),
+        (UNTOLD, "00280004", ["RGB", "YBR_FULL", "YBR_FULL_422"], ["YBR_RCT", "MONOCHROME2"]),
+        (JPEG_2000, "00280004", ["YBR_RCT"], ["RGB", "YBR_ICT", "YBR_FULL"]),
+        (GREY, "00280004", ["MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"], ["RGB", ""]),
+    ],
+)
+def test_what_cannot_be_true_of_a_code_stream_is_told(
+    media: Media, key: str, right: list[Any], wrong: list[Any]
+) -> None:
+    for value in right + wrong:
+        problems = complete_image({key: {"vr": "CS", "Value": [value]}}, media, 1)
+        expected = value in wrong
+        assert [f"({key[:4]},{key[4:]})" in problem for problem in problems] == [True] * expected
 
 
 def test_a_loss_is_told_whatever_the_metadata_say() -> None:

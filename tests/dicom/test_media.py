@@ -230,6 +230,17 @@ def test_an_adobe_marker_tells_the_colours_where_nothing_else_does():
         assert read("image/jpeg", marked).photometric_interpretation == expected
 
 
+def test_streams_that_do_not_tell_their_colours_are_known():
+    bare = without_segments(jpeg(), 0xE0, 0xEE)
+    assert read("image/jpeg", jpeg()).colours_told
+    assert read("image/jpeg", with_segment(bare, 0xEE, adobe(0))).colours_told
+    assert not read("image/jpeg", bare).colours_told
+    assert not read("image/jls", imagecodecs.jpegls_encode(RGB)).colours_told
+    for options, told in (({"mct": True}, True), ({"mct": False}, False)):
+        data = jpeg2000(level=0, reversible=True, **options)
+        assert read("image/jp2", data).colours_told == told
+
+
 def test_grey_jpeg_is_monochrome2():
     media = read("image/jpeg", pillow_jpeg(GREY8))
 
