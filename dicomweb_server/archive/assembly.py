@@ -21,14 +21,18 @@ from dicomweb_server.dicom import completion
 from dicomweb_server.dicom.description import JsonDataset
 from dicomweb_server.dicom.encode import Encapsulated, bulk_references, encode_dataset
 from dicomweb_server.dicom.file_meta import file_meta
-from dicomweb_server.dicom.frames import is_video
 from dicomweb_server.dicom.json_model import MAX_TEXT, parse_json_datasets
 from dicomweb_server.dicom.media import ENCAPSULATED_TYPES, Media, essence, one_image, read_media
 from dicomweb_server.dicom.native_pictures import decode_to_native
 from dicomweb_server.dicom.native_xml import from_xml
+from dicomweb_server.dicom.transfer_syntaxes import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    is_video,
+)
 from dicomweb_server.errors import ContentTooLarge, MalformedContent, UnsupportedMedia
 
-EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 OCTETS = "application/octet-stream"
 PICTURES = frozenset({"image/png", "image/gif"})
 MAX_INSTANCES = 10_000  # data sets of one request
@@ -37,6 +41,17 @@ _CHUNK = 1 << 20  # bytes
 # orjson writes 254 levels; and integers of 64 bits, where XML may have any.
 _NO_TEXT = "nested too deep, or with a number too large"
 _WORD = {8: "OB", 16: "OW"}
+_OF_OTHER_TYPES = frozenset(
+    f"{tag:08X}" for tag in (completion.PIXEL_DATA, completion.ENCAPSULATED_DOCUMENT)
+)
+# Whose native pixels are as they are written here.
+_NATIVE = frozenset(
+    {
+        IMPLICIT_VR_LITTLE_ENDIAN,
+        EXPLICIT_VR_LITTLE_ENDIAN,
+        DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +195,11 @@ class _Assembly:
     def __init__(self, plan: Plan, attributes: JsonDataset) -> None:
         self.plan = plan
         self.attributes = attributes
-        self.transfer_syntax_uid = EXPLICIT_LITTLE
+        self.transfer_syntax_uid = EXPLICIT_VR_LITTLE_ENDIAN
         self.problems: list[str] = []
 
     def run(self) -> Assembled:
+        self._check_types()
         completion.complete_uids(self.attributes, self.plan.study_instance_uid, self.plan.generated)
         bulk: dict[str, _Ranges | Encapsulated[_Ranges]] = {
             uri: _whole(parts) for uri, parts in self.plan.parts.items()
@@ -203,6 +219,18 @@ class _Assembly:
         self._check_room(encoded.length)
         size, sha256 = self._write([self._meta(), *encoded.pieces])
         return Assembled(size, sha256, tuple(self.problems))
+
+    def _check_types(self) -> None:
+        """Raise MalformedContent unless all bulk data is of one part of plain bytes, but for
+        Pixel Data and the Encapsulated Document, which have types of their own."""
+        for path, uri in bulk_references(self.attributes):
+            parts = self.plan.parts.get(uri, ())
+            if path in _OF_OTHER_TYPES:
+                continue
+            if len(parts) > 1:
+                raise MalformedContent(f"{path}: bulk data of several parts")
+            if any(essence(part.media_type) != OCTETS for part in parts):
+                raise MalformedContent(f"{path}: bulk data that is not {OCTETS}")
 
     def _check_room(self, size: int) -> None:
         free = shutil.disk_usage(self.plan.target.parent).free
@@ -225,6 +253,10 @@ class _Assembly:
             raise MalformedContent("the frames of one instance are of several media types")
         [kind] = kinds
         if kind == OCTETS:
+            if any(part.transfer_syntax not in (None, *_NATIVE) for part in parts):
+                raise MalformedContent(
+                    "pixels in octet-stream are uncompressed and little endian only"
+                )
             self._say_vr()
             return _whole(parts)
         if kind in PICTURES:

@@ -207,15 +207,19 @@ def missing_of_image(attributes: JsonDataset) -> list[str]:
 def complete_document(attributes: JsonDataset, media_type: str, length: int) -> list[str]:
     """Say of which type and length an Encapsulated Document is (STOW-15, PS3.3 §C.24.2).
 
-    Returns the problems: another type than the metadata say.
+    Returns the problems: another type or length than the metadata say.
     """
-    stated = value_of(attributes, _MIME_TYPE)
-    if not value_of(attributes, _DOCUMENT_LENGTH):
+    problems = []
+    stated, stated_length = (value_of(attributes, tag) for tag in (_MIME_TYPE, _DOCUMENT_LENGTH))
+    # One byte may be padding: a value that was retrieved has it, and it does not count.
+    if not stated_length:
         put(attributes, _DOCUMENT_LENGTH, length)
+    elif stated_length != length and (length % 2 or stated_length != length - 1):
+        problems.append(f"{tag_name(_DOCUMENT_LENGTH)} is not the length of the part")
     if media_type == "application/octet-stream":
-        return []
+        return problems
     if not stated:
         put(attributes, _MIME_TYPE, media_type)
     elif str(stated).strip().lower() != media_type:
-        return [f"{tag_name(_MIME_TYPE)} is not the type of the part"]
-    return []
+        problems.append(f"{tag_name(_MIME_TYPE)} is not the type of the part")
+    return problems

@@ -103,6 +103,63 @@ def test_frames_of_several_sizes_are_no_image(tmp_path: Path) -> None:
     assert made_by(tmp_path) == []
 
 
+PDF = "application/pdf"
+IN_ITEM = {"00081140": {"vr": "SQ", "Value": [{}, PIXELS]}}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "contents"),
+    [
+        ({"00091001": {"vr": "OB", "BulkDataURI": "p"}}, [(PDF, b"%PDF")]),
+        ({"00091001": {"vr": "OB", "BulkDataURI": "p"}}, [(OCTETS, b"12"), (OCTETS, b"34")]),
+        (IN_ITEM, [("image/jpeg", jpeg(8))]),
+        (IN_ITEM, [("image/png", png(8))]),
+        ({"00420010": {"vr": "ST", "BulkDataURI": "p"}}, [(PDF, b"%PDF")]),
+        (PIXELS | {"00091001": {"vr": "OB", "BulkDataURI": "p"}}, [("image/png", png(8))]),
+    ],
+)
+def test_other_bulk_data_is_one_part_of_plain_bytes(
+    tmp_path: Path, attributes: dict[str, Any], contents: list[tuple[str, bytes]]
+) -> None:
+    with pytest.raises(MalformedContent):
+        assemble(plan_of(tmp_path, attributes, {"p": contents}))
+    assert made_by(tmp_path) == []
+    assemble(plan_of(tmp_path, attributes, {"p": [(f"{OCTETS}; a=b", b"12")]}))
+
+
+def test_a_document_may_be_of_any_type(tmp_path: Path) -> None:
+    attributes = {"00420011": {"vr": "OB", "BulkDataURI": "p"}}
+    assemble(plan_of(tmp_path, attributes, {"p": [(PDF, b"%PDF")]}))
+    dataset = dcmread(tmp_path / "1.part")
+    assert dataset.EncapsulatedDocument == b"%PDF"
+    assert dataset.MIMETypeOfEncapsulatedDocument == PDF
+
+
+@pytest.mark.parametrize(
+    ("transfer_syntax", "refused"),
+    [
+        (None, False),
+        ("1.2.840.10008.1.2.1", False),
+        ("1.2.840.10008.1.2", False),
+        ("1.2.840.10008.1.2.2", True),
+        ("1.2.840.10008.1.2.4.90", True),
+        ("1.2.840.10008.1.2.5", True),
+    ],
+)
+def test_plain_bytes_are_no_compressed_pixels(
+    tmp_path: Path, transfer_syntax: str | None, refused: bool
+) -> None:
+    plan = plan_of(tmp_path, PIXELS, {"p": [(OCTETS, b"1234")]})
+    [part] = plan.parts["p"]
+    plan = replace(plan, parts={"p": [replace(part, transfer_syntax=transfer_syntax)]})
+    if refused:
+        with pytest.raises(MalformedContent):
+            assemble(plan)
+    else:
+        assemble(plan)
+    assert bool(made_by(tmp_path)) != refused
+
+
 def test_data_sets_get_a_file_each(tmp_path: Path) -> None:
     part = tmp_path / "a.bulk"
     part.write_text(json.dumps([PIXELS, {}, PIXELS | {"00080018": {"vr": "UI", "Value": ["1.2"]}}]))

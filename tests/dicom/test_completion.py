@@ -145,10 +145,24 @@ def test_what_nobody_tells_is_missing() -> None:
     assert all(len(problem) <= 64 for problem in missing)
 
 
-def test_the_length_of_a_document_is_that_of_the_part_unless_it_is_stated() -> None:
-    for stated, expected in ((None, 7), (5, 5), (0, 7)):
-        attributes: dict[str, Any] = {}
-        if stated is not None:
-            attributes["00420015"] = {"vr": "UL", "Value": [stated]}
-        assert complete_document(attributes, "application/pdf", 7) == []
-        assert attributes["00420015"]["Value"] == [expected]
+@pytest.mark.parametrize(
+    ("stated", "length", "expected", "wrong"),
+    [
+        (None, 7, 7, False),
+        (0, 7, 7, False),
+        (7, 7, 7, False),
+        (7, 8, 7, False),
+        (6, 7, 6, True),
+        (5, 7, 5, True),
+        ("7", 7, "7", True),
+    ],
+)
+def test_the_length_of_a_document_is_that_of_the_part_unless_it_is_stated(
+    stated: Any, length: int, expected: Any, wrong: bool
+) -> None:
+    attributes: dict[str, Any] = {}
+    if stated is not None:
+        attributes["00420015"] = {"vr": "UL", "Value": [stated]}
+    problems = complete_document(attributes, "application/pdf", length)
+    assert ["(0042,0015)" in problem for problem in problems] == [True] * wrong
+    assert attributes["00420015"]["Value"] == [expected]
