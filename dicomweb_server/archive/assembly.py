@@ -5,11 +5,12 @@ Bulk data is copied from part to file in pieces; what is held is the metadata of
 part, or of one instance.
 """
 
+import errno
 import hashlib
 import mmap
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,7 @@ PICTURES = frozenset({"image/png", "image/gif"})
 MAX_INSTANCES = 10_000  # data sets of one request
 
 _CHUNK = 1 << 20  # bytes
+_CHECK_ROOM = 1 << 26  # bytes written between looks at the free space
 # orjson writes 254 levels; and integers of 64 bits, where XML may have any.
 _NO_TEXT = "nested too deep, or with a number too large"
 _WORD = {8: "OB", 16: "OW"}
@@ -150,8 +152,8 @@ class Assembled:
 def assemble(plan: Plan) -> Assembled:
     """Write the PS3.10 file of one instance.
 
-    Raises MalformedContent and its kinds, UnsupportedMedia, ContentTooLarge; then nothing is
-    left of it.
+    Raises MalformedContent and its kinds, UnsupportedMedia, ContentTooLarge, and OSError where
+    the disk fills up meanwhile; then nothing is left of it.
     """
     attributes: JsonDataset = orjson.loads(plan.metadata.read_bytes())
     try:
@@ -290,7 +292,7 @@ class _Assembly:
         pixels = picture.rows * picture.columns * picture.number_of_frames
         self._check_room(pixels * picture.samples_per_pixel * picture.bits_allocated // 8)
         with target.open("wb") as file:
-            for frame in picture.frames:
+            for frame in self._watched(picture.frames):
                 file.write(frame)
                 size += len(frame)
         completion.describe_decoded(self.attributes, picture)
@@ -321,14 +323,35 @@ class _Assembly:
     def _write(self, pieces: Sequence[bytes | _Ranges]) -> tuple[int, bytes]:
         digest, size = hashlib.sha256(), 0
         with self.plan.target.open("xb") as file:
-            for piece in pieces:
-                for chunk in [piece] if isinstance(piece, bytes) else piece.read():
-                    digest.update(chunk)
-                    file.write(chunk)
-                    size += len(chunk)
+            for chunk in self._watched(_chunks(pieces)):
+                digest.update(chunk)
+                file.write(chunk)
+                size += len(chunk)
             file.flush()
             os.fsync(file.fileno())
         return size, digest.digest()
+
+    def _watched(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """`chunks`, with a look at the disk now and then: others write to it too.
+
+        Raises OSError (ENOSPC) below the floor.
+        """
+        unchecked = 0  # bytes
+        for chunk in chunks:
+            yield chunk
+            unchecked += len(chunk)
+            if unchecked >= _CHECK_ROOM:
+                unchecked = 0
+                if shutil.disk_usage(self.plan.target.parent).free < self.plan.floor:
+                    raise OSError(errno.ENOSPC, "below MIN_FREE_BYTES")
+
+
+def _chunks(pieces: Sequence[bytes | _Ranges]) -> Iterator[bytes]:
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            yield piece
+        else:
+            yield from piece.read()
 
 
 def _read(part: Part) -> Media:

@@ -1,9 +1,11 @@
 """Files made of metadata and bulk data: bounds that no request shows, and what is left of them."""
 
+import errno
 import json
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -85,6 +87,25 @@ def test_what_would_take_too_much_room_is_refused_and_gone(
     plan = replace(plan_of(tmp_path, PIXELS, {"p": [content]}), **change)
     with pytest.raises(ContentTooLarge):
         assemble(plan)
+    assert made_by(tmp_path) == []
+
+
+@pytest.mark.parametrize("content", [(OCTETS, bytes(4000)), ("image/png", png(64))])
+def test_a_disk_that_others_fill_meanwhile_keeps_its_floor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: tuple[str, bytes]
+) -> None:
+    looks: list[int] = []
+
+    def disk_usage(_: Path) -> Any:
+        looks.append(0)
+        return SimpleNamespace(free=1 << 20 if len(looks) == 1 else 1000)
+
+    monkeypatch.setattr(assembly.shutil, "disk_usage", disk_usage)
+    monkeypatch.setattr(assembly, "_CHECK_ROOM", 2000)
+    with pytest.raises(OSError, match="MIN_FREE_BYTES") as full:
+        assemble(replace(plan_of(tmp_path, PIXELS, {"p": [content]}), floor=5000))
+    assert full.value.errno == errno.ENOSPC
+    assert len(looks) == 2
     assert made_by(tmp_path) == []
 
 
