@@ -3,9 +3,9 @@
 One value an instance goes in; the module as a DICOM JSON object and the HTTP status come out.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from textwrap import shorten
 from typing import Any
 
 from dicomweb_server.dicom.description import JsonDataset
@@ -13,6 +13,9 @@ from dicomweb_server.errors import MalformedContent
 from dicomweb_server.wire.resources import instance_url, study_url
 
 _MAX_COMMENT = 64  # characters of Error Comment, LO
+_PATH_KEPT = 24  # characters at the least of a path: an item and an attribute in it
+# What is wrong with an attribute, as the readers of data sets say it: path (BLK-04), reason.
+_AT_A_PATH = re.compile(r"([0-9A-F]{8}(?:/[0-9A-F]{1,8})*): (.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +178,36 @@ def _comments(comments: Sequence[str]) -> JsonDataset:
 
 
 def _line(comment: str) -> str:
-    plain = comment.encode("ascii", "replace").decode("ascii")
-    return shorten(plain, _MAX_COMMENT, placeholder="...")
+    """One line of ASCII, not longer than an Error Comment may be.
+
+    Of a long comment on an attribute the reason comes first, and of the attribute's path the end
+    stays, which tells the most.
+    """
+    plain = " ".join(comment.encode("ascii", "replace").decode("ascii").split())
+    found = _AT_A_PATH.fullmatch(plain)
+    if len(plain) <= _MAX_COMMENT or found is None:
+        return _cut(plain, _MAX_COMMENT)
+    path, reason = found.groups()
+    room = _MAX_COMMENT - len(" at ")
+    reason = _cut(reason, room - min(len(path), _PATH_KEPT))
+    return f"{reason} at {_end_of(path, room - len(reason))}"
+
+
+def _cut(text: str, most: int) -> str:
+    """`text` by whole words, or within the first if that is too long."""
+    if len(text) <= most:
+        return text
+    kept = text[: most - len("...") + 1]
+    return f"{(kept.rpartition(' ')[0] or kept[:-1]).rstrip()}..."
+
+
+def _end_of(path: str, most: int) -> str:
+    if len(path) <= most:
+        return path
+    steps = path[-(most - len("...")) :].split("/")[1:]
+    if len(steps[0]) < len("00080100"):  # an item's number, its sequence cut off
+        del steps[0]
+    return "/".join(["...", *steps])
 
 
 def _of(vr: str, value: str | int) -> dict[str, Any]:

@@ -150,6 +150,51 @@ def test_a_comment_is_one_short_line_of_ascii() -> None:
     assert len(comment) <= 64
 
 
+def comment_on(text: str) -> str:
+    [item] = report([Failed(CT, "1.6", 0xC000, text)], BASE)[1]["00081198"]["Value"]
+    [comment] = item["00741048"]["Value"][0]["00000902"]["Value"]
+    assert isinstance(comment, str)
+    return comment
+
+
+@pytest.mark.parametrize(
+    ("text", "comment"),
+    [
+        ("00081140/1/00080100: has no VR", "00081140/1/00080100: has no VR"),
+        (
+            "0040A730/1/" * 9 + "00080100: a value that is no integer",
+            "a value that is no integer at .../0040A730/1/0040A730/1/00080100",
+        ),
+        (
+            "0040A730/1/" * 4
+            + "00080100: has more than one of Value, InlineBinary and BulkDataURI",
+            "has more than one of Value,... at .../0040A730/1/00080100",
+        ),
+        (
+            "00081140: " + "a reason of many words " * 5,
+            "a reason of many words a reason of many words a... at 00081140",
+        ),
+        ("x" * 65, "x" * 61 + "..."),
+        ("00080100: " + "x" * 60, "x" * 49 + "... at 00080100"),
+    ],
+)
+def test_a_long_comment_keeps_its_reason_and_the_end_of_its_path(text: str, comment: str) -> None:
+    assert comment_on(text) == comment
+
+
+steps = st.lists(st.integers(1, 999_999).map(lambda item: f"0040A730/{item}/"), max_size=20)
+
+
+@given(steps, st.text(min_size=1) | st.from_regex(r"[a-z]{1,9}( [a-z]{1,30}){0,9}", fullmatch=True))
+def test_every_comment_says_something_in_64_characters(path: list[str], reason: str) -> None:
+    comment = comment_on(f"{''.join(path)}00080100: {reason}")
+
+    assert comment.isascii()
+    assert len(comment) <= 64
+    assert "00080100" in comment
+    assert comment.strip(". ") != "00080100"
+
+
 uids = st.from_regex(r"[12](\.[1-9]){1,3}", fullmatch=True)
 stored = st.builds(
     Stored, uids, uids, uids, uids, st.none() | st.just(0xB007), st.lists(st.text()).map(tuple)
