@@ -274,11 +274,13 @@ class _Assembly:
         if len(parts) > 1 and is_video(together.transfer_syntax_uid):
             raise MalformedContent("a video of several parts")
         self.transfer_syntax_uid = together.transfer_syntax_uid
-        self.problems += completion.complete_image(self.attributes, together, len(parts))
         frames = [
             _Ranges(((part.path, each.start, each.end - each.start),))
             for part, each in zip(parts, media, strict=True)
         ]
+        self.problems += completion.complete_image(
+            self.attributes, together, len(frames), sum(frame.length for frame in frames)
+        )
         return Encapsulated(frames)
 
     def _decoded(self, parts: Sequence[Part]) -> _Ranges:

@@ -31,8 +31,11 @@ _BITS_STORED = 0x00280101
 _HIGH_BIT = 0x00280102
 _PIXEL_REPRESENTATION = 0x00280103
 _LOSSY = 0x00282110
+_LOSSY_RATIO = 0x00282112
 _LOSSY_METHOD = 0x00282114
 _FRAME_TIME = 0x00181063
+_FRAME_TIME_VECTOR = 0x00181065
+_FRAME_INCREMENT_POINTER = 0x00280009
 _CINE_RATE = 0x00180040
 
 # Attributes of the Image Pixel Module by the field of Media that tells them (STOW-16).
@@ -115,11 +118,12 @@ def _is_missing(attributes: JsonDataset, tag: int) -> bool:
     return True
 
 
-def complete_image(attributes: JsonDataset, media: Media, frames: int) -> list[str]:
+def complete_image(attributes: JsonDataset, media: Media, frames: int, size: int) -> list[str]:
     """Fill in what an encapsulated code stream tells of the image (STOW-16).
 
     `frames`: how many code streams there are; one for a video, which may tell how many frames
-    it has. Returns the problems: where metadata and code stream contradict each other.
+    it has. `size`: bytes of all of them. Returns the problems: where metadata and code stream
+    contradict each other.
     """
     problems = []
     for tag, name in _IMAGE.items():
@@ -132,15 +136,34 @@ def complete_image(attributes: JsonDataset, media: Media, frames: int) -> list[s
             problems.append(f"{tag_name(tag)} is not what the image itself says")
     number = media.number_of_frames if media.number_of_frames != 1 else frames
     problems += _complete_frames(attributes, number)
-    if media.frame_time and value_of(attributes, _FRAME_TIME) is None:
-        put(attributes, _FRAME_TIME, round(media.frame_time, 6))
+    _complete_timing(attributes, media.frame_time, number)
     if media.cine_rate and value_of(attributes, _CINE_RATE) is None:
         put(attributes, _CINE_RATE, media.cine_rate)
     if media.lossy:
         put(attributes, _LOSSY, "01")
         if value_of(attributes, _LOSSY_METHOD) is None and media.lossy_method:
             put(attributes, _LOSSY_METHOD, media.lossy_method)
+        _complete_ratio(attributes, media, number, size)
     return problems
+
+
+def _complete_ratio(attributes: JsonDataset, media: Media, number: int | None, size: int) -> None:
+    """Lossy Image Compression Ratio (PS3.3 §C.7.6.1.1.5.2), with one decimal."""
+    pixels = (media.rows or 0) * (media.columns or 0) * (media.samples_per_pixel or 0)
+    uncompressed = pixels * (media.bits_allocated or 0) // 8 * (number or 0)
+    ratio = round(uncompressed / size, 1)
+    if ratio and value_of(attributes, _LOSSY_RATIO) is None:
+        put(attributes, _LOSSY_RATIO, ratio)
+
+
+def _complete_timing(attributes: JsonDataset, frame_time: float | None, number: int | None) -> None:
+    """Frame Time (milliseconds), and for several frames that it is what tells them apart."""
+    if not frame_time or value_of(attributes, _FRAME_TIME) is not None:
+        return
+    put(attributes, _FRAME_TIME, round(frame_time, 6))
+    vector = value_of(attributes, _FRAME_TIME_VECTOR)
+    if number != 1 and vector is None and value_of(attributes, _FRAME_INCREMENT_POINTER) is None:
+        put(attributes, _FRAME_INCREMENT_POINTER, f"{_FRAME_TIME:08X}")
 
 
 def _may_be(tag: int, stated: Any, media: Media) -> bool:
@@ -193,8 +216,7 @@ def describe_decoded(attributes: JsonDataset, picture: NativePixels) -> None:
             put(attributes, tag, value)
     if picture.number_of_frames > 1 or value_of(attributes, _NUMBER_OF_FRAMES) is not None:
         put(attributes, _NUMBER_OF_FRAMES, picture.number_of_frames)
-    if picture.frame_time and value_of(attributes, _FRAME_TIME) is None:
-        put(attributes, _FRAME_TIME, round(picture.frame_time, 6))
+    _complete_timing(attributes, picture.frame_time, picture.number_of_frames)
 
 
 def missing_of_image(attributes: JsonDataset) -> list[str]:

@@ -71,6 +71,17 @@ def test_a_file_says_its_size_and_digest_and_nothing_else_is_left(tmp_path: Path
     assert dataset.pixel_array.shape == (16, 16)
 
 
+def test_an_animation_says_what_its_frames_follow_by(tmp_path: Path) -> None:
+    file = BytesIO()
+    frames = [Image.new("L", (8, 8), shade) for shade in (0, 90, 180)]
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=50)
+    assemble(plan_of(tmp_path, PIXELS, {"p": [("image/gif", file.getvalue())]}))
+
+    dataset = dcmread(tmp_path / "1.part")
+    assert (dataset.NumberOfFrames, dataset.FrameTime) == (3, 50)
+    assert dataset.FrameIncrementPointer == 0x00181063
+
+
 @pytest.mark.parametrize(
     ("content", "change"),
     [

@@ -71,7 +71,7 @@ def test_uids_that_are_there_stay_and_the_others_are_generated(
 @given(st.dictionaries(st.sampled_from(IMAGE), st.sampled_from([0, 3, 4, 5, "RGB", 16, None, []])))
 def test_what_metadata_say_of_an_image_stays(stated: dict[str, Any]) -> None:
     attributes: dict[str, Any] = {key: {"vr": "US", "Value": [v]} for key, v in stated.items()}
-    problems = complete_image(attributes, TOLD, 3)
+    problems = complete_image(attributes, TOLD, 3, 9)
 
     said = {key: value for key, value in stated.items() if value is not None}
     assert {key: attributes[key]["Value"][0] for key in said} == said
@@ -124,21 +124,66 @@ def test_what_cannot_be_true_of_a_code_stream_is_told(
     media: Media, key: str, right: list[Any], wrong: list[Any]
 ) -> None:
     for value in right + wrong:
-        problems = complete_image({key: {"vr": "CS", "Value": [value]}}, media, 1)
+        problems = complete_image({key: {"vr": "CS", "Value": [value]}}, media, 1, 9)
         expected = value in wrong
         assert [f"({key[:4]},{key[4:]})" in problem for problem in problems] == [True] * expected
 
 
 def test_a_loss_is_told_whatever_the_metadata_say() -> None:
     attributes: dict[str, Any] = {"00282110": {"vr": "CS", "Value": ["00"]}}
-    complete_image(attributes, TOLD, 1)
+    complete_image(attributes, TOLD, 1, 9)
     assert attributes["00282110"]["Value"] == ["01"]
     assert "00280008" not in attributes
 
 
+@pytest.mark.parametrize(
+    ("media", "frames", "size", "ratio"),
+    [
+        (TOLD, 1, 9, 6.7),  # 60 bytes uncompressed
+        (TOLD, 3, 9, 20.0),
+        (TOLD, 1, 10_000, None),
+        (replace(TOLD, number_of_frames=30), 1, 100, 18.0),
+        (replace(TOLD, number_of_frames=None), 1, 100, None),
+        (replace(TOLD, lossy=False), 1, 9, None),
+    ],
+)
+def test_how_far_an_image_is_compressed_is_told_of_its_size(
+    media: Media, frames: int, size: int, ratio: float | None
+) -> None:
+    attributes: dict[str, Any] = {}
+    complete_image(attributes, media, frames, size)
+    assert value_of(attributes, 0x00282112) == ratio
+    stated: dict[str, Any] = {"00282112": {"vr": "DS", "Value": [5]}}
+    complete_image(stated, media, frames, size)
+    assert value_of(stated, 0x00282112) == 5
+
+
+VIDEO = replace(TOLD, number_of_frames=30, frame_time=40.0)
+
+
+@pytest.mark.parametrize(
+    ("stated", "media", "pointer"),
+    [
+        ({}, VIDEO, "00181063"),
+        ({}, replace(VIDEO, number_of_frames=None), "00181063"),
+        ({}, replace(VIDEO, number_of_frames=1), None),
+        ({}, replace(VIDEO, frame_time=None), None),
+        ({"00181063": 33}, VIDEO, None),
+        ({"00181065": 33}, VIDEO, None),
+        ({"00280009": "00540080"}, VIDEO, "00540080"),
+    ],
+)
+def test_frames_that_follow_in_time_say_so(
+    stated: dict[str, Any], media: Media, pointer: str | None
+) -> None:
+    attributes: dict[str, Any] = {key: {"vr": "AT", "Value": [v]} for key, v in stated.items()}
+    complete_image(attributes, media, 1, 9)
+    assert value_of(attributes, 0x00280009) == pointer
+
+
 def test_what_nobody_tells_is_missing() -> None:
     attributes: dict[str, Any] = {"00280010": {"vr": "US", "Value": [4]}}
-    complete_image(attributes, Media("1.2.840.10008.1.2.5", 0, 1), 1)
+    complete_image(attributes, Media("1.2.840.10008.1.2.5", 0, 1), 1, 1)
     missing = missing_of_image(attributes)
     assert len(missing) == 7
     assert not any("(0028,0010)" in problem for problem in missing)
