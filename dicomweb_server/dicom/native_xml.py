@@ -60,8 +60,8 @@ def from_xml(chunks: Iterable[bytes], limit: int = MAX_TEXT) -> JsonDataset:
     """Read one document, given in chunks of any size: its data set, in ascending order.
 
     Values become what the DICOM JSON Model has for their VR. Private elements with a creator
-    (gggg00ee) get the block of their creator, as `assign_blocks` does. What the grammar of VRs
-    forbids beyond that is left to ``encode``.
+    (gggg00ee) get the block of their creator, as `assign_blocks` does. A value that its VR cannot
+    hold stays text: what the grammar of VRs forbids is left to ``encode``.
 
     Raises ContentTooLarge for more than `limit` bytes, MalformedContent for anything but a
     Native DICOM Model, with the path of the attribute, never its value.
@@ -267,8 +267,8 @@ class _Handler(ContentHandler):
     def _read(self, text: str) -> Any:
         try:
             return _READERS[self.attributes[-1].vr](text) if text else None
-        except WrongValue as wrong:
-            raise self._refusal(str(wrong)) from None
+        except WrongValue:
+            return text  # which costs its instance when it is encoded, as in JSON
 
     def _component(self, local: str, text: str) -> None:
         components = next(reversed(self.name.values()))
