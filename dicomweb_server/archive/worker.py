@@ -55,6 +55,10 @@ def _answer(message: bytes) -> bytes:
         return pickle.dumps(("refused", refusal), protocol=5)
     except MemoryError:
         return pickle.dumps(("memory", None), protocol=5)
+    except OSError as error:
+        # Without a number it is not the system's but a library's, about the content.
+        found = ("failed", where(error)) if not error.errno else ("os", (error.errno, where(error)))
+        return pickle.dumps(found, protocol=5)
     except Exception as error:
         return pickle.dumps(("failed", where(error)), protocol=5)
 

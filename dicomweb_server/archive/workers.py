@@ -14,8 +14,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import structlog
 
@@ -30,11 +31,33 @@ T = TypeVar("T")
 _LENGTH = struct.Struct("<Q")
 _START_SECONDS = 60.0  # importing the codecs takes a while on a machine that is busy
 _RETRY_SECONDS = 1.0
+_SLOW_DISK = 20e6  # bytes a second
 _BUFFER = 1 << 22  # bytes; a 0.5 MB frame passes without waiting for the reader
 
 
 class WorkerFailed(Refusal):
     """The work could not be finished: it took too long, too much memory, or crashed a decoder."""
+
+
+class WorkerStorageFailed(OSError):
+    """A worker could not read or write its files: the disk is full, or fails. Says nothing of
+    the content; `errno` is what the system told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Longer(Generic[P, T]):
+    """A function whose work takes longer than other work: run it as ``run(Longer(...), ...)``."""
+
+    function: Callable[P, T]
+    extra_seconds: float  # beyond the pool's timeout
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.function(*args, **kwargs)
+
+
+def seconds_for(size: int) -> float:
+    """The time that reading or writing `size` bytes may take on a slow disk."""
+    return size / _SLOW_DISK
 
 
 class WorkerPool:
@@ -69,7 +92,8 @@ class WorkerPool:
         """Run a function of a module, with arguments that pickle, in a worker.
 
         Raises what it raises if that is a Refusal; WorkerFailed if it took longer or more
-        memory than is allowed or crashed; Unavailable if too much work is waiting.
+        memory than is allowed or crashed; WorkerStorageFailed if a file of it could not be read
+        or written; Unavailable if too much work is waiting.
 
         The work goes on when the caller is cancelled.
         """
@@ -107,8 +131,11 @@ class WorkerPool:
         return task
 
     async def _exchange(self, worker: "_Worker", call: tuple[Any, ...]) -> Any:
+        timeout = self._timeout
+        if isinstance(call[0], Longer):
+            timeout += call[0].extra_seconds
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(timeout):
                 kind, value = await worker.call(call)
         except BaseException as error:
             # Half an exchange may be on its way: this worker can be given nothing more.
@@ -118,13 +145,17 @@ class WorkerPool:
             if not isinstance(error, TimeoutError | OSError | EOFError):
                 raise
             slow = isinstance(error, TimeoutError)
-            reason = f"it took more than {self._timeout:g} s" if slow else "it ended unexpectedly"
+            reason = f"it took more than {timeout:g} s" if slow else "it ended unexpectedly"
             raise WorkerFailed(f"the content could not be processed: {reason}") from None
         self._idle.put_nowait(worker)
         if kind == "refused":
             raise value
         if kind == "memory":
             raise WorkerFailed("the content could not be processed: it needs too much memory")
+        if kind == "os":
+            number, place = value
+            log.error("a worker could not read or write a file", errno=number, where=place)
+            raise WorkerStorageFailed(number, "a worker could not read or write a file")
         if kind == "failed":
             raise RuntimeError(f"in a worker: {value}")
         return value

@@ -1,6 +1,7 @@
 """CPU work in processes that may be killed."""
 
 import asyncio
+import errno
 import os
 import socket
 import time
@@ -8,9 +9,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from PIL.Image import open as open_image
 
 from dicomweb_server.archive import workers as workers_module
-from dicomweb_server.archive.workers import WorkerFailed, WorkerPool
+from dicomweb_server.archive.workers import (
+    Longer,
+    WorkerFailed,
+    WorkerPool,
+    WorkerStorageFailed,
+    seconds_for,
+)
 from dicomweb_server.errors import InvalidParameter, Unavailable
 from dicomweb_server.wire.resources import parse_uid
 
@@ -67,6 +75,32 @@ async def test_an_unexpected_error_tells_where_but_not_what(pool: WorkerPool) ->
 
     assert "ValueError" in str(caught.value)
     assert "DOE" not in str(caught.value)
+
+
+async def test_storage_that_fails_is_told_from_a_bug(pool: WorkerPool) -> None:
+    with pytest.raises(WorkerStorageFailed) as caught:
+        await pool.run(Path.write_bytes, Path("/dev/full"), b"DOE^JOHN")
+    assert caught.value.errno == errno.ENOSPC
+    assert "DOE" not in str(caught.value)
+
+    with pytest.raises(WorkerStorageFailed) as caught:
+        await pool.run(Path.read_bytes, Path("/nowhere/DOE^JOHN"))
+    assert caught.value.errno == errno.ENOENT
+    assert "DOE" not in str(caught.value)
+
+
+async def test_an_os_error_without_a_number_is_a_librarys(pool: WorkerPool) -> None:
+    with pytest.raises(RuntimeError, match="UnidentifiedImageError"):
+        await pool.run(open_image, Path(__file__))
+
+
+async def test_long_work_may_have_longer(pool: WorkerPool) -> None:
+    assert await pool.run(Longer(len, 0), b"abc") == 3
+    assert await pool.run_to_the_end(Longer(time.sleep, 5), 2.5) is None  # type: ignore[func-returns-value]
+    with pytest.raises(WorkerFailed, match=r"more than 2\.5 s"):
+        await pool.run(Longer(time.sleep, 0.5), 30)
+    assert seconds_for(0) == 0
+    assert seconds_for(10**9) == 50
 
 
 async def test_work_whose_caller_left_gives_the_worker_back(pool: WorkerPool) -> None:
