@@ -4,8 +4,9 @@ Nothing is ever fetched: a URI that no part answers to stays unanswered (STOW-12
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from urllib.parse import unquote, urljoin
 
 from dicomweb_server.errors import MalformedContent, UnsupportedContent
@@ -16,7 +17,7 @@ JSON = "application/dicom+json"
 XML = "application/dicom+xml"
 METADATA = frozenset({JSON, XML})
 
-_LONGEST_URI = 4096  # characters that are looked at
+MAX_URI = 4096  # characters that are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,36 +74,50 @@ class BulkParts:
         """`request_url`: what relative URIs are resolved against (STOW-11)."""
         self._base = request_url
         self._written: defaultdict[str, list[int]] = defaultdict(list)
-        self._resolved: defaultdict[str, list[int]] = defaultdict(list)
         self._ids: defaultdict[str, list[int]] = defaultdict(list)
-        self._used: set[int] = set()
+        self._resolved: dict[str, list[int]] | None = None  # once it is needed: it takes a while
+        self._used: dict[int, list[int]] = {}  # lists of the above, by their identity
 
     def add(self, number: int, part: PartType) -> None:
         """Take in one more part. Parts of one location are the frames of one value, in order."""
+        self._resolved = None
         if part.location:
-            location = part.location.strip()[:_LONGEST_URI]
-            self._written[location].append(number)
-            self._resolved[self._absolute(location)].append(number)
+            self._written[part.location.strip()[:MAX_URI]].append(number)
         if part.content_id:
             self._ids[_bare_id(part.content_id)].append(number)
 
-    def find(self, uri: str) -> list[int]:
+    def find(self, uri: str, *, resolve: bool = True) -> Sequence[int]:
         """The numbers of the parts that `uri` means, in the order of the request; none if no
-        part is called so: by Content-Location as written, then as resolved, then by Content-ID."""
+        part is called so: by Content-Location as written, then by Content-ID, then, if to
+        `resolve`, by Content-Location as resolved. The same sequence for the same parts."""
         uri = uri.strip()
-        if len(uri) > _LONGEST_URI:
-            return []
+        if len(uri) > MAX_URI:
+            return ()
         found = self._written.get(uri)
         if found is None and uri[:4].lower() == "cid:":
             found = self._ids.get(unquote(uri[4:]))
+        if found is None and resolve:
+            found = self._by_address().get(self._absolute(uri))
         if found is None:
-            found = self._resolved.get(self._absolute(uri))
-        self._used.update(found or ())
-        return found or []
+            return ()
+        self._used[id(found)] = found
+        return found
 
     def unused(self, numbers: Iterable[int]) -> list[int]:
         """Those of `numbers` that no URI has meant so far."""
-        return [number for number in numbers if number not in self._used]
+        used = {number for found in self._used.values() for number in found}
+        return [number for number in numbers if number not in used]
+
+    def _by_address(self) -> dict[str, list[int]]:
+        if self._resolved is None:
+            addresses: defaultdict[str, list[list[int]]] = defaultdict(list)
+            for location, numbers in self._written.items():
+                addresses[self._absolute(location)].append(numbers)
+            self._resolved = {
+                address: some[0] if len(some) == 1 else sorted(chain.from_iterable(some))
+                for address, some in addresses.items()
+            }
+        return self._resolved
 
     def _absolute(self, uri: str) -> str:
         try:
@@ -113,4 +128,4 @@ class BulkParts:
 
 def _bare_id(content_id: str) -> str:
     """A Content-ID without its angle brackets (RFC 2392, MP-04)."""
-    return content_id.strip().removeprefix("<").removesuffix(">")[:_LONGEST_URI]
+    return content_id.strip().removeprefix("<").removesuffix(">")[:MAX_URI]

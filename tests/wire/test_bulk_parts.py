@@ -64,7 +64,26 @@ def test_parts_of_one_name_are_found_in_their_order() -> None:
     assert parts.find("a") == [0, 2]
     assert parts.find("cid:c") == [3, 4]
     assert parts.find("./a") == [0, 2]
-    assert parts.find("d") == []
+    assert parts.find("./a") is parts.find("./a") is parts.find("a")
+    assert not parts.find("d")
+    assert not parts.find("././b", resolve=False)
+    assert parts.unused(range(5)) == [1]
+    assert parts.find("././b") == [1]
+
+
+def test_locations_that_resolve_to_one_are_one_in_the_order_of_the_request() -> None:
+    parts = parts_of(at("./a"), at("b"), at(f"{BASE[:-7]}a"), at("././a"))
+
+    assert parts.find("x/../a") == [0, 2, 3]
+    assert parts.find("./a") == [0]
+    assert parts.unused(range(4)) == [1]
+
+
+def test_a_part_that_is_added_later_is_found_by_its_address_too() -> None:
+    parts = parts_of(at("a"))
+    assert not parts.find("./b")
+    parts.add(1, at("b"))
+    assert parts.find("./b") == [1]
 
 
 uris = st.text(min_size=1, max_size=20) | st.sampled_from(
@@ -92,7 +111,7 @@ def test_a_content_id_is_found_with_and_without_brackets_and_escapes(content_id:
 
 def test_names_beyond_the_limit_are_not_looked_at() -> None:
     parts = parts_of(at("a" * 5000))
-    assert parts.find("a" * 5000) == []
+    assert not parts.find("a" * 5000)
 
 
 @given(
