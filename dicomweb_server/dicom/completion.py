@@ -5,7 +5,9 @@ bulk data says; where the two differ that is a problem to be told, not a reason 
 may be in lower case here: the encoder takes both.
 """
 
+import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +24,10 @@ SERIES = 0x0020000E
 PIXEL_DATA = 0x7FE00010
 ENCAPSULATED_DOCUMENT = 0x00420011
 
+_PATIENT_ID = 0x00100020
+_ISSUER = 0x00100021
+_MODALITY = 0x00080060
+_SERIES_NUMBER = 0x00200011
 _MIME_TYPE = 0x00420012
 _DOCUMENT_LENGTH = 0x00420015
 _NUMBER_OF_FRAMES = 0x00280008
@@ -106,6 +112,38 @@ def complete_uids(
         known = study if tag == STUDY else None
         put(attributes, tag, known or f"2.25.{generated[tag].int}")
     return missing
+
+
+@dataclass(frozen=True, slots=True)
+class Belonging:
+    """By what data sets without UIDs belong together (STOW-17): digests, None for what is not
+    there. Who has no Patient ID belongs to nobody else."""
+
+    study: bytes | None  # Study Instance UID
+    patient: bytes | None  # Patient ID and its issuer
+    series: bytes  # Modality and Series Number
+
+
+def belonging_of(attributes: JsonDataset) -> Belonging:
+    """What is needed of a data set to generate the UIDs that it lacks."""
+    study = None if _is_missing(attributes, STUDY) else _plain(attributes, STUDY)
+    patient = _plain(attributes, _PATIENT_ID)
+    return Belonging(
+        study=None if study is None else digest_of(study),
+        patient=digest_of(patient, _plain(attributes, _ISSUER)) if patient else None,
+        series=digest_of(_plain(attributes, _MODALITY), _plain(attributes, _SERIES_NUMBER)),
+    )
+
+
+def digest_of(*values: str) -> bytes:
+    """A digest of some values, whose bounds count."""
+    return hashlib.sha256(repr(values).encode("utf-8", "surrogatepass")).digest()
+
+
+def _plain(attributes: JsonDataset, tag: int) -> str:
+    """The first value as text, of whatever type it is, without padding; empty without one."""
+    value = value_of(attributes, tag)
+    return "" if value is None else str(value).strip(" \0")
 
 
 def _is_missing(attributes: JsonDataset, tag: int) -> bool:

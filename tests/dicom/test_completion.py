@@ -12,6 +12,7 @@ from dicomweb_server.dicom.completion import (
     SERIES,
     SOP_INSTANCE,
     STUDY,
+    belonging_of,
     complete_document,
     complete_image,
     complete_uids,
@@ -211,3 +212,55 @@ def test_the_length_of_a_document_is_that_of_the_part_unless_it_is_stated(
     problems = complete_document(attributes, "application/pdf", length)
     assert ["(0042,0015)" in problem for problem in problems] == [True] * wrong
     assert attributes["00420015"]["Value"] == [expected]
+
+
+# --- which data sets belong together ----------------------------------------------------------
+
+TAGS = ["0020000D", "00100020", "00100021", "00080060", "00200011"]
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+
+
+def of(**values: object) -> dict[str, Any]:
+    tags = {"study": TAGS[0], "patient": TAGS[1], "issuer": TAGS[2], "modality": TAGS[3]}
+    return {tags[name]: {"vr": "LO", "Value": [value]} for name, value in values.items()}
+
+
+@given(
+    st.dictionaries(st.sampled_from(TAGS), anything | st.fixed_dictionaries({"Value": anything}))
+)
+def test_any_data_set_belongs_somewhere_in_few_bytes(attributes: dict[str, Any]) -> None:
+    found = belonging_of(attributes)
+    assert found == belonging_of(attributes)
+    assert len(found.series) == 32
+    assert all(digest is None or len(digest) == 32 for digest in (found.study, found.patient))
+
+
+def test_a_patient_is_told_by_id_and_issuer() -> None:
+    one = belonging_of(of(patient="1", issuer="A")).patient
+    assert one is not None
+    assert one == belonging_of(of(patient="1 ", issuer=" A")).patient
+    others = [
+        of(patient="1"),
+        of(patient="2", issuer="A"),
+        of(patient="1A"),
+        of(patient="1", issuer="B"),
+    ]
+    assert one not in [belonging_of(other).patient for other in others]
+    for nobody in (
+        {},
+        of(issuer="A"),
+        of(patient=""),
+        of(patient=" ", issuer="A"),
+        of(patient=None),
+    ):
+        assert belonging_of(nobody).patient is None
+
+
+def test_values_of_any_length_are_told_apart() -> None:
+    assert belonging_of(of(patient="x" * 9999)) != belonging_of(of(patient="x" * 9998 + "y"))
+    assert belonging_of(of(modality="CT")).series != belonging_of(of(modality="SR")).series
+    assert belonging_of(of(study="1.2")).study == belonging_of(of(study="1.2\0")).study is not None
