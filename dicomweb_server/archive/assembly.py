@@ -19,6 +19,7 @@ from uuid import UUID
 import orjson
 
 from dicomweb_server.dicom import completion
+from dicomweb_server.dicom.completion import Belonging
 from dicomweb_server.dicom.description import JsonDataset
 from dicomweb_server.dicom.encode import Encapsulated, bulk_references, encode_dataset
 from dicomweb_server.dicom.file_meta import file_meta
@@ -33,14 +34,18 @@ from dicomweb_server.dicom.transfer_syntaxes import (
     is_video,
 )
 from dicomweb_server.errors import ContentTooLarge, MalformedContent, UnsupportedMedia
+from dicomweb_server.wire.bulk_parts import MAX_URI
 
 OCTETS = "application/octet-stream"
 PICTURES = frozenset({"image/png", "image/gif"})
 MAX_INSTANCES = 10_000  # data sets of one request
+MAX_URIS = 100_000  # of one data set, each once
+MAX_URIS_TOTAL = 1_000_000  # of one part of metadata, and of one request
 
 _CHUNK = 1 << 20  # bytes
 _CHECK_ROOM = 1 << 26  # bytes written between looks at the free space
 # orjson writes 254 levels; and integers of 64 bits, where XML may have any.
+_TOO_MANY_URIS = "too many BulkDataURIs"
 _NO_TEXT = "nested too deep, or with a number too large"
 _WORD = {8: "OB", 16: "OW"}
 _OF_OTHER_TYPES = frozenset(
@@ -67,6 +72,7 @@ class Posted:
     uris: tuple[str, ...]  # of its bulk data, each once
     sop_class_uid: str | None
     sop_instance_uid: str | None
+    belonging: Belonging | None = None  # None if refused
     refusal: str = ""
 
 
@@ -74,19 +80,22 @@ def split_metadata(path: Path, xml: bool, prefix: str) -> list[Posted]:
     """Write each data set of a metadata part to a file, named `prefix` and a number.
 
     A JSON part holds an array of data sets, an XML part one (Native DICOM Model). Raises
-    MalformedContent, ContentTooLarge; then no file is left.
+    MalformedContent, ContentTooLarge, OSError when the disk is full; then no file is left.
     """
     datasets = [_read_xml(path)] if xml else parse_json_datasets(path.read_bytes(), MAX_TEXT)
     if len(datasets) > MAX_INSTANCES:
         raise ContentTooLarge(f"more than {MAX_INSTANCES} data sets")
     posted: list[Posted] = []
+    targets: list[Path] = []
+    uris = 0
     try:
         for number, dataset in enumerate(datasets):
-            target = path.with_name(f"{prefix}-{number}.metadata")
-            posted.append(_split_off(dataset, target))
+            targets.append(path.with_name(f"{prefix}-{number}.metadata"))
+            posted.append(_split_off(dataset, targets[-1], MAX_URIS_TOTAL - uris))
+            uris += len(posted[-1].uris)
     except BaseException:
-        for each in posted:
-            each.path.unlink(missing_ok=True)
+        for target in targets:
+            target.unlink(missing_ok=True)
         raise
     return posted
 
@@ -96,7 +105,7 @@ def _read_xml(path: Path) -> JsonDataset:
         return from_xml(iter(lambda: file.read(_CHUNK), b""))
 
 
-def _split_off(dataset: JsonDataset, target: Path) -> Posted:
+def _split_off(dataset: JsonDataset, target: Path, uris_left: int) -> Posted:
     sop_class, sop_instance = (
         value if isinstance(value, str) and len(value) <= 64 else None
         for value in (
@@ -107,10 +116,25 @@ def _split_off(dataset: JsonDataset, target: Path) -> Posted:
     try:
         text = orjson.dumps(dataset)
     except TypeError:
-        return Posted(target, (), sop_class, sop_instance, _NO_TEXT)
+        return Posted(target, (), sop_class, sop_instance, refusal=_NO_TEXT)
+    try:
+        uris = _uris_of(dataset, min(MAX_URIS, uris_left))
+    except MalformedContent as refusal:
+        return Posted(target, (), sop_class, sop_instance, refusal=str(refusal))
     target.write_bytes(text)
-    uris = tuple(dict.fromkeys(uri for _, uri in bulk_references(dataset)))
-    return Posted(target, uris, sop_class, sop_instance)
+    return Posted(target, uris, sop_class, sop_instance, completion.belonging_of(dataset))
+
+
+def _uris_of(dataset: JsonDataset, most: int) -> tuple[str, ...]:
+    """Each BulkDataURI once. Raises MalformedContent for too many, or one that is too long."""
+    uris: dict[str, None] = {}  # a set that keeps its order
+    for _, uri in bulk_references(dataset):
+        if len(uri) > MAX_URI:
+            raise MalformedContent(f"a BulkDataURI of more than {MAX_URI} characters")
+        uris[uri] = None
+        if len(uris) > most:
+            raise MalformedContent(_TOO_MANY_URIS)
+    return tuple(uris)
 
 
 # ------------------------------------------------------------------------------- one instance

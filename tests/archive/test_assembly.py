@@ -228,16 +228,39 @@ def test_too_many_data_sets_leave_no_files(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [part]
 
 
+def naming(*uris: str) -> dict[str, Any]:
+    """A data set with one item for each of `uris`."""
+    items = [{"00420011": {"vr": "OB", "BulkDataURI": uri}} for uri in uris]
+    return {"00081140": {"vr": "SQ", "Value": items}}
+
+
+def test_a_data_set_whose_uris_are_too_long_or_too_many_is_refused_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assembly, "MAX_URIS", 3)
+    monkeypatch.setattr(assembly, "MAX_URIS_TOTAL", 5)
+    part = tmp_path / "a.bulk"
+    names = "abc", "abcd", ["x" * 4097], ["x" * 4096], "aaaaaa", "ab", "a"
+    part.write_text(json.dumps([naming(*each) for each in names]))
+    posted = split_metadata(part, False, "a")
+
+    assert [len(each.uris) for each in posted] == [3, 0, 0, 1, 1, 0, 0]
+    assert [bool(each.refusal) for each in posted] == [not each.uris for each in posted]
+    assert [each.path.exists() for each in posted] == [bool(each.uris) for each in posted]
+    assert posted[2].refusal == "a BulkDataURI of more than 4096 characters"
+
+
 def test_a_disk_that_fills_up_leaves_no_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     part = tmp_path / "a.bulk"
     part.write_text("[{},{},{}]")
 
-    def split_off(dataset: Any, target: Path) -> Any:
+    def split_off(dataset: Any, target: Path, uris_left: int) -> Any:
         if target.name.startswith("a-2"):
+            target.write_bytes(b"half of i")
             raise OSError("full")
-        return original(dataset, target)
+        return original(dataset, target, uris_left)
 
     original = assembly._split_off
     monkeypatch.setattr(assembly, "_split_off", split_off)

@@ -272,6 +272,60 @@ def test_stow_17_missing_uids_are_generated_and_told(
     assert answer.headers["location"] == paths[0].partition("/series/")[0]
 
 
+NO_UIDS = dict.fromkeys(("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"), ABSENT)
+
+
+def places(answer: httpx.Response) -> list[tuple[str, str]]:
+    """Study and Series Instance UIDs of what is stored, in the order of the request."""
+    steps = [path.split("/") for path in stored_paths(answer)]
+    return [(each[each.index("studies") + 1], each[each.index("series") + 1]) for each in steps]
+
+
+@pytest.mark.parametrize("xml", [False, True])
+def test_stow_17_two_patients_are_never_of_one_study(http: httpx.Client, xml: bool) -> None:
+    patients: list[dict[str, Any]] = [
+        {"PatientID": "1"},
+        {"PatientID": "2"},
+        {"PatientID": "1"},
+        {"PatientID": "1", "IssuerOfPatientID": "elsewhere"},
+        {"PatientID": ""},
+        {"PatientID": ""},
+        {"PatientID": ABSENT},
+    ]
+    answer = post_posted(http, [posted_instance(**NO_UIDS, **each) for each in patients], xml=xml)
+
+    found = places(answer)
+    assert len(found) == 7
+    assert found[0] == found[2]
+    assert len({study for study, _ in found}) == len({series for _, series in found}) == 6
+
+
+def test_stow_17_one_patient_is_of_one_study_with_a_series_for_each_modality(
+    http: httpx.Client,
+) -> None:
+    kinds = [("CT", 1), ("SR", 1), ("CT", 1), ("CT", 2)]
+    made = [posted_instance(**NO_UIDS, Modality=kind, SeriesNumber=n) for kind, n in kinds]
+    found = places(post_posted(http, made))
+
+    assert len({study for study, _ in found}) == 1
+    assert found[0] == found[2]
+    assert len({series for _, series in found}) == 3
+
+
+def test_stow_17_a_generated_series_is_of_one_study(http: httpx.Client) -> None:
+    one, other, absent = new_uid(), new_uid(), {**NO_UIDS}
+    del absent["StudyInstanceUID"]
+    made = [posted_instance(StudyInstanceUID=uid, **absent) for uid in (one, other, one)]
+    found = places(post_posted(http, made))
+
+    assert [study for study, _ in found] == [one, other, one]
+    assert found[0] == found[2]
+    assert found[0][1] != found[1][1]
+
+    both = [posted_instance(StudyInstanceUID=uid, **absent) for uid in (one, ABSENT)]
+    assert len(set(places(post_posted(http, both, study=one)))) == 1
+
+
 def test_stow_17_the_study_of_the_url_is_that_of_what_names_none(http: httpx.Client) -> None:
     study = new_uid()
     made = [posted_instance(StudyInstanceUID=value) for value in (ABSENT, study, new_uid())]
