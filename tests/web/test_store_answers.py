@@ -261,6 +261,22 @@ def test_stow_04_bulk_data_beyond_the_limit_fails_its_instance_alone(
         assert reasons(answer) == [0xA700]
 
 
+@pytest.mark.parametrize("first", [False, True])
+def test_a_part_of_metadata_beyond_its_limit_is_too_large_beside_another(
+    http: httpx.Client, first: bool
+) -> None:
+    """10001 data sets, in fewer bytes than metadata may have."""
+    made = posted_instance()
+    parts = [
+        part(JSON, json.dumps([{}] * 10_001).encode()),
+        part(JSON, json.dumps([made]).encode()),
+    ]
+    body, kind = related(parts if first else parts[::-1])
+    assert_problem(send(http, body, kind), 413)
+    study = made["0020000D"]["Value"][0]
+    assert http.get(f"studies/{study}").status_code == 404
+
+
 def test_stow_04_many_names_of_one_part_do_not_make_a_file_beyond_the_limit(
     client: httpx.Client,
 ) -> None:
