@@ -7,6 +7,7 @@ part, or of one instance.
 
 import errno
 import hashlib
+import marshal
 import mmap
 import os
 import shutil
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -148,6 +150,23 @@ class Part:
     size: int  # bytes
     media_type: str
     transfer_syntax: str | None  # as the sender says
+
+
+class Parts(tuple[Part, ...]):
+    """The parts of one location. Many plans name the same: it is packed for workers only once."""
+
+    _packed: bytes | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._packed is None:
+            rows = [(str(p.path), p.size, p.media_type, p.transfer_syntax) for p in self]
+            self._packed = marshal.dumps(rows)
+        return _unpack, (self._packed,)
+
+
+def _unpack(packed: bytes) -> Parts:
+    rows = marshal.loads(packed)  # noqa: S302  from our own process
+    return Parts(Part(Path(path), *others) for path, *others in rows)
 
 
 @dataclass(frozen=True, slots=True)

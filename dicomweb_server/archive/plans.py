@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from dicomweb_server.archive.assembly import Part, Plan, Posted
+from dicomweb_server.archive.assembly import Part, Parts, Plan, Posted
 from dicomweb_server.archive.generated_uids import GeneratedUids
 from dicomweb_server.archive.staging import StagedFile, in_thread
 from dicomweb_server.archive.store import Intake
@@ -17,7 +17,7 @@ MAX_REFERENCES_TOTAL = 4_000_000  # of one request
 
 _NO_PART = "a BulkDataURI that no part of the request has"
 
-Group = tuple[Part, ...] | Failed
+Group = Parts | Failed
 
 
 @dataclass(slots=True)
@@ -99,7 +99,7 @@ class Plans:
             if isinstance(file, Failed):
                 return file
             group.append(Part(file.path, file.size, kind.media_type, kind.transfer_syntax))
-        return tuple(group)
+        return Parts(group)
 
 
 def refused(reason: str, posted: Posted, comment: str) -> Failed:

@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +234,60 @@ def test_ten_thousand_parts(http: httpx.Client) -> None:
     answer = post_posted(http, [made], [*frames, *others])
     assert answer.status_code == 409
     assert 0 < len(reasons(answer, OTHER)) <= 100
+
+
+def test_many_parts_of_many_data_sets_are_not_multiplied(
+    server: RunningServer, http: httpx.Client
+) -> None:
+    """3000 parts of each of 300 data sets: of 900000 references 3000 parts are held."""
+    frames = [octets(b"", Content_Location="frames") for _ in range(3000)]
+    made = [{"00420011": {"vr": "OB", "BulkDataURI": "frames"}}] * 300
+    answer = post_posted(http, made, frames)
+    assert answer.status_code == 409
+    assert reasons(answer, OTHER) == [0xC000] * 300
+    assert 0 < memory_of(server) < 2 << 30
+
+
+def test_many_spellings_of_one_location_are_not_multiplied(
+    server: RunningServer, http: httpx.Client
+) -> None:
+    frames = [octets(b"", Content_Location="frames") for _ in range(200)]
+    items = [{"00420011": {"vr": "OB", "BulkDataURI": f"x{n}/../frames"}} for n in range(50_000)]
+    made = posted_instance() | {"00081140": {"vr": "SQ", "Value": items}}
+    answer = post_posted(http, [made], frames)
+    assert answer.status_code == 409
+    assert reasons(answer) == [0xC000]
+    assert "too many parts" in answer.text
+    assert 0 < memory_of(server) < 2 << 30
+
+
+@pytest.mark.parametrize("xml", [False, True])
+def test_a_uri_that_is_too_long_fails_alone(http: httpx.Client, xml: bool) -> None:
+    made = [posted_instance(EncapsulatedDocument=Bulk("u" * 4097, "OB")), posted_instance()]
+    answer = post_posted(http, made, xml=xml)
+    assert answer.status_code == 202
+    assert reasons(answer) == [0xC000]
+    assert len(stored_paths(answer)) == 1
+
+
+def test_the_server_answers_others_while_it_looks_for_many_uris(
+    server: RunningServer, http: httpx.Client
+) -> None:
+    items = [
+        [{"00420011": {"vr": "OB", "BulkDataURI": f"{set_}/../{n}/../x"}} for n in range(50_000)]
+        for set_ in range(2)
+    ]
+    made = [posted_instance() | {"00081140": {"vr": "SQ", "Value": each}} for each in items]
+    longest = 0.0
+    with ThreadPoolExecutor(1) as pool:
+        upload = pool.submit(post_posted, http, made, [octets(b"", Content_Location="x")])
+        with httpx.Client(base_url=server.base, timeout=60) as other:
+            while not upload.done():
+                started = time.monotonic()
+                assert other.get("studies?limit=1").status_code in (200, 204)
+                longest = max(longest, time.monotonic() - started)
+    assert upload.result().status_code in (200, 202, 409)
+    assert 0 < longest < 3
 
 
 def test_locations_that_refer_to_each_other_are_only_names(http: httpx.Client) -> None:
