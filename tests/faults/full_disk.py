@@ -5,6 +5,7 @@ disk on the folder, and ends with an AssertionError or not at all.
 """
 
 import contextlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import httpx
 from tests.faults.checking import check
 from tests.faults.storing import OUT_OF_RESOURCES, Record
 from tests.make import ct_instance, multipart_body, uid
+from tests.make.posted import JSON
 from tests.running import RunningServer
 from tests.web.asking import FAILED, OTHER, REFERENCED
 
@@ -77,6 +79,8 @@ def main(folder: Path) -> None:
 
         filler.unlink()
         brim.unlink()
+        metadata_without_room(http)
+        assert not list((folder / "data" / "tmp").iterdir())
         assert sender.store(5) == 5
         while sender.store(5) == 5:
             assert sender.number < 1000
@@ -88,6 +92,16 @@ def fill(path: Path) -> None:
     with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(512))
+
+
+def metadata_without_room(http: httpx.Client) -> None:
+    """Metadata that fit once, and not twice: their data sets cannot be written for the workers."""
+    made = {"00420011": {"vr": "OB", "InlineBinary": "AAAA" * (ROOM * 3 // 16)}}
+    content = json.dumps([made]).encode()
+    answer = http.post("studies", content=content, headers={"Content-Type": JSON})
+    assert answer.status_code == 503, answer.text
+    assert "out of space" in answer.text
+    assert int(answer.headers["retry-after"]) > 0
 
 
 def whole(server: RunningServer, record: Record) -> None:
