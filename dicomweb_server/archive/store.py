@@ -271,6 +271,8 @@ def _undescribed(error: Exception) -> Result | Unavailable:
             return failed("out_of_resources", comment=str(error))
         case WorkerFailed():
             return failed("processing_failure", comment=str(error))
+        case OSError():  # of the worker: it says nothing of the file
+            return not_written(error)
     log.error("a file could not be described", where=where(error))
     return failed("processing_failure")
 
