@@ -17,11 +17,11 @@ from tests.faults.checking import Found, blobs_without_row, check
 from tests.faults.storing import Clients
 from tests.running import RunningServer
 
-ROUNDS = int(os.environ.get("CRASH_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "3"))
 SEED = int(os.environ.get("CRASH_SEED", "0"))
 LONGEST = 1.0  # seconds that a server lives, once it answers
 STARTING = 8  # in every such round it is killed on its way up
-POSTGRES = 4  # in every such round Postgres is killed too
+POSTGRES = 3  # in every such round Postgres is killed too
 CHECKED = 10  # after every such round all that was sent since is looked at
 
 
