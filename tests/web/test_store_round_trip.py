@@ -76,7 +76,7 @@ def test_a_file_of_the_corpus_comes_back_through_metadata_and_bulk_data(
     bulk = bulk_parts(http, source)
     studies = {url.partition("/series")[0]}
     try:
-        for xml in (False, True):
+        for xml in forms_for(path):
             again = with_new_uids(source)
             answer = post_posted(http, [again], chain.from_iterable(bulk.values()), xml=xml)
             if path.name in FORGED:
@@ -91,6 +91,11 @@ def test_a_file_of_the_corpus_comes_back_through_metadata_and_bulk_data(
     finally:
         for study in studies:
             assert http.delete(study).status_code == 204
+
+
+def forms_for(path: Path) -> tuple[bool, ...]:
+    """As JSON, and one file in three as XML too: both are read into the same data set."""
+    return (False, True) if CORPUS.index(path) % 3 == 0 else (False,)
 
 
 @settings(
