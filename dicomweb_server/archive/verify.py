@@ -179,6 +179,7 @@ class _Verification:
                 uids = (kept.study_instance_uid, None, kept.sop_instance_uid)
                 self._tell(Finding(wrong, *uids, kept.blob_key))
             self.verified.blobs += 1
+            self._watcher.advance(self.verified, 0)
 
     async def _is_named(self, kept: Kept) -> bool:
         """Whether it still matters: what was deleted meanwhile is gone, and no damage."""
