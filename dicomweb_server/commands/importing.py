@@ -8,17 +8,10 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from dicomweb_server.access.principal import Principal
-from dicomweb_server.app import open_archive
+from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.importing import Source, Tally, find_sources, import_sources
-from dicomweb_server.commands.maintaining import (
-    first_of,
-    found_database,
-    say,
-    transfer_bar,
-)
-from dicomweb_server.commands.serving import check_bucket, make_folders, prepare_database
+from dicomweb_server.commands.maintaining import maintain, say, transfer_bar
 from dicomweb_server.config import Settings
-from dicomweb_server.errors import Unavailable
 
 IMPORTER = Principal("import")
 
@@ -34,34 +27,23 @@ def run_import(settings: Settings, paths: Sequence[Path]) -> int:
         console.print(f"{path}: there is no such file or folder", markup=False)
     if missing:
         return 1
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    make_folders(settings)
-    asyncio.run(check_bucket(settings))
-    with found_database(settings) as url:
-        known = settings.model_copy(update={"database_url": url})
-        try:
-            tally = asyncio.run(_import(known, paths, console))
-        except ExceptionGroup as group:
-            refused = group.subgroup(Unavailable)
-            if refused is None:
-                raise
-            reason = first_of(refused)
-            console.print(f"Stopped: {reason}. Start the import again to go on.", markup=False)
-            return 1
-    _report(tally, console)
-    return 1 if tally.failed else 0
+
+    async def work(archive: Archive) -> int:
+        tally = await _import(archive, paths, console)
+        _report(tally, console)
+        return 1 if tally.failed else 0
+
+    return maintain(settings, work, console)
 
 
-async def _import(settings: Settings, paths: Sequence[Path], console: Console) -> Tally:
-    await prepare_database(settings.database_url)
+async def _import(archive: Archive, paths: Sequence[Path], console: Console) -> Tally:
     with transfer_bar(console) as bar:
         counting = bar.add_task("Looking for files", total=None, files="")
         files, size = await asyncio.to_thread(_measure, paths)
         bar.remove_task(counting)
         task = bar.add_task("Importing", total=size, files=f"0/{files} files")
         seen = _Seen(bar, task, files)
-        async with open_archive(settings) as archive:
-            return await import_sources(archive, IMPORTER, find_sources(paths), seen)
+        return await import_sources(archive, IMPORTER, find_sources(paths), seen)
 
 
 def _measure(paths: Sequence[Path]) -> tuple[int, int]:
