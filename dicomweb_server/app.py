@@ -56,7 +56,11 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
     )
     blobs = open_blobs(settings)
     pool = await open_pool(settings.database_url, max_size=settings.database_pool, plan_anew=False)
-    searches = await open_pool(settings.database_url, max_size=settings.database_pool)
+    searches = await open_pool(
+        settings.database_url,
+        max_size=settings.database_pool,
+        statement_timeout=settings.search_timeout_seconds,
+    )
     try:
         workers.start()
         committer = Committer(pool, blobs)

@@ -5,6 +5,7 @@ counts as one not set. The README's table is made of these same lines, and a tes
 the two together.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -74,6 +75,12 @@ class Settings(BaseSettings):
     )
     max_results: int = Field(
         5000, ge=1, description="Matches that a search returns at most, and where it names no limit"
+    )
+    search_timeout_seconds: float = Field(
+        10, gt=0, le=600, description="Longest time that a search may take"
+    )
+    timezone_offset: str = Field(
+        "+0000", description="Time zone of dates and times that tell none, as +0100"
     )
     body_timeout_seconds: float = Field(
         60, gt=0, description="Longest silence in the middle of an upload"
@@ -163,6 +170,19 @@ class Settings(BaseSettings):
         if url and not url.startswith(("postgresql://", "postgres://")):
             raise ValueError("should begin with postgresql://")
         return url
+
+    @property
+    def local_zone(self) -> int:
+        """`timezone_offset` in minutes east of UTC."""
+        sign = -1 if self.timezone_offset.startswith("-") else 1
+        return sign * (int(self.timezone_offset[1:3]) * 60 + int(self.timezone_offset[3:]))
+
+    @field_validator("timezone_offset")
+    @classmethod
+    def _an_offset(cls, text: str) -> str:
+        if re.fullmatch(r"[+-](0\d|1[0-4])[0-5]\d", text) is None:
+            raise ValueError("should be an offset from UTC, as +0100")
+        return text
 
     @property
     def blobs_dir(self) -> Path:

@@ -104,7 +104,9 @@ async def _emptied_url(new_database, template):
 async def database_url(_emptied_url):
     """The URL of a database with the schema and nothing stored, for this test alone."""
     await _administer(
-        _emptied_url, "DELETE FROM studies; DELETE FROM institutions WHERE code <> 'default'"
+        _emptied_url,
+        "DELETE FROM studies; DELETE FROM institutions WHERE code <> 'default'; "
+        "DELETE FROM institution_totals; DELETE FROM indexed_attributes",
     )
     return _emptied_url
 

@@ -19,13 +19,14 @@ class Action(Enum):
 class Scope:
     """The studies a caller may touch: those of some institutions, or some studies of them.
 
-    `study_instance_uids` None means all. Outside one's scope looks the same as absent.
-    `principal` is on whose behalf, for the audit.
+    `study_instance_uids` None means all. `everything`: there are no other institutions. Outside
+    one's scope looks the same as absent. `principal` is on whose behalf, for the audit.
     """
 
     institution_ids: tuple[int, ...]
     study_instance_uids: tuple[str, ...] | None = None
     principal: str = ANONYMOUS.name
+    everything: bool = False
 
     @property
     def home(self) -> int:

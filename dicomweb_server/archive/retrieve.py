@@ -25,6 +25,7 @@ from dicomweb_server.archive.work import (
 from dicomweb_server.archive.workers import WorkerFailed
 from dicomweb_server.dicom.description import BULK_BASE, BulkValue
 from dicomweb_server.dicom.frames import is_encapsulated, is_video, media_type_of
+from dicomweb_server.dicom.packing import unpack_metadata
 from dicomweb_server.dicom.transcode import to_explicit_little_endian
 from dicomweb_server.errors import ContentTooLarge, NotFound, NotPart10, UndecodablePixels
 from dicomweb_server.index import retrieve as index
@@ -36,7 +37,6 @@ from dicomweb_server.index.retrieve import (
     Page,
     Position,
 )
-from dicomweb_server.index.rows import unpack_metadata
 
 AS_STORED = "*"
 DICOM = "application/dicom"

@@ -1,15 +1,128 @@
-"""Search (PS3.18 §10.6): one statement, results joined from what was stored."""
+"""Search (PS3.18 §10.6): one statement where the index answers all that is asked.
+
+What it does not answer is judged here, over the attributes that were stored: the statement's
+rows come a step at a time, in the order of the search, until the page is full.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.dicom.query import SearchQuery
+from dicomweb_server.archive.judging import Judge, judge
+from dicomweb_server.dicom.query import Found, Level, Returned, SearchQuery
+from dicomweb_server.errors import Unavailable
 from dicomweb_server.index import search as index
+from dicomweb_server.index.conditions import is_answered
 from dicomweb_server.index.search import SearchPage
+from dicomweb_server.index.search_statements import order_of
+
+_FIRST_STEP, _LONGEST_STEP = 64, 512  # rows
+_LONGEST_WITH_METADATA = 128  # rows, of which each is parsed whole
+_COUNTING_SECONDS = 0.1  # that counting takes when the page is full
 
 
-async def search(archive: Archive, principal: Principal, query: SearchQuery) -> SearchPage:
+async def search(
+    archive: Archive, principal: Principal, query: SearchQuery, returned: Returned
+) -> SearchPage:
     """What matches `query`, a page of it. Raises NotFound for a parent that is not there
-    (QRY-03), Unavailable when the search took too long."""
+    (QRY-03), InvalidParameter for an order that the index does not have, and Unavailable when
+    the search took too long."""
+    judged = {p: c for p, c in query.conditions.items() if not is_answered(p, c)}
+    if judged:
+        return await _Scan(archive, principal, query, returned, Judge.of(judged, query)).run()
     async with archive.session(principal, Action.SEARCH) as session:
-        return await index.search(session.conn, session.scope, query)
+        return await index.search(session.conn, session.scope, query, returned)
+
+
+@dataclass(slots=True)
+class _Scan:
+    """A search through what the index finds, for what it cannot tell."""
+
+    archive: Archive
+    principal: Principal
+    query: SearchQuery
+    returned: Returned
+    judge: Judge
+
+    async def run(self) -> SearchPage:
+        deadline = time.monotonic() + self.archive.settings.search_timeout_seconds
+        full: float | None = None
+        found: list[Found] = []
+        matches = 0
+        last: tuple[str | None, ...] | None = None
+        step = self._first_step()
+        while True:
+            rows, more = await self._step(step)
+            for row in rows:
+                entity = self._entity(row)
+                if _name(entity) == last:
+                    continue
+                last = _name(entity)
+                matches += 1
+                if self.query.offset < matches <= self.query.offset + self.query.limit:
+                    found.append(entity)
+            if more is None:
+                remaining = max(matches - self.query.offset - len(found), 0)
+                return SearchPage(found, remaining)
+            now = time.monotonic()
+            if matches > self.query.offset + self.query.limit:
+                full = full or now + _COUNTING_SECONDS
+                if now > full:
+                    remaining = matches - self.query.offset - len(found)
+                    return SearchPage(found, remaining, exact=False)
+            elif now > deadline:
+                raise Unavailable(index.ADVICE, retry_after=60)
+            step = replace(step, after=more, limit=min(step.limit * 2, self._longest))
+
+    @property
+    def _longest(self) -> int:
+        return _LONGEST_WITH_METADATA if self.judge.metadata else _LONGEST_STEP
+
+    def _first_step(self) -> SearchQuery:
+        """The rows to judge: of the lowest level that is asked for, in the order of the search."""
+        answered = {p: c for p, c in self.query.conditions.items() if is_answered(p, c)}
+        return replace(
+            self.query,
+            level=max(self.query.level, self.judge.level),
+            conditions=answered,
+            offset=0,
+            limit=_FIRST_STEP,
+        )
+
+    async def _step(
+        self, step: SearchQuery
+    ) -> tuple[Sequence[Found], tuple[int | str | None, ...] | None]:
+        """Those rows of a step that are found, and where the next one begins, if anywhere."""
+        returned = replace(
+            self.returned,
+            documents=self.returned.documents | self.judge.documents,
+            metadata=self.returned.metadata or self.judge.metadata,
+        )
+        async with self.archive.session(self.principal, Action.SEARCH) as session:
+            rows = await index.find(session.conn, session.scope, step, returned)
+            if not rows and step.after is None:
+                await index.require_parent(session.conn, session.scope, step)
+        more = rows[step.limit - 1].place if len(rows) > step.limit else None
+        del rows[step.limit :]
+        if self.judge.metadata:  # parsing them takes a while
+            meeting = await self.archive.workers.run(judge, self.judge, rows)
+        else:
+            meeting = judge(self.judge, rows)
+        return [row for row, meets in zip(rows, meeting, strict=True) if meets], more
+
+    def _entity(self, row: Found) -> Found:
+        """The entity of the query's level that a row of a lower one belongs to."""
+        level = self.query.level
+        return replace(
+            row,
+            place=row.place[: len(order_of(self.query))],
+            series_instance_uid=row.series_instance_uid if level >= Level.SERIES else None,
+            sop_instance_uid=row.sop_instance_uid if level >= Level.INSTANCE else None,
+        )
+
+
+def _name(found: Found) -> tuple[str | None, ...]:
+    return found.study_instance_uid, found.series_instance_uid, found.sop_instance_uid

@@ -11,11 +11,12 @@ import orjson
 from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
 from dicomweb_server.dicom.fragments import drop_pad, join_fragments, list_fragments
 from dicomweb_server.dicom.images import encode, picture, placeholder
+from dicomweb_server.dicom.packing import unpack_metadata
 from dicomweb_server.dicom.part10 import describe, inflate, is_deflated, read_file_meta
 from dicomweb_server.dicom.pixels import decode_frame, image_pixel
 from dicomweb_server.dicom.rendering import RenderOptions
 from dicomweb_server.errors import NotPart10, Refusal
-from dicomweb_server.index.rows import Entry, entry_of, unpack_metadata
+from dicomweb_server.index.rows import Entry, entry_of
 
 _CHUNK = 1 << 20  # bytes
 

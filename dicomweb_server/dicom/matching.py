@@ -6,7 +6,6 @@ to SQL; the normalisation functions here are what both compare.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -15,15 +14,27 @@ from pydicom.datadict import dictionary_VR
 
 from dicomweb_server.dicom.attributes import level_of
 from dicomweb_server.dicom.description import JsonDataset
-from dicomweb_server.dicom.person_name import fold, groups
+from dicomweb_server.dicom.moments import (
+    moved,
+    normal_date,
+    normal_date_time,
+    normal_time,
+    zone_of,
+)
+from dicomweb_server.dicom.name_tokens import name_tokens
+from dicomweb_server.dicom.person_name import GROUPS, fold, groups
 from dicomweb_server.dicom.query import (
     Condition,
     DateTimeRange,
+    Empty,
     Equal,
+    Every,
+    Fuzzy,
     Item,
     Level,
     Path,
     Range,
+    Reading,
     SearchQuery,
     UidList,
     Universal,
@@ -35,66 +46,10 @@ Attribute = Mapping[str, Any]
 
 NUMERIC_VRS = frozenset({"IS", "DS", "US", "SS", "UL", "SL", "FL", "FD", "UV", "SV"})
 
-_DATE = re.compile(r"(\d{4})(?:(\d\d)(\d\d)|\.(\d\d)\.(\d\d))", re.ASCII)
-_TIME = re.compile(
-    r"([01]\d|2[0-3])(?:(?P<colon>:?)([0-5]\d)(?:(?P=colon)([0-5]\d|60)(?:\.(\d{1,6}))?)?)?",
-    re.ASCII,
-)
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[Ee][+-]?\d{1,4})?", re.ASCII)
 _PADDING = " \0"
-
-
-def normal_date(text: str) -> str | None:
-    """A date as YYYYMMDD, from DA or its legacy form YYYY.MM.DD (PS3.5 §6.2, MAT-01).
-
-    None for anything that is not a day of the calendar.
-    """
-    match = _DATE.fullmatch(text.strip(_PADDING))
-    if match is None:
-        return None
-    year, month, day = match[1], match[2] or match[4], match[3] or match[5]
-    try:
-        date(int(year), int(month), int(day))
-    except ValueError:
-        return None
-    return year + month + day
-
-
-def _time_parts(text: str) -> tuple[str, str | None, str | None, str | None] | None:
-    """Hours, minutes, seconds and fraction, None where the precision ends."""
-    match = _TIME.fullmatch(text.strip(_PADDING))
-    return None if match is None else (match[1], match[3], match[4], match[5])
-
-
-def normal_time(text: str) -> str | None:
-    """A time as HHMMSS.FFFFFF, from TM or its legacy form HH:MM:SS (PS3.5 §6.2, MAT-01).
-
-    Missing precision is filled with zeros; a leap second 60 is left. None if it is no time.
-    """
-    bounds = time_bounds(text)
-    return None if bounds is None else bounds[0]
-
-
-def date_bounds(text: str) -> tuple[str, str] | None:
-    """The first and last day, YYYYMMDD, that a date in a query denotes: one and the same, as
-    DA has no reduced precision. None if it is no date."""
-    day = normal_date(text)
-    return None if day is None else (day, day)
-
-
-def time_bounds(text: str) -> tuple[str, str] | None:
-    """The first and last moment, HHMMSS.FFFFFF, that a time in a query denotes (MAT-01).
-
-    "10" is 100000.000000 to 105959.999999, so that a range ending in 10 includes that hour.
-    None if it is no time.
-    """
-    parts = _time_parts(text)
-    if parts is None:
-        return None
-    hours, minutes, seconds, fraction = parts
-    low = f"{hours}{minutes or '00'}{seconds or '00'}.{(fraction or '').ljust(6, '0')}"
-    high = f"{hours}{minutes or '59'}{seconds or '59'}.{(fraction or '').ljust(6, '9')}"
-    return low, high
+_GROUPS = frozenset(GROUPS)
+_AS_IS = Reading()
 
 
 def normal_number(value: object) -> Decimal | None:
@@ -180,62 +135,153 @@ def _in_range(low: str | None, high: str | None, normal: str | None) -> bool:
     return (low is None or low <= normal) and (high is None or normal <= high)
 
 
-def matches(condition: Condition, attribute: Attribute | None, vr: str) -> bool:
+def matches(
+    condition: Condition,
+    attribute: Attribute | None,
+    vr: str,
+    zone: int = 0,
+    reading: Reading = _AS_IS,
+) -> bool:
     """Whether one attribute meets a condition (PS3.4 C.2.2.2).
 
     `attribute` is its object in the DICOM JSON Model, None if absent. Of several values any may
-    match. An absent or empty attribute meets only universal matching. `vr` rules how values
-    compare; DateTimeRange needs two attributes and is met by `matches_dataset` alone.
+    match. An absent or empty attribute meets only universal and empty value matching. `vr` rules
+    how values compare; `zone` is that of the data set, in minutes east of UTC. DateTimeRange
+    needs two attributes and is met by `matches_dataset` alone.
     """
     match condition:
         case Universal():
             return True
+        case Empty():
+            return not _has_value(attribute)
         case Equal(values):
             return any(_single(value, attribute, vr) for value in values)
+        case Every(values):
+            return all(_single(value, attribute, vr) for value in values)
         case Wildcard(patterns):
             return any(_wildcard(pattern, attribute, vr) for pattern in patterns)
         case Range(low, high):
-            normal = _NORMAL[vr]
-            return any(_in_range(low, high, normal(str(v))) for v in _values(attribute))
+            return any(_in_range(low, high, _normal(v, vr, zone)) for v in _values(attribute))
         case UidList(uids):
             return any(str(value).rstrip(_PADDING) in uids for value in _values(attribute))
+        case Fuzzy(words, pattern):
+            if pattern is not None and _wildcard(pattern, attribute, vr):
+                return True
+            return any(_sounds(words, value) for value in _values(attribute))
         case Item(conditions) if all(isinstance(c, Universal) for c in conditions.values()):
             return True  # universal matching, whether there is a sequence or none (C.2.2.2.6)
         case Item(conditions):
             items = [item for item in _values(attribute) if isinstance(item, Mapping)]
-            return any(matches_dataset(conditions, item) for item in items)
+            return any(matches_dataset(conditions, item, reading) for item in items)
         case DateTimeRange():
             raise TypeError("a DateTimeRange is about two attributes: use matches_dataset")
 
 
-def _at(path: Path, dataset: Mapping[str, Attribute]) -> Attribute | None:
-    return dataset.get(f"{path[-1]:08X}")
+def _has_value(attribute: Attribute | None) -> bool:
+    """Empty are: no values, nothing but empty ones; values outside (bulk data) are values."""
+    if attribute is None:
+        return False
+    if "BulkDataURI" in attribute or attribute.get("InlineBinary"):
+        return True
+    return any(not _is_blank(value) for value in _values(attribute))
 
 
-def _moment(condition: DateTimeRange, path: Path, dataset: Mapping[str, Attribute]) -> bool:
+def _is_blank(value: Any) -> bool:
+    if isinstance(value, str):
+        return not value.strip(_PADDING)
+    if isinstance(value, Mapping) and value and value.keys() <= _GROUPS:  # a person's name
+        return not any(fold(group) for group in groups(value))
+    return False
+
+
+def _normal(value: Any, vr: str, zone: int) -> str | None:
+    if vr == "DT":
+        return normal_date_time(str(value), zone)
+    return _NORMAL[vr](str(value))
+
+
+def _sounds(words: Iterable[frozenset[str]], value: Any) -> bool:
+    if not isinstance(value, str | Mapping):
+        return False
+    tokens = name_tokens(value)
+    return all(not tokens.isdisjoint(word) for word in words)
+
+
+def attribute_at(
+    tag: int, dataset: Mapping[str, Any], reading: Reading = _AS_IS
+) -> Attribute | None:
+    """The attribute that a query calls `tag`; a private one is looked for in its creator's block
+    (PS3.5 §7.8)."""
+    key = key_of(tag, dataset, reading)
+    return None if key is None else dataset.get(key)
+
+
+def key_of(tag: int, dataset: Mapping[str, Any], reading: Reading) -> str | None:
+    """The name of the attribute in `dataset`; None if its private creator is not there."""
+    creator = reading.creators.get(tag & ~0xFF)
+    if creator is None or not tag >> 16 & 1:
+        return f"{tag:08X}"
+    group = tag >> 16
+    for block in range(0x10, 0x100):
+        reserved = _values(dataset.get(f"{group:04X}{block:04X}"))
+        if reserved and str(reserved[0]).rstrip(_PADDING) == creator:
+            return f"{group:04X}{block:02X}{tag & 0xFF:02X}"
+    return None
+
+
+def _moment(
+    condition: DateTimeRange, path: Path, dataset: Mapping[str, Attribute], reading: Reading
+) -> bool:
     """One interval over a date and a time (C.2.2.2.5.3); a date without a time counts as its
-    first moment."""
-    days = _values(_at(path, dataset))
+    first moment, or in another time zone as a day that has none."""
+    days = _values(dataset.get(f"{path[-1]:08X}"))
     day = normal_date(str(days[0])) if days else None
     if day is None:
         return False
-    times = _values(_at(condition.time_path, dataset))
+    times = _values(dataset.get(f"{condition.time_path[-1]:08X}"))
     time = normal_time(str(times[0])) if times else None
-    return _in_range(condition.low, condition.high, day + (time or "000000.000000"))
+    low, high = condition.low, condition.high
+    if condition.zone is None:
+        return _in_range(low, high, day + (time or "000000.000000"))
+    if time is None:
+        return _in_range(low and low[:8], high and high[:8], day)
+    return _in_range(low, high, moved(day + time, condition.zone - _zone_of(dataset, reading)))
 
 
-def matches_dataset(conditions: Mapping[Path, Condition], dataset: Mapping[str, Attribute]) -> bool:
+def _zone_of(dataset: Mapping[str, Attribute], reading: Reading) -> int:
+    values = _values(dataset.get("00080201"))
+    zone = zone_of(str(values[0])) if values else None
+    return reading.zone if zone is None else zone
+
+
+def matches_dataset(
+    conditions: Mapping[Path, Condition],
+    dataset: Mapping[str, Attribute],
+    reading: Reading = _AS_IS,
+) -> bool:
     """Whether a data set, or an item of a sequence, meets all `conditions`."""
-    return all(_holds(path, condition, dataset) for path, condition in conditions.items())
+    return all(_holds(path, condition, dataset, reading) for path, condition in conditions.items())
 
 
-def _holds(path: Path, condition: Condition, dataset: Mapping[str, Attribute]) -> bool:
+def _holds(
+    path: Path, condition: Condition, dataset: Mapping[str, Attribute], reading: Reading
+) -> bool:
+    attribute = attribute_at(path[0], dataset, reading)
     if len(path) > 1:
-        inner = Item({path[1:]: condition})
-        return matches(inner, dataset.get(f"{path[0]:08X}"), "SQ")
+        return matches(Item({path[1:]: condition}), attribute, "SQ", reading=reading)
     if isinstance(condition, DateTimeRange):
-        return _moment(condition, path, dataset)
-    return matches(condition, _at(path, dataset), dictionary_VR(path[0]))
+        return _moment(condition, path, dataset, reading)
+    zone = _zone_of(dataset, reading)
+    return matches(condition, attribute, vr_of(path[0], attribute), zone, reading)
+
+
+def vr_of(tag: int, attribute: Attribute | None = None) -> str:
+    """By which rules values compare: those of the dictionary's VR, for what it does not have the
+    data set's own. Of several the first."""
+    try:
+        return str(dictionary_VR(tag)).split(" ", 1)[0]
+    except KeyError:
+        return str(attribute.get("vr", "UN")) if attribute else "UN"
 
 
 def matches_query(
@@ -258,11 +304,12 @@ def matches_query(
             return False
     by_level: dict[Level, dict[Path, Condition]] = {}
     for path, condition in query.conditions.items():
-        by_level.setdefault(level_of(path[0]) or query.level, {})[path] = condition
+        by_level.setdefault(level_of(path[0]) or Level.INSTANCE, {})[path] = condition
     here = {
         level: by_level.pop(level) for level in Level if level in by_level and level <= query.level
     }
-    if not all(matches_dataset(asked, entity[level]) for level, asked in here.items()):
+    reading = query.reading
+    if not all(matches_dataset(asked, entity[level], reading) for level, asked in here.items()):
         return False
     by_level = {
         level: asked
@@ -270,6 +317,6 @@ def matches_query(
         if not all(isinstance(condition, Universal) for condition in asked.values())
     }
     return not by_level or any(
-        all(matches_dataset(asked, leaf[level]) for level, asked in by_level.items())
+        all(matches_dataset(asked, leaf[level], reading) for level, asked in by_level.items())
         for leaf in below
     )

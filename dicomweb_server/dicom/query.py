@@ -43,8 +43,8 @@ class Wildcard:
 @dataclass(frozen=True, slots=True)
 class Range:
     """Range matching (C.2.2.2.5) of one DA, TM or DT attribute; also a single value of reduced
-    precision (MAT-01). Bounds are inclusive and normalised by ``dicom.matching.date_bounds``
-    and ``time_bounds``: dates YYYYMMDD, times HHMMSS.FFFFFF; None is open."""
+    precision (MAT-01). Bounds are inclusive and normalised by ``dicom.moments``: dates YYYYMMDD,
+    times HHMMSS.FFFFFF, date-times YYYYMMDDHHMMSS.FFFFFF in UTC; None is open."""
 
     low: str | None
     high: str | None
@@ -69,19 +69,71 @@ class DateTimeRange:
     """Combined date-time matching (C.2.2.2.5.3): one interval over a DA and a TM attribute.
 
     Stored under the path of the DA attribute. Bounds are YYYYMMDDHHMMSS.FFFFFF, inclusive.
+    `zone`: minutes east of UTC where the bounds are meant, None if they are compared as they
+    stand (MAT-05).
     """
 
     time_path: Path
     low: str | None
     high: str | None
+    zone: int | None = None
 
 
-Condition = Universal | Equal | Wildcard | Range | UidList | Item | DateTimeRange
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """Empty value matching (PS3.18 §8.3.4.3): the attribute is absent or has no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """Multiple value matching (PS3.18 §8.3.4.4): each of `values` is among those stored."""
+
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fuzzy:
+    """Fuzzy matching of a person's name (PS3.18 §8.3.4.2, MAT-03): of every word one of its
+    tokens is among the tokens of the name (``dicom.name_tokens``); or the name follows `pattern`,
+    for clients put stars around whatever is typed. There is always a word."""
+
+    words: tuple[frozenset[str], ...]
+    pattern: str | None = None
+
+
+Condition = (
+    Universal | Equal | Wildcard | Range | UidList | Item | DateTimeRange | Empty | Every | Fuzzy
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a data set is to be read: who is meant by private blocks, and which time zone.
+
+    `creators`: the private creator whose block a query calls 0xGGGGBB00 by its first tag; in a
+    data set that creator may have another block (PS3.5 §7.8). `zone`: minutes east of UTC, for
+    data sets that do not tell theirs (MAT-05).
+    """
+
+    creators: Mapping[int, str] = field(default_factory=dict)
+    zone: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OrderBy:
+    """An attribute to order by before anything else (an extension)."""
+
+    path: Path
+    descending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """A search, whoever asks. Conditions on parent levels are relational (QRY-02)."""
+    """A search, whoever asks. Conditions on parent levels are relational (QRY-02).
+
+    `after`: where the page before ended, as ``Found.place`` of its last entity; with it `offset`
+    counts from there.
+    """
 
     level: Level
     conditions: Mapping[Path, Condition] = field(default_factory=dict)
@@ -91,24 +143,38 @@ class SearchQuery:
     include_all: bool = False
     limit: int = 100
     offset: int = 0
+    order: tuple[OrderBy, ...] = ()
+    after: tuple[int | str | None, ...] | None = None
+    reading: Reading = field(default_factory=Reading)
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What a search is to fetch of what it finds."""
+
+    documents: frozenset[Level]
+    metadata: bool = False  # of instances
+    sop_classes: bool = False  # in study
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """One entity that a search found, with the parents' attributes as far as its level has them.
 
-    The JSON texts are objects of the DICOM JSON Model with the attributes kept at that level
-    (``dicom.attributes.KEPT``); what is computed stands beside them.
+    `documents`: attributes of its level and those above (``dicom.search_document``), as far as
+    they are returned; what is computed stands beside them. `place`: where it stands in the order
+    of the search.
     """
 
     study_instance_uid: str
-    study: bytes
-    modalities_in_study: tuple[str, ...]
-    number_of_study_related_series: int
-    number_of_study_related_instances: int
+    place: tuple[int | str | None, ...]
+    documents: Mapping[Level, bytes]
+    modalities_in_study: tuple[str, ...] = ()
+    sop_classes_in_study: tuple[str, ...] = ()
+    number_of_study_related_series: int = 0
+    number_of_study_related_instances: int = 0
     series_instance_uid: str | None = None
-    series: bytes | None = None
-    number_of_series_related_instances: int | None = None
+    number_of_series_related_instances: int = 0
     sop_instance_uid: str | None = None
-    instance: bytes | None = None
     transfer_syntax_uid: str | None = None
+    metadata: bytes | None = None  # of an instance, packed, if it was asked for

@@ -3,17 +3,24 @@
 An expression speaks of the tables by their aliases: s studies, e series, i instances, r the
 items of a series' Request Attributes Sequence. Names in it come from the tables below; a value
 of the caller's is always an argument.
+
+Not every condition has an expression: an attribute without a column, or a column that does not
+tell what is asked of it. Such conditions are left for ``dicom.matching`` to judge.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from dicomweb_server.dicom.matching import normal_date, normal_time
+from dicomweb_server.dicom.attributes import level_of
+from dicomweb_server.dicom.moments import moved, normal_date, normal_time
 from dicomweb_server.dicom.person_name import fold, groups
 from dicomweb_server.dicom.query import (
     Condition,
     DateTimeRange,
+    Empty,
     Equal,
+    Every,
+    Fuzzy,
     Item,
     Level,
     Path,
@@ -29,8 +36,8 @@ from dicomweb_server.index.rows import clean, whole_number
 @dataclass(frozen=True, slots=True)
 class Column:
     """Where an attribute is matched, and by which rules: those of text, uid, name, number, time
-    and date; day is the date that the order of studies follows, list an array of text, items a
-    table of items."""
+    and date; day is the date that the order of studies follows, list an array of text, classes
+    the SOP Classes of a study's series, items a table of items."""
 
     level: Level
     sql: str
@@ -42,6 +49,7 @@ COLUMNS: dict[int, Column] = {
     0x00080030: Column(Level.STUDY, "s.study_time", "time"),
     0x00080050: Column(Level.STUDY, "s.accession_number", "text"),
     0x00080061: Column(Level.STUDY, "s.modalities", "list"),
+    0x00080062: Column(Level.STUDY, "series", "classes"),
     0x00080090: Column(Level.STUDY, "s.referring_physician_name", "name"),
     0x00081030: Column(Level.STUDY, "s.study_description", "text"),
     0x00100010: Column(Level.STUDY, "s.patient_name", "name"),
@@ -51,11 +59,14 @@ COLUMNS: dict[int, Column] = {
     0x00100040: Column(Level.STUDY, "s.patient_sex", "text"),
     0x0020000D: Column(Level.STUDY, "s.study_instance_uid", "uid"),
     0x00200010: Column(Level.STUDY, "s.study_id", "text"),
+    0x00201206: Column(Level.STUDY, "s.number_of_series", "number"),
+    0x00201208: Column(Level.STUDY, "s.number_of_instances", "number"),
     0x00080060: Column(Level.SERIES, "e.modality", "text"),
     0x0008103E: Column(Level.SERIES, "e.series_description", "text"),
     0x00180015: Column(Level.SERIES, "e.body_part_examined", "text"),
     0x0020000E: Column(Level.SERIES, "e.series_instance_uid", "uid"),
     0x00200011: Column(Level.SERIES, "e.series_number", "number"),
+    0x00201209: Column(Level.SERIES, "e.number_of_instances", "number"),
     0x00400244: Column(Level.SERIES, "e.pps_start_date", "date"),
     0x00400245: Column(Level.SERIES, "e.pps_start_time", "time"),
     0x00400275: Column(Level.SERIES, "series_requests", "items"),
@@ -73,6 +84,48 @@ REQUEST_COLUMNS: dict[int, Column] = {
     0x00401001: Column(Level.SERIES, "r.requested_procedure_id", "text"),
 }
 
+# Which conditions a column of a kind answers by itself.
+_ANSWERED: dict[str, tuple[type, ...]] = {
+    "text": (Equal, Wildcard, Empty),
+    "uid": (Equal, UidList),
+    "name": (Equal, Wildcard, Empty, Fuzzy),
+    "number": (Equal,),
+    "day": (Equal, Range),
+    "date": (Equal, Range),
+    "time": (Equal, Range),
+    "list": (Equal, Wildcard, Every, Empty),
+    "classes": (UidList,),
+}
+
+
+def level_at(path: Path) -> Level:
+    """The level whose entities have the attribute at `path`, or the sequence it stands in."""
+    column = COLUMNS.get(path[0])
+    return column.level if column else level_of(path[0]) or Level.INSTANCE
+
+
+def is_answered(path: Path, condition: Condition) -> bool:
+    """Whether SQL alone says which entities meet the condition."""
+    if isinstance(condition, Universal):
+        return True
+    column = COLUMNS.get(path[0])
+    if column is None:
+        return False
+    if isinstance(condition, DateTimeRange):
+        return condition.zone is None and condition.time_path[0] in COLUMNS
+    if column.kind == "items":
+        return isinstance(condition, Item) and _is_of_requests(condition)
+    return len(path) == 1 and isinstance(condition, _ANSWERED[column.kind])
+
+
+def _is_of_requests(condition: Item) -> bool:
+    return all(
+        len(path) == 1
+        and path[0] in REQUEST_COLUMNS
+        and isinstance(inner, Universal | Equal | Wildcard)
+        for path, inner in condition.conditions.items()
+    )
+
 
 class Arguments(list[object]):
     """The arguments of a statement, in the order in which its text refers to them."""
@@ -86,43 +139,58 @@ class Arguments(list[object]):
         return f"${len(self)}"
 
 
-def column_of(path: Path) -> Column:
-    """The column of the attribute, or of the sequence that it stands in.
-
-    Raises InvalidParameter if it has none.
-    """
-    column = COLUMNS.get(path[0])
-    if column is None:
-        raise _unsearchable(path)
-    return column
-
-
 def compile_condition(path: Path, condition: Condition, arguments: Arguments) -> str:
     """The condition on the attribute at `path` as an expression, its values added to `arguments`.
 
-    Raises InvalidParameter for an attribute without a column, or a kind of matching that its
-    Value Representation does not have.
+    What meets the condition always meets the expression; whether the reverse holds, `is_answered`
+    tells.
     """
-    column = column_of(path)
+    column = COLUMNS.get(path[0])
+    if column is None:
+        return "TRUE"
     if len(path) > 1:
         condition = Item({path[1:]: condition})
-    return _expression(path, column, condition, arguments)
+    if isinstance(condition, DateTimeRange) and condition.zone is not None:
+        return _days_around(column, condition, arguments)
+    if not is_answered(path[:1], condition):
+        return "TRUE"
+    if isinstance(condition, DateTimeRange):
+        return _moments(column, condition, arguments)
+    return _expression(column, condition, arguments)
 
 
-def _expression(path: Path, column: Column, condition: Condition, arguments: Arguments) -> str:
+def _expression(column: Column, condition: Condition, arguments: Arguments) -> str:
     match column.kind, condition:
         case _, Universal():
             return "TRUE"
         case "items", Item(conditions):
             return _item(conditions, arguments)
+        case "name", Empty():
+            return f"num_nonnulls({column.sql}, {column.sql}_other) = 0"
+        case "list", Empty():
+            return f"{column.sql} = '{{}}'"
+        case _, Empty():
+            return f"{column.sql} IS NULL"
+        case "name", Fuzzy(words, pattern):
+            alike = _fuzzy(column.sql, words, arguments)
+            if pattern is None:
+                return alike
+            return _any_of([alike, _name(column.sql, pattern, "LIKE", arguments)])
         case "name", Equal(values):
             return _any_of(_name(column.sql, value, "=", arguments) for value in values)
         case "text" | "uid", Equal(values) | UidList(values):
             wanted = [_unpadded(value) for value in values]
             return f"{column.sql} = ANY ({arguments.add(wanted)}::text[])"
-        case "list", Equal(values):
+        case "classes", UidList(values):
+            classes = arguments.add([_unpadded(value) for value in values])
+            return (
+                "EXISTS (SELECT FROM series c WHERE c.study_id = s.id "
+                f"AND c.sop_classes && {classes}::text[])"
+            )
+        case "list", Equal(values) | Every(values):
+            operator = "&&" if isinstance(condition, Equal) else "@>"
             wanted = [_unpadded(value) for value in values]
-            return f"{column.sql} && {arguments.add(wanted)}::text[]"
+            return f"{column.sql} {operator} {arguments.add(wanted)}::text[]"
         case "number", Equal(values):
             numbers = [n for value in values if (n := whole_number(value)) is not None]
             return f"{column.sql} = ANY ({arguments.add(numbers)}::bigint[])"
@@ -138,14 +206,16 @@ def _expression(path: Path, column: Column, condition: Condition, arguments: Arg
             return _any_of(_wildcard(column, pattern, arguments) for pattern in patterns)
         case "day" | "date" | "time", Range(low, high):
             return _range(column, low, high, arguments)
-        case "day" | "date", DateTimeRange(time_path, low, high):
-            return _moments(column, column_of(time_path), low, high, arguments)
-    raise _unsearchable(path)
+    raise AssertionError(f"no expression for {type(condition).__name__} of {column.kind}")
 
 
-def _unsearchable(path: Path) -> InvalidParameter:
-    name = ".".join(f"{tag:08X}" for tag in path)
-    return InvalidParameter("match key", name, "an attribute that can be matched in this way")
+def _fuzzy(column: str, words: Iterable[frozenset[str]], arguments: Arguments) -> str:
+    """Of every word one of its tokens (MAT-03)."""
+    parts = [f"{column}_tokens && {arguments.add(sorted(word))}::text[]" for word in words]
+    return " AND ".join(parts) or "TRUE"
+
+
+_DAYS = 2 * 24 * 60  # minutes: two time zones are 26 hours apart at the most
 
 
 def _any_of(expressions: Iterable[str]) -> str:
@@ -220,11 +290,19 @@ def _bounds(
     ]
 
 
-def _moments(
-    day: Column, time: Column, low: str | None, high: str | None, arguments: Arguments
-) -> str:
-    """One interval over a date and a time (C.2.2.2.5.3), bounds YYYYMMDDHHMMSS.FFFFFF; a date
-    without a time counts as its first moment."""
+def _days_around(day: Column, condition: DateTimeRange, arguments: Arguments) -> str:
+    """The days of an interval in some time zone, and their neighbours, wherever on Earth the
+    study was made (MAT-05)."""
+    low = moved(condition.low, -_DAYS)[:8] if condition.low else None
+    high = moved(condition.high, _DAYS)[:8] if condition.high else None
+    return _range(day, low, high, arguments)
+
+
+def _moments(day: Column, condition: DateTimeRange, arguments: Arguments) -> str:
+    """One interval over a date and a time (C.2.2.2.5.3); a date without a time counts as its
+    first moment."""
+    low, high = condition.low, condition.high
+    time = COLUMNS[condition.time_path[0]]
     moment = f"({day.sql} || coalesce({time.sql}, '000000.000000'))"
     parts = [f"{day.sql} IS NOT NULL", *_bounds(moment, low, high, arguments)]
     if day.kind == "day":  # to the second, and in the order of an index
@@ -236,12 +314,10 @@ def _moments(
 
 def _item(conditions: Mapping[Path, Condition], arguments: Arguments) -> str:
     """All conditions within one item (C.2.2.2.6); if all are universal, any series."""
-    parts = []
-    for path, condition in conditions.items():
-        column = REQUEST_COLUMNS.get(path[0])
-        if column is None or len(path) > 1:
-            raise _unsearchable((0x00400275, *path))
-        parts.append(_expression(path, column, condition, arguments))
+    parts = [
+        _expression(REQUEST_COLUMNS[path[0]], condition, arguments)
+        for path, condition in conditions.items()
+    ]
     if all(isinstance(condition, Universal) for condition in conditions.values()):
         return "TRUE"
     return (

@@ -46,12 +46,18 @@ _AWAY = (
 
 
 async def open_pool(
-    url: str, *, min_size: int = 1, max_size: int = 10, plan_anew: bool = True
+    url: str,
+    *,
+    min_size: int = 1,
+    max_size: int = 10,
+    plan_anew: bool = True,
+    statement_timeout: float = STATEMENT_TIMEOUT,
 ) -> Pool:
     """Open a pool of connections to the database at `url`.
 
     `plan_anew`: searches are planned for their very arguments, each time. Statements that go
-    by unique keys need not be: half of their cost would be planning.
+    by unique keys need not be: half of their cost would be planning. `statement_timeout` in
+    seconds.
 
     Raises Unavailable if it cannot be reached.
     """
@@ -67,7 +73,7 @@ async def open_pool(
                 "jit": "off",
                 "plan_cache_mode": "force_custom_plan" if plan_anew else "auto",
                 "random_page_cost": "1.1",  # no disk of ours seeks
-                "statement_timeout": f"{STATEMENT_TIMEOUT}s",
+                "statement_timeout": f"{statement_timeout * 1000:.0f}",
                 "timezone": "UTC",
             },
         )

@@ -70,7 +70,7 @@ async def find_existing(
 
 STORE = """
 SELECT * FROM store_instances($1, $2, $3::new_study[], $4::new_series[], $5::new_request[],
-                              $6::new_instance[])
+                              $6::new_instance[], $7::new_value[], $8)
 """
 
 
@@ -147,8 +147,10 @@ async def _store(
     return await conn.fetch(STORE, scope.home, scope.principal, *arguments)
 
 
-def arguments_of(group: Sequence[NewInstance]) -> tuple[list[tuple[object, ...]], ...]:
-    """The rows of studies, series, requests and instances, each with its parent's place from 1.
+def arguments_of(group: Sequence[NewInstance]) -> tuple[object, ...]:
+    """The arguments of the schema's functions: rows of studies, series, requests and instances,
+    each with its parent's place from 1, of values of indexed attributes, and the version of
+    those attributes.
 
     Of a study or series the first instance of the group gives the row.
     """
@@ -168,7 +170,7 @@ def arguments_of(group: Sequence[NewInstance]) -> tuple[list[tuple[object, ...]]
             series[key] = len(series_rows)
             request_rows.extend((series[key], *request) for request in entry.requests)
         instance_rows.append((series[key], *_row_of(new)))
-    return study_rows, series_rows, request_rows, instance_rows
+    return study_rows, series_rows, request_rows, instance_rows, [], 0
 
 
 def _row_of(new: NewInstance) -> tuple[object, ...]:
@@ -196,13 +198,9 @@ DELETE FROM instances i
    AND ($3::text IS NULL OR i.sop_instance_uid = $3)
 RETURNING i.blob_key, i.size, i.series_id, i.sop_instance_uid, e.series_instance_uid
 """
-RECOUNT_SERIES = """
-UPDATE series e
-   SET number_of_instances = (SELECT count(*) FROM instances i WHERE i.series_id = e.id)
- WHERE e.id = ANY ($1::bigint[])
-"""
+RECOUNT_SERIES = "SELECT recount_series($1)"
 DELETE_EMPTY_SERIES = """
-DELETE FROM series WHERE id = ANY ($1::bigint[]) AND number_of_instances = 0
+DELETE FROM series WHERE id = ANY ($1::bigint[]) AND number_of_instances = 0 RETURNING id
 """
 REFRESH_STUDIES = "SELECT refresh_studies($1)"
 DELETE_SUPERSEDED = """
@@ -211,7 +209,8 @@ DELETE FROM superseded
 RETURNING blob_key
 """
 SUBTRACT_BYTES = "UPDATE studies SET bytes = bytes - $2, updated_at = now() WHERE id = $1"
-DELETE_EMPTY_STUDY = "DELETE FROM studies WHERE id = $1 AND number_of_instances = 0"
+DELETE_EMPTY_STUDY = "DELETE FROM studies WHERE id = $1 AND number_of_instances = 0 RETURNING id"
+ADD_TOTALS = "SELECT add_totals($1, $2, $3, $4)"
 
 
 async def delete(
@@ -239,7 +238,7 @@ async def delete(
             raise NotFound("no such study, series or instance")
         touched = sorted({row["series_id"] for row in rows})
         await conn.execute(RECOUNT_SERIES, touched)
-        await conn.execute(DELETE_EMPTY_SERIES, touched)
+        empty_series = await conn.fetch(DELETE_EMPTY_SERIES, touched)
         older = await conn.fetch(
             DELETE_SUPERSEDED,
             [row["sop_instance_uid"] for row in rows],
@@ -247,7 +246,7 @@ async def delete(
         )
         await conn.execute(SUBTRACT_BYTES, study_id, sum(row["size"] for row in rows))
         await conn.execute(REFRESH_STUDIES, [study_id])
-        await conn.execute(DELETE_EMPTY_STUDY, study_id)
+        empty_study = await conn.fetch(DELETE_EMPTY_STUDY, study_id)
         changed = Changed(locked["institution_id"], study, len(rows))
         await note_audit(conn, scope, "delete", [changed])
         await append_changes(
@@ -256,6 +255,8 @@ async def delete(
             "deleted",
             [(study, row["series_instance_uid"], row["sop_instance_uid"]) for row in rows],
         )
+        less = (-len(empty_study), -len(empty_series), -len(rows))
+        await conn.execute(ADD_TOTALS, locked["institution_id"], *less)
     return [row["blob_key"] for row in (*rows, *older)]
 
 

@@ -56,7 +56,7 @@ class FrameLocation:
 
 @dataclass(frozen=True, slots=True)
 class MetadataRow:
-    """The metadata of one instance, as ``instances.pack_metadata`` made it."""
+    """The metadata of one instance, as ``packing.pack_metadata`` made it."""
 
     study_instance_uid: str
     series_instance_uid: str

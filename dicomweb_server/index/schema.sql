@@ -25,8 +25,8 @@ CREATE TABLE institutions (
 );
 INSERT INTO institutions (id, code) VALUES (1, 'default');
 
--- Match keys are normalised as dicom.matching and dicom.person_name do it; `attributes` holds
--- what is returned, as stored. A key that is absent, empty or meaningless is NULL.
+-- Match keys are normalised as dicom.matching and dicom.person_name do it; `document` holds what
+-- is returned, as stored (dicom.packing). A key that is absent, empty or meaningless is NULL.
 CREATE TABLE studies (
   id                             bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   sort_key                       bigint  NOT NULL,  -- YYYYMMDDhhmmss; 0 without a Study Date
@@ -51,11 +51,14 @@ CREATE TABLE studies (
   referring_physician_name_other text    COLLATE "C",
   study_description              text    COLLATE "C",
   modalities                     text[]  COLLATE "C" NOT NULL DEFAULT '{}',  -- distinct, sorted
-  attributes                     text    NOT NULL  -- DICOM JSON Model object of level STUDY
+  document                       bytea   NOT NULL,  -- attributes of level STUDY
+  patient_name_tokens            text[]  COLLATE "C",  -- for fuzzy matching (dicom.name_tokens)
+  referring_physician_name_tokens text[] COLLATE "C"
 ) WITH (fillfactor = 85);  -- room to update the counters in place (HOT)
 
 CREATE UNIQUE INDEX studies_uid   ON studies (study_instance_uid, institution_id);
 CREATE INDEX studies_newest       ON studies (institution_id, sort_key DESC, study_instance_uid, id);
+CREATE INDEX studies_newest_of_all ON studies (sort_key DESC, study_instance_uid, id);
 CREATE INDEX studies_patient_id   ON studies (patient_id, institution_id);
 CREATE INDEX studies_accession    ON studies (accession_number, institution_id);
 CREATE INDEX studies_study_id     ON studies (study_id, institution_id);
@@ -73,11 +76,25 @@ CREATE INDEX studies_referring_ideographic ON studies
 CREATE INDEX studies_referring_phonetic ON studies
   (institution_id, split_part(referring_physician_name_other, '=', 2))
   WHERE referring_physician_name_other IS NOT NULL;
-CREATE INDEX studies_modalities   ON studies
-  USING gin (institution_id, modalities) WITH (fastupdate = off);
+CREATE INDEX studies_patient_name_tokens ON studies
+  USING gin (institution_id, patient_name_tokens) WITH (fastupdate = off);
+CREATE INDEX studies_referring_tokens ON studies
+  USING gin (institution_id, referring_physician_name_tokens) WITH (fastupdate = off);
 -- Names are skewed: without many common values a prefix is planned as if all were equally rare.
 ALTER TABLE studies ALTER patient_name SET STATISTICS 1000,
                     ALTER referring_physician_name SET STATISTICS 500;
+
+-- The studies that have a series of a modality, newest first: a walk for each, however rare.
+CREATE TABLE study_modalities (
+  study_id           bigint  NOT NULL REFERENCES studies ON DELETE CASCADE,
+  sort_key           bigint  NOT NULL,  -- those of the study
+  institution_id     integer NOT NULL,
+  modality           text    COLLATE "C" NOT NULL,
+  study_instance_uid text    COLLATE "C" NOT NULL,
+  PRIMARY KEY (study_id, modality)
+);
+CREATE INDEX study_modalities_newest ON study_modalities
+  (institution_id, modality, sort_key DESC, study_instance_uid, study_id);
 
 CREATE TABLE series (
   id                  bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -91,7 +108,8 @@ CREATE TABLE series (
   body_part_examined  text    COLLATE "C",
   pps_start_date      text    COLLATE "C",  -- Performed Procedure Step Start Date, YYYYMMDD
   pps_start_time      text    COLLATE "C",  -- HHMMSS.FFFFFF
-  attributes          text    NOT NULL  -- DICOM JSON Model object of level SERIES
+  document            bytea   NOT NULL,  -- attributes of level SERIES
+  sop_classes         text[]  COLLATE "C" NOT NULL DEFAULT '{}'  -- of its instances, distinct, sorted
 ) WITH (fillfactor = 85);
 
 CREATE UNIQUE INDEX series_in_study ON series (study_id, series_instance_uid);
@@ -129,8 +147,7 @@ CREATE TABLE instances (
   transfer_syntax_uid text    COLLATE "C" NOT NULL,
   blob_key            text    COLLATE "C" NOT NULL,
   sha256              bytea   NOT NULL,  -- of the file
-  attributes          text    NOT NULL,  -- DICOM JSON Model object of level INSTANCE
-  metadata            bytea   NOT NULL,  -- the whole DICOM JSON, raw deflate (instances.pack_metadata)
+  metadata            bytea   NOT NULL,  -- the whole DICOM JSON, raw deflate (dicom.packing)
   bulk                jsonb,             -- path -> [offset, length, VR]; NULL if there is none
   -- dicom.description.FrameTable; all NULL without Pixel Data
   frame_count         integer,
@@ -139,7 +156,8 @@ CREATE TABLE instances (
   pixel_length        bigint,
   frame_bits          bigint,
   frame_word          integer,
-  frame_ranges        bytea              -- 20 bytes a frame, encapsulated only
+  frame_ranges        bytea,             -- 20 bytes a frame, encapsulated only
+  document            bytea   NOT NULL   -- attributes of level INSTANCE
 );
 -- Deflated already; and stored plainly substr() reads only the chunks it needs.
 ALTER TABLE instances ALTER metadata SET STORAGE EXTERNAL,
@@ -178,10 +196,41 @@ CREATE TABLE changes (
 );
 
 CREATE TABLE change_counter (
-  only_row boolean PRIMARY KEY DEFAULT true CONSTRAINT change_counter_one_row CHECK (only_row),
-  last     bigint NOT NULL
+  only_row   boolean PRIMARY KEY DEFAULT true CONSTRAINT change_counter_one_row CHECK (only_row),
+  last       bigint  NOT NULL,
+  attributes integer NOT NULL DEFAULT 0  -- version of indexed_attributes
 ) WITH (fillfactor = 10);  -- updated by every transaction, in place (HOT)
 INSERT INTO change_counter (last) VALUES (0);
+
+-- How much each institution has, so that a search that nothing restricts need not count.
+CREATE TABLE institution_totals (
+  institution_id integer PRIMARY KEY REFERENCES institutions ON DELETE CASCADE,
+  studies        bigint  NOT NULL DEFAULT 0,
+  series         bigint  NOT NULL DEFAULT 0,
+  instances      bigint  NOT NULL DEFAULT 0
+) WITH (fillfactor = 10);  -- updated by every transaction, in place (HOT)
+
+-- Attributes that the operator has had indexed, beyond those with a column.
+CREATE TABLE indexed_attributes (
+  id         integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  ready      boolean NOT NULL DEFAULT false,  -- whether what was there before has its values
+  path       text    COLLATE "C" NOT NULL UNIQUE  -- tags of eight digits, joined by dots
+);
+-- Their values, normalised (dicom.match_values), of the entity that has the attribute.
+CREATE TABLE attribute_values (
+  attribute_id   integer NOT NULL REFERENCES indexed_attributes ON DELETE CASCADE,
+  institution_id integer NOT NULL,
+  study_id       bigint  NOT NULL REFERENCES studies ON DELETE CASCADE,
+  series_id      bigint  REFERENCES series ON DELETE CASCADE,     -- NULL for a study's
+  instance_id    bigint  REFERENCES instances ON DELETE CASCADE,  -- NULL for a series' or study's
+  value          text    COLLATE "C" NOT NULL
+);
+CREATE INDEX attribute_values_value ON attribute_values
+  (attribute_id, institution_id, value, study_id, series_id, instance_id);
+CREATE INDEX attribute_values_study    ON attribute_values (study_id) WHERE series_id IS NULL;
+CREATE INDEX attribute_values_series   ON attribute_values (series_id) WHERE instance_id IS NULL;
+CREATE INDEX attribute_values_instance ON attribute_values (instance_id) WHERE instance_id IS NOT NULL;
 
 -- Who did what (PS3.15 A.5), a row a study and transaction. Never updated.
 CREATE TABLE audit (
@@ -220,7 +269,9 @@ CREATE TYPE new_study AS (
   referring_physician_name       text,
   referring_physician_name_other text,
   study_description              text,
-  attributes                     text
+  document                       bytea,
+  patient_name_tokens            text[],
+  referring_physician_name_tokens text[]
 );
 CREATE TYPE new_series AS (
   study               integer,
@@ -231,7 +282,7 @@ CREATE TYPE new_series AS (
   body_part_examined  text,
   pps_start_date      text,
   pps_start_time      text,
-  attributes          text
+  document            bytea
 );
 CREATE TYPE new_request AS (
   series                      integer,
@@ -249,7 +300,7 @@ CREATE TYPE new_instance AS (
   rows                integer,
   columns             integer,
   dataset_offset      integer,
-  attributes          text,
+  document            bytea,
   bulk                jsonb,
   frame_count         integer,
   encapsulated        boolean,
@@ -262,6 +313,14 @@ CREATE TYPE new_instance AS (
   blob_key            text,
   size                bigint,
   sha256              bytea
+);
+
+CREATE TYPE new_value AS (
+  attribute_id integer,
+  study        integer,  -- place
+  series       integer,  -- NULL for a study's
+  instance     integer,  -- NULL for a series' or study's
+  value        text
 );
 
 -- Add rows to the feed, as the last thing in a transaction: the counter is locked from here on.
@@ -285,7 +344,62 @@ BEGIN
 END
 $$;
 
--- What a study says of its series, after series came or went.
+-- Refuse what was made for another set of indexed attributes: its values would be missing from
+-- the index. After append_changes: the version cannot change before this transaction has ended.
+CREATE FUNCTION check_attributes(p_attributes integer) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF p_attributes <> (SELECT attributes FROM change_counter) THEN
+    RAISE EXCEPTION 'other attributes are indexed now' USING ERRCODE = 'DW001';
+  END IF;
+END
+$$;
+
+-- How much an institution has more, or less. After append_changes, so that no two transactions
+-- wait for each other.
+CREATE FUNCTION add_totals(
+  p_institution integer, p_studies bigint, p_series bigint, p_instances bigint
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO institution_totals AS t (institution_id, studies, series, instances)
+  VALUES (p_institution, p_studies, p_series, p_instances)
+  ON CONFLICT (institution_id) DO UPDATE
+     SET studies = t.studies + EXCLUDED.studies, series = t.series + EXCLUDED.series,
+         instances = t.instances + EXCLUDED.instances;
+END
+$$;
+
+-- What series say of their instances, after some could not be stored or were deleted.
+CREATE FUNCTION recount_series(p_series bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE series e
+     SET (number_of_instances, sop_classes) = (
+           SELECT count(*), coalesce(array_agg(DISTINCT i.sop_class_uid), '{}')
+             FROM instances i
+            WHERE i.series_id = e.id)
+   WHERE e.id = ANY (p_series);
+END
+$$;
+
+-- Values of indexed attributes, for the entities that begin here. Places are those of the
+-- arrays; NULL is the id of an instance that was not stored.
+CREATE FUNCTION add_values(
+  p_institution integer, p_values new_value[],
+  p_studies bigint[], p_series bigint[], p_instances bigint[],
+  p_fresh_studies bigint[], p_fresh_series bigint[]
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO attribute_values
+    (attribute_id, institution_id, study_id, series_id, instance_id, value)
+  SELECT v.attribute_id, p_institution, p_studies[v.study], p_series[v.series],
+         p_instances[v.instance], v.value
+    FROM unnest(p_values) v
+   WHERE CASE WHEN v.instance IS NOT NULL THEN p_instances[v.instance] IS NOT NULL
+              WHEN v.series IS NOT NULL THEN p_series[v.series] = ANY (p_fresh_series)
+              ELSE p_studies[v.study] = ANY (p_fresh_studies) END;
+END
+$$;
+
+-- What a study says of its series, after series came or went, or its date changed.
 CREATE FUNCTION refresh_studies(p_studies bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE studies s
@@ -296,6 +410,15 @@ BEGIN
              FROM series e
             WHERE e.study_id = s.id)
    WHERE s.id = ANY (p_studies);
+  DELETE FROM study_modalities m
+   USING studies s
+   WHERE s.id = ANY (p_studies) AND m.study_id = s.id
+     AND (m.modality <> ALL (s.modalities) OR m.sort_key <> s.sort_key);
+  INSERT INTO study_modalities (study_id, sort_key, institution_id, modality, study_instance_uid)
+  SELECT s.id, s.sort_key, s.institution_id, m.modality, s.study_instance_uid
+    FROM studies s, unnest(s.modalities) AS m (modality)
+   WHERE s.id = ANY (p_studies)
+  ON CONFLICT DO NOTHING;
 END
 $$;
 
@@ -306,7 +429,7 @@ $$;
 CREATE FUNCTION store_instances(
   p_institution integer, p_principal text,
   p_studies new_study[], p_series new_series[], p_requests new_request[],
-  p_instances new_instance[]
+  p_instances new_instance[], p_values new_value[], p_attributes integer
 ) RETURNS TABLE (
   wanted text, study_instance_uid text, series_instance_uid text, sop_instance_uid text,
   blob_key text, sha256 bytea, size bigint, transfer_syntax_uid text
@@ -323,6 +446,7 @@ DECLARE
   v_studies bigint[];  -- ids, in the order of p_studies
   v_series  bigint[];
   v_fresh   bigint[];  -- series that begin here
+  v_fresh_studies bigint[];
   v_stored  text[];
 BEGIN
   -- What is there stays as it is: the first stored instance gives a study and a series its
@@ -333,12 +457,13 @@ BEGIN
       (institution_id, study_instance_uid, sort_key, study_date, study_time, accession_number,
        study_id, patient_id, issuer_of_patient_id, patient_name, patient_name_other,
        patient_birth_date, patient_sex, referring_physician_name,
-       referring_physician_name_other, study_description, attributes,
-       number_of_series, number_of_instances, bytes)
+       referring_physician_name_other, study_description, document, patient_name_tokens,
+       referring_physician_name_tokens, number_of_series, number_of_instances, bytes)
     SELECT p_institution, n.study_instance_uid, n.sort_key, n.study_date, n.study_time,
            n.accession_number, n.study_id, n.patient_id, n.issuer_of_patient_id, n.patient_name,
            n.patient_name_other, n.patient_birth_date, n.patient_sex, n.referring_physician_name,
-           n.referring_physician_name_other, n.study_description, n.attributes, 0,
+           n.referring_physician_name_other, n.study_description, n.document,
+           n.patient_name_tokens, n.referring_physician_name_tokens, 0,
            c.instances, c.bytes
       FROM unnest(p_studies) WITH ORDINALITY n
       JOIN (SELECT (p_series[i.series]).study AS number, count(*) AS instances,
@@ -349,25 +474,34 @@ BEGIN
        SET number_of_instances = s.number_of_instances + EXCLUDED.number_of_instances,
            bytes = s.bytes + EXCLUDED.bytes,
            updated_at = now()
-    RETURNING id, study_instance_uid)
-  SELECT array_agg(put.id ORDER BY n.ordinality) INTO v_studies
+    RETURNING id, study_instance_uid, number_of_instances)
+  -- Neither a study nor a series without instances is ever left behind, so one that has only
+  -- ours is new.
+  SELECT array_agg(put.id ORDER BY n.ordinality),
+         coalesce(array_agg(put.id) FILTER (WHERE put.number_of_instances = (
+           SELECT count(*) FROM unnest(p_instances) i
+            WHERE (p_series[i.series]).study = n.ordinality)), '{}')
+    INTO v_studies, v_fresh_studies
     FROM put JOIN unnest(p_studies) WITH ORDINALITY n USING (study_instance_uid);
 
   WITH put AS (
     INSERT INTO series AS e
       (institution_id, study_id, series_instance_uid, modality, series_number,
-       series_description, body_part_examined, pps_start_date, pps_start_time, attributes,
-       number_of_instances)
+       series_description, body_part_examined, pps_start_date, pps_start_time, document,
+       number_of_instances, sop_classes)
     SELECT p_institution, v_studies[n.study], n.series_instance_uid, n.modality, n.series_number,
            n.series_description, n.body_part_examined, n.pps_start_date, n.pps_start_time,
-           n.attributes, c.instances
+           n.document, c.instances, c.sop_classes
       FROM unnest(p_series) WITH ORDINALITY n
-      JOIN (SELECT i.series AS number, count(*) AS instances
+      JOIN (SELECT i.series AS number, count(*) AS instances,
+                   array_agg(DISTINCT i.sop_class_uid) AS sop_classes
               FROM unnest(p_instances) i GROUP BY 1) c ON c.number = n.ordinality
     ON CONFLICT (study_id, series_instance_uid) DO UPDATE
-       SET number_of_instances = e.number_of_instances + EXCLUDED.number_of_instances
+       SET number_of_instances = e.number_of_instances + EXCLUDED.number_of_instances,
+           sop_classes = CASE WHEN e.sop_classes @> EXCLUDED.sop_classes THEN e.sop_classes
+             ELSE ARRAY(SELECT DISTINCT unnest(e.sop_classes || EXCLUDED.sop_classes) ORDER BY 1)
+             END
     RETURNING id, study_id, series_instance_uid, number_of_instances)
-  -- A series without instances is never left behind, so one that has only ours is new.
   SELECT array_agg(put.id ORDER BY n.ordinality),
          coalesce(array_agg(put.id) FILTER (WHERE put.number_of_instances = (
            SELECT count(*) FROM unnest(p_instances) i WHERE i.series = n.ordinality)), '{}')
@@ -380,11 +514,11 @@ BEGIN
     INSERT INTO instances
       (institution_id, study_id, series_id, sop_instance_uid, sop_class_uid,
        transfer_syntax_uid, instance_number, number_of_frames, rows, columns, dataset_offset,
-       attributes, bulk, frame_count, encapsulated, pixel_offset, pixel_length, frame_bits,
+       document, bulk, frame_count, encapsulated, pixel_offset, pixel_length, frame_bits,
        frame_word, frame_ranges, metadata, blob_key, size, sha256)
     SELECT p_institution, v_studies[(p_series[n.series]).study], v_series[n.series],
            n.sop_instance_uid, n.sop_class_uid, n.transfer_syntax_uid, n.instance_number,
-           n.number_of_frames, n.rows, n.columns, n.dataset_offset, n.attributes, n.bulk,
+           n.number_of_frames, n.rows, n.columns, n.dataset_offset, n.document, n.bulk,
            n.frame_count, n.encapsulated, n.pixel_offset, n.pixel_length, n.frame_bits,
            n.frame_word, n.frame_ranges, n.metadata, n.blob_key, n.size, n.sha256
       FROM unnest(p_instances) n ORDER BY n.sop_instance_uid
@@ -393,9 +527,7 @@ BEGIN
   SELECT coalesce(array_agg(sop_instance_uid), '{}') INTO v_stored FROM stored;
 
   IF cardinality(v_stored) < cardinality(p_instances) THEN
-    UPDATE series e
-       SET number_of_instances = (SELECT count(*) FROM instances i WHERE i.series_id = e.id)
-     WHERE e.id = ANY (v_series);
+    PERFORM recount_series(v_series);
     UPDATE studies s
        SET bytes = s.bytes - c.bytes
       FROM (SELECT v_studies[(p_series[n.series]).study] AS id, sum(n.size) AS bytes
@@ -416,6 +548,14 @@ BEGIN
            r.accession_number
       FROM unnest(p_requests) r JOIN series e ON e.id = v_series[r.series]
      WHERE e.id = ANY (v_fresh);
+  END IF;
+  IF cardinality(p_values) > 0 THEN
+    PERFORM add_values(p_institution, p_values, v_studies, v_series,
+              ARRAY(SELECT CASE WHEN n.sop_instance_uid = ANY (v_stored) THEN i.id END
+                      FROM unnest(p_instances) WITH ORDINALITY n
+                      LEFT JOIN instances i ON i.sop_instance_uid = n.sop_instance_uid
+                                           AND i.institution_id = p_institution
+                     ORDER BY n.ordinality), v_fresh_studies, v_fresh);
   END IF;
 
   IF cardinality(v_stored) < cardinality(p_instances) THEN
@@ -443,6 +583,10 @@ BEGIN
               array_agg(n.sop_instance_uid))
        FROM unnest(p_instances) n
       WHERE n.sop_instance_uid = ANY (v_stored);
+    PERFORM check_attributes(p_attributes);
+    PERFORM add_totals(p_institution,
+              (SELECT count(*) FROM studies WHERE id = ANY (v_fresh_studies)),
+              (SELECT count(*) FROM series WHERE id = ANY (v_fresh)), cardinality(v_stored));
   END IF;
 END
 $$;
@@ -453,7 +597,7 @@ $$;
 CREATE FUNCTION replace_instance(
   p_institution integer, p_principal text, p_blob_key text,
   p_studies new_study[], p_series new_series[], p_requests new_request[],  -- one study, one series
-  p_instances new_instance[]
+  p_instances new_instance[], p_values new_value[], p_attributes integer
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -483,30 +627,32 @@ BEGIN
      v_old.sop_instance_uid, v_old.blob_key, v_old.size, v_old.sha256, v_old.stored_at);
   UPDATE instances
      SET (stored_at, sop_class_uid, transfer_syntax_uid, instance_number, number_of_frames, rows,
-          columns, dataset_offset, attributes, bulk, frame_count, encapsulated, pixel_offset,
+          columns, dataset_offset, document, bulk, frame_count, encapsulated, pixel_offset,
           pixel_length, frame_bits, frame_word, frame_ranges, metadata, blob_key, size, sha256) =
          (now(), v_new.sop_class_uid, v_new.transfer_syntax_uid, v_new.instance_number,
           v_new.number_of_frames, v_new.rows, v_new.columns, v_new.dataset_offset,
-          v_new.attributes, v_new.bulk, v_new.frame_count, v_new.encapsulated,
+          v_new.document, v_new.bulk, v_new.frame_count, v_new.encapsulated,
           v_new.pixel_offset, v_new.pixel_length, v_new.frame_bits, v_new.frame_word,
           v_new.frame_ranges, v_new.metadata, v_new.blob_key, v_new.size, v_new.sha256)
    WHERE id = v_old.id;
   UPDATE series
      SET (modality, series_number, series_description, body_part_examined, pps_start_date,
-          pps_start_time, attributes) =
+          pps_start_time, document) =
          (p_series[1].modality, p_series[1].series_number, p_series[1].series_description,
           p_series[1].body_part_examined, p_series[1].pps_start_date,
-          p_series[1].pps_start_time, p_series[1].attributes)
+          p_series[1].pps_start_time, p_series[1].document)
    WHERE id = v_series;
   UPDATE studies
      SET (sort_key, study_date, study_time, accession_number, study_id, patient_id,
           issuer_of_patient_id, patient_name, patient_name_other, patient_birth_date,
           patient_sex, referring_physician_name, referring_physician_name_other,
-          study_description, attributes, bytes, updated_at) =
+          study_description, document, patient_name_tokens,
+          referring_physician_name_tokens, bytes, updated_at) =
          (n.sort_key, n.study_date, n.study_time, n.accession_number, n.study_id, n.patient_id,
           n.issuer_of_patient_id, n.patient_name, n.patient_name_other, n.patient_birth_date,
           n.patient_sex, n.referring_physician_name, n.referring_physician_name_other,
-          n.study_description, n.attributes, bytes + v_new.size - v_old.size, now())
+          n.study_description, n.document, n.patient_name_tokens,
+          n.referring_physician_name_tokens, bytes + v_new.size - v_old.size, now())
     FROM unnest(p_studies) n
    WHERE studies.id = v_study;
   DELETE FROM series_requests WHERE series_id = v_series;
@@ -516,7 +662,15 @@ BEGIN
   SELECT p_institution, v_series, r.scheduled_procedure_step_id, r.requested_procedure_id,
          r.accession_number
     FROM unnest(p_requests) r;
+  UPDATE series SET sop_classes = ARRAY(
+           SELECT DISTINCT sop_class_uid FROM instances WHERE series_id = v_series ORDER BY 1)
+   WHERE id = v_series;
   PERFORM refresh_studies(ARRAY[v_study]);
+  DELETE FROM attribute_values
+   WHERE instance_id = v_old.id OR (series_id = v_series AND instance_id IS NULL)
+      OR (study_id = v_study AND series_id IS NULL);
+  PERFORM add_values(p_institution, p_values, ARRAY[v_study], ARRAY[v_series],
+            ARRAY[v_old.id], ARRAY[v_study], ARRAY[v_series]);
 
   INSERT INTO audit
     (institution_id, principal, action, study_instance_uid, instances, sop_instance_uids)
@@ -525,6 +679,7 @@ BEGIN
      ARRAY[v_new.sop_instance_uid]);
   PERFORM append_changes(p_institution, 'replaced', ARRAY[p_studies[1].study_instance_uid],
             ARRAY[p_series[1].series_instance_uid], ARRAY[v_new.sop_instance_uid]);
+  PERFORM check_attributes(p_attributes);
   RETURN true;
 END
 $$;

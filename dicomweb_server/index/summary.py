@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from dicomweb_server.access.policy import Scope
+from dicomweb_server.dicom.packing import unpack_document
 from dicomweb_server.dicom.person_name import groups
+from dicomweb_server.dicom.search_document import attributes_of
 from dicomweb_server.index.database import Connection, Pool, acquire
 
 
@@ -51,7 +51,7 @@ SELECT count(*) AS studies,
 
 # Identities ascend in the order of arrival, and have an index.
 LATEST = f"""
-SELECT study_instance_uid, attributes, modalities, number_of_series, number_of_instances
+SELECT study_instance_uid, document, modalities, number_of_series, number_of_instances
   FROM studies
  WHERE {_SCOPE}
  ORDER BY id DESC
@@ -77,7 +77,7 @@ async def ping(pool: Pool) -> None:
 
 
 def _line(row: Any) -> StudyLine:
-    attributes = orjson.loads(row["attributes"])
+    attributes = attributes_of(unpack_document(row["document"]))
     return StudyLine(
         study_instance_uid=row["study_instance_uid"],
         patient_name=_shown(attributes, "00100010"),

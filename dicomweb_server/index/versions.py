@@ -33,7 +33,7 @@ async def set_duplicates_policy(conn: Connection, institution: str, policy: Dupl
 
 REPLACE = """
 SELECT replace_instance($1, $2, $3, $4::new_study[], $5::new_series[], $6::new_request[],
-                        $7::new_instance[])
+                        $7::new_instance[], $8::new_value[], $9)
 """
 
 

@@ -1,18 +1,19 @@
 """GET on /studies, /series, /instances and below: Search (PS3.18 §10.6, QIDO-RS)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from dicomweb_server.archive.search import search
-from dicomweb_server.dicom.query import Level
+from dicomweb_server.dicom.query import Found, Level, SearchQuery
+from dicomweb_server.index.search import SearchPage
 from dicomweb_server.web.requests import accept_of, archive_of, base_url_of, principal_of, uids_of
 from dicomweb_server.web.responses import PRIVATE, json_array
+from dicomweb_server.wire.cursors import next_query
 from dicomweb_server.wire.media_types import Offer, choose
 from dicomweb_server.wire.search import parse_search
-from dicomweb_server.wire.search_results import remaining_text, search_result, warning
+from dicomweb_server.wire.search_results import ResultWriter, remaining_text, warning
 
 RESULTS = [Offer("application/dicom+json", multipart=False, default=True)]
 
@@ -36,28 +37,46 @@ async def _search(request: Request, level: Level) -> Response:
     archive = archive_of(request)
     choose(accept_of(request), RESULTS, request.query_params.get("accept"))
     study, series = (*uids_of(request), None, None)[:2]
+    settings = archive.settings
     parsed = parse_search(
         level,
         request.scope["query_string"],
         study_instance_uid=study,
         series_instance_uid=series,
-        max_results=archive.settings.max_results,
+        max_results=settings.max_results,
+        local_zone=settings.local_zone,
     )
-    page = await search(archive, principal_of(request), parsed.query)
     base_url = base_url_of(request)
-    warnings = [*parsed.warnings]
-    if page.remaining:
-        warnings.append(remaining_text(page.remaining))
+    writer = ResultWriter(parsed.query, base_url)
+    page = await search(archive, principal_of(request), parsed.query, writer.returned)
     if page.found:
-
-        async def texts() -> AsyncIterator[bytes]:
-            for found in page.found:
-                yield orjson.dumps(search_result(parsed.query, found, base_url))
-
-        response = json_array(texts())
+        response = json_array(_written(writer, page.found))
     else:
         headers = {**PRIVATE, "Vary": "Accept"}
         response = Response(status_code=204, headers=headers)  # not an empty list (4.7)
+    warnings = [*parsed.warnings]
+    if page.remaining:
+        warnings.append(remaining_text(page.remaining, exact=page.exact))
     for text in warnings:
         response.headers.append("Warning", warning(base_url, text))
+    _add_paging(request, response, parsed.query, page)
     return response
+
+
+async def _written(writer: ResultWriter, results: Iterable[Found]) -> AsyncIterator[bytes]:
+    for found in results:
+        yield writer.write(found)
+
+
+def _add_paging(request: Request, response: Response, query: SearchQuery, page: SearchPage) -> None:
+    """How many there are on all pages, and where the next one is (extensions)."""
+    if page.exact and query.after is None:
+        passed = query.offset + len(page.found)
+        if page.found or not query.offset:
+            response.headers["X-Total-Count"] = str(passed + page.remaining)
+    if not page.remaining or not page.found:
+        return
+    place, orderby = page.found[-1].place, request.query_params.get("orderby", "")
+    query_string = next_query(request.scope["query_string"], place, orderby)
+    path = request.url.path.removeprefix("/dicomweb")
+    response.headers["Link"] = f'<{base_url_of(request)}{path}?{query_string}>; rel="next"'

@@ -1,14 +1,20 @@
 """The values of match keys: text → conditions, by VR (PS3.18 §8.3.4.1, PS3.4 C.2.2.2)."""
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from dicomweb_server.dicom.matching import date_bounds, normal_number, time_bounds
+from dicomweb_server.dicom.matching import NUMERIC_VRS, normal_number
+from dicomweb_server.dicom.moments import date_bounds, date_time_bounds, time_bounds
+from dicomweb_server.dicom.name_tokens import query_tokens
 from dicomweb_server.dicom.person_name import fold, groups
 from dicomweb_server.dicom.query import (
     Condition,
     DateTimeRange,
+    Empty,
     Equal,
+    Every,
+    Fuzzy,
     Item,
     Path,
     Range,
@@ -22,12 +28,40 @@ from dicomweb_server.wire.resources import is_uid
 MAX_VALUE = 1024  # characters of a value that is no list of UIDs
 
 WILDCARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
+# Whose attributes may have several values that are matched together (PS3.18 §8.3.4.4)
+MULTIPLE_VRS = frozenset({"AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"})
 # Whole numbers by VR, with the least and the greatest (PS3.5 §6.2)
-_INTEGERS = {"IS": (-(2**31), 2**31 - 1), "US": (0, 2**16 - 1)}
+_INTEGERS = {
+    "IS": (-(2**31), 2**31 - 1),
+    "SL": (-(2**31), 2**31 - 1),
+    "SS": (-(2**15), 2**15 - 1),
+    "SV": (-(2**63), 2**63 - 1),
+    "UL": (0, 2**32 - 1),
+    "US": (0, 2**16 - 1),
+    "UV": (0, 2**64 - 1),
+}
+_FORMS = {
+    "AS": (re.compile(r"[0-9]{3}[DWMY]", re.ASCII), "an age: three digits and D, W, M or Y"),
+    "AT": (re.compile(r"[0-9A-Fa-f]{8}", re.ASCII), "a tag of eight hexadecimal digits"),
+}
+# The value that asks for absent and empty attributes (PS3.18 §8.3.4.3)
+_EMPTY = '""'
 # Commas and backslashes between several, as viewers send them (digest 4.6)
 _MODALITIES = frozenset({0x00080060, 0x00080061})
 # Dates and the times that belong to them (PS3.4 C.2.2.2.5.3)
-_DATE_TIME_PAIRS = {0x00080020: 0x00080030, 0x00400244: 0x00400245}
+_DATE_TIME_PAIRS = {
+    0x00080012: 0x00080013,
+    0x00080020: 0x00080030,
+    0x00080021: 0x00080031,
+    0x00080022: 0x00080032,
+    0x00080023: 0x00080033,
+    0x00100030: 0x00100032,
+    0x00181200: 0x00181201,
+    0x00400002: 0x00400003,
+    0x00400004: 0x00400005,
+    0x00400244: 0x00400245,
+    0x00400250: 0x00400251,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,36 +74,75 @@ class Key:
     value: str
 
 
-def conditions_of(keys: dict[Path, Key]) -> dict[Path, Condition]:
-    """The conditions of all match keys of a search, each under its path (digest 4.5).
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """How the values of all keys are to be taken (PS3.18 §8.3.4.2 to §8.3.4.4).
+
+    `zone`: the query's Timezone Offset From UTC in minutes east, None without one; `local_zone`:
+    that of the archive, for what tells none (MAT-05).
+    """
+
+    fuzzy: bool = False
+    empty: bool = False
+    multiple: bool = False
+    zone: int | None = None
+    local_zone: int = 0
+
+
+def conditions_of(keys: dict[Path, Key], switches: Switches = Switches()) -> dict[Path, Condition]:
+    """The conditions of all match keys of a search, each under its path (digest 4.5); those on
+    the items of one sequence are one condition.
 
     Raises InvalidParameter for a value that does not satisfy its VR.
     """
-    conditions: dict[Path, Condition] = {}
-    bounds = {key.path: _bounds(key) for key in keys.values() if key.vr in _BOUNDS}
-    for day, time in _DATE_TIME_PAIRS.items():
-        conditions |= _dates_and_times((day,), (time,), keys, bounds)
+    return _nested(_flat_conditions(keys, switches))
+
+
+def _nested(flat: Mapping[Path, Condition]) -> dict[Path, Condition]:
+    conditions: dict[Path, Condition] = {p: c for p, c in flat.items() if len(p) == 1}
     within: dict[int, dict[Path, Condition]] = {}
-    for path, key in keys.items():
+    for path, condition in flat.items():
         if len(path) > 1:
-            within.setdefault(path[0], {})[path[1:]] = _condition(key)
-        elif path not in conditions and path not in bounds:
-            conditions[path] = _condition(key)
-    for path, bound in bounds.items():
-        if path not in conditions and not _is_time_of_combined(path, conditions):
-            conditions[path] = _one_range(keys[path], bound)
+            within.setdefault(path[0], {})[path[1:]] = condition
     for tag, inner in within.items():
-        asked = {path: each for path, each in inner.items() if not isinstance(each, Universal)}
-        conditions[(tag,)] = Item(asked) if asked else Universal()
+        conditions[(tag,)] = _item(inner)
     return conditions
 
 
-def _is_time_of_combined(path: Path, conditions: dict[Path, Condition]) -> bool:
-    return any(isinstance(c, DateTimeRange) and c.time_path == path for c in conditions.values())
+def _item(conditions: Mapping[Path, Condition]) -> Condition:
+    """All within one item of a sequence, and of each sequence within that (C.2.2.2.6)."""
+    asked = {path: each for path, each in conditions.items() if not isinstance(each, Universal)}
+    return Item(_nested(asked)) if asked else Universal()
 
 
-def _condition(key: Key) -> Condition:
+def _flat_conditions(keys: dict[Path, Key], switches: Switches) -> dict[Path, Condition]:
+    """The condition of each key, those of dates and times that belong together under the date."""
+    conditions: dict[Path, Condition] = {}
+    bounds = {
+        key.path: _bounds(key, switches)
+        for key in keys.values()
+        if key.vr in _EXPECTED and not (switches.empty and key.value == _EMPTY)
+    }
+    for path, key in keys.items():
+        if path not in bounds:
+            conditions[path] = _condition(key, switches)
+    for path in bounds:
+        time = (*path[:-1], _DATE_TIME_PAIRS.get(path[-1], 0))
+        combined = _dates_and_times(path, time, keys, bounds, switches.zone)
+        if combined is not None:
+            conditions[path] = combined
+            if time in bounds:
+                conditions[time] = Universal()
+    for path, bound in bounds.items():
+        if path not in conditions:
+            conditions[path] = _one_range(keys[path], bound)
+    return conditions
+
+
+def _condition(key: Key, switches: Switches) -> Condition:
     """The condition of a key that is neither date nor time, by its VR (digest 4.5)."""
+    if switches.empty and key.value == _EMPTY:
+        return Empty()
     value = key.value.strip(" ")
     if not value.strip("*"):
         return Universal()  # QRY-13
@@ -79,15 +152,42 @@ def _condition(key: Key) -> Condition:
         raise InvalidParameter(key.name, value, "no value: name an attribute of its items")
     if len(value) > MAX_VALUE:
         raise InvalidParameter(key.name, value, f"at most {MAX_VALUE} characters")
+    if switches.multiple and "\\" in value and key.vr in MULTIPLE_VRS:
+        return _every(key, value)
     if key.path[-1] in _MODALITIES:
         return _modalities(key, value)
-    if key.vr not in WILDCARD_VRS:
+    if key.vr in NUMERIC_VRS:
         return Equal((_number(key, value),))
-    if key.vr == "PN" and not any(fold(group) for group in groups(value)):
-        return Universal()  # nothing but ^ and =
-    if "*" in value or "?" in value:
+    if key.vr == "PN":
+        return _name(value, switches)
+    if key.vr in WILDCARD_VRS and ("*" in value or "?" in value):
         return Wildcard((_pattern(value),))
+    _check_fixed(key, value)
     return Equal((value,))
+
+
+def _check_fixed(key: Key, value: str) -> None:
+    """Those VRs that have one form: an age, a tag."""
+    form, expected = _FORMS.get(key.vr, (None, ""))
+    if form is not None and form.fullmatch(value) is None:
+        raise InvalidParameter(key.name, value, expected)
+
+
+def _name(value: str, switches: Switches) -> Condition:
+    if not any(fold(group) for group in groups(value)):
+        return Universal()  # nothing but ^ and =
+    wild = "*" in value or "?" in value
+    if switches.fuzzy and (words := query_tokens(value)):
+        return Fuzzy(words, _pattern(value) if wild else None)
+    return Wildcard((_pattern(value),)) if wild else Equal((value,))
+
+
+def _every(key: Key, value: str) -> Condition:
+    """Multiple value matching: no wildcards (PS3.18 §8.3.4.4)."""
+    values = [part for each in value.split("\\") if (part := each.strip(" "))]
+    if not values or any("*" in each or "?" in each for each in values):
+        raise InvalidParameter(key.name, value, "values without wildcards between backslashes")
+    return Every(tuple(dict.fromkeys(values)))
 
 
 def _uid_list(key: Key, value: str) -> UidList:
@@ -128,11 +228,13 @@ def _number(key: Key, value: str) -> str:
 
 # Dates and times
 
-_BOUNDS = {"DA": date_bounds, "TM": time_bounds}
 _EXPECTED = {
     "DA": "a date YYYYMMDD or a range of two, the earlier first",
     "TM": "a time HHMMSS.FFFFFF or a range of two, the earlier first",
+    "DT": "a date-time YYYYMMDDHHMMSS.FFFFFF±HHMM or a range of two, the earlier first",
 }
+_DASH = re.compile(r"-(?!(?:0\d|1[0-2])[0-5]\d(?:-|$))", re.ASCII)
+_DAY_BEGINS, _DAY_ENDS = "000000.000000", "235960.999999"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,15 +244,20 @@ class _Bounds:
     is_range: bool  # written as one
 
 
-def _bounds(key: Key) -> _Bounds | None:
+def _bounds(key: Key, switches: Switches) -> _Bounds | None:
     """What a date or time, or a range of them, spans (C.2.2.2.5); None for any."""
     value = key.value.strip(" ")
     if not value.strip("*"):
         return None
-    bounds_of = _BOUNDS[key.vr]
-    first, dash, last = value.partition("-")
-    low = bounds_of(first) if first else None
-    high = bounds_of(last) if last else None
+    zone = switches.local_zone if switches.zone is None else switches.zone
+    bounds_of: dict[str, Callable[[str], tuple[str, str] | None]] = {
+        "DA": date_bounds,
+        "TM": time_bounds,
+        "DT": lambda text: date_time_bounds(text, zone),
+    }
+    first, dash, last = _halves(value, key.vr)
+    low = bounds_of[key.vr](first) if first else None
+    high = bounds_of[key.vr](last) if last else None
     wrong = (first and low is None) or (last and high is None) or not (first or last)
     if wrong:
         raise InvalidParameter(key.name, value, _EXPECTED[key.vr])
@@ -158,6 +265,22 @@ def _bounds(key: Key) -> _Bounds | None:
         assert low is not None
         return _Bounds(*low, is_range=False)
     return _Bounds(low[0] if low else None, high[1] if high else None, is_range=True)
+
+
+def _halves(value: str, vr: str) -> tuple[str, str, str]:
+    """The two ends of a range; the minus sign of a time zone is no dash (PS3.4 C.2.2.2.5.3).
+
+    "2006-0500" is what has the offset -0500: who means the year 500 for an end can write it with
+    the month. A dash before all is one.
+    """
+    if vr != "DT":
+        return value.partition("-")
+    if value.startswith("-"):
+        return "", "-", value[1:]
+    match = _DASH.search(value)
+    if match is None:
+        return value, "", ""
+    return value[: match.start()], "-", value[match.end() :]
 
 
 def _one_range(key: Key, bounds: _Bounds | None) -> Condition:
@@ -169,15 +292,27 @@ def _one_range(key: Key, bounds: _Bounds | None) -> Condition:
 
 
 def _dates_and_times(
-    day: Path, time: Path, keys: dict[Path, Key], bounds: dict[Path, _Bounds | None]
-) -> dict[Path, Condition]:
+    day: Path,
+    time: Path,
+    keys: dict[Path, Key],
+    bounds: dict[Path, _Bounds | None],
+    zone: int | None,
+) -> DateTimeRange | None:
     """A range of dates with a range of times is one interval, from the first time of the first
-    day to the last time of the last (C.2.2.2.5.3): the times alone may well be reversed."""
+    day to the last time of the last (C.2.2.2.5.3): the times alone may well be reversed.
+
+    With a time zone, days are intervals too, and those of another zone (MAT-05).
+    """
     days, times = bounds.get(day), bounds.get(time)
-    if not (days and times and days.is_range and times.is_range):
-        return {}
-    low = None if days.low is None else days.low + (times.low or "000000.000000")
-    high = None if days.high is None else days.high + (times.high or "235960.999999")
+    if time[-1] == 0 or days is None:
+        return None
+    together = times is not None and days.is_range and times.is_range
+    if not together and (zone is None or times is not None):
+        return None
+    first = times.low if times else None
+    last = times.high if times else None
+    low = None if days.low is None else days.low + (first or _DAY_BEGINS)
+    high = None if days.high is None else days.high + (last or _DAY_ENDS)
     if low is not None and high is not None and low > high:
         raise InvalidParameter(keys[day].name, keys[day].value, "a beginning before the end")
-    return {day: DateTimeRange(time, low, high)}
+    return DateTimeRange(time[-1:], low, high, zone)

@@ -6,41 +6,32 @@ silently dropped would show other patients (QRY-02, QRY-11).
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import unquote_to_bytes
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
-from dicomweb_server.dicom.attributes import ATTRIBUTES, Attribute
-from dicomweb_server.dicom.query import Level, Path, SearchQuery
+from dicomweb_server.dicom.attributes import ATTRIBUTES, Attribute, level_of
+from dicomweb_server.dicom.moments import zone_of
+from dicomweb_server.dicom.query import Level, OrderBy, Path, Reading, SearchQuery
 from dicomweb_server.errors import InvalidParameter
-from dicomweb_server.wire.match_keys import Key, conditions_of
+from dicomweb_server.wire.cursors import read_cursor
+from dicomweb_server.wire.match_keys import Key, Switches, conditions_of
 
 MAX_PARAMETERS = 1000
 MAX_DEPTH = 8  # tags of a dotted path
 MAX_OFFSET = 10**18
+MAX_ORDER = 8  # attributes
 
-# Switches whose matching is not offered, and the texts of digest 1.8
-UNSUPPORTED_SWITCHES = {
-    "fuzzymatching": "The fuzzymatching parameter is not supported. "
-    "Only literal matching has been performed.",
-    "emptyvaluematching": "The emptyvaluematching parameter is not supported. "
-    "Empty Value Matching has not been performed.",
-    "multiplevaluematching": "The multiplevaluematching parameter is not supported. "
-    "Multiple Value Matching has not been performed.",
-}
-
-SPECIFIC_CHARACTER_SET = 0x00080005
+SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET = 0x00080005, 0x00080201
 STUDY_INSTANCE_UID, SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
-# What can be matched within the items of a sequence (digest 4.3): of the Request Attributes the
-# step and the procedure, and beyond what is required the accession number
-MATCHABLE_WITHIN = {0x00400275: frozenset({0x00080050, 0x00400009, 0x00401001})}
-_MATCHABLE: dict[int, Attribute] = {
-    tag: attribute
-    for table in ATTRIBUTES.values()
-    for tag, attribute in table.items()
-    if attribute.matchable
-}
+
+_SWITCHES = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
+_ONCE = frozenset({*_SWITCHES, "limit", "offset", "cursor", "orderby"})
+# VRs of bytes and of nothing that could be written in a URL
+_NOT_MATCHED = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
+# Groups that are not of the data set: commands, File Meta Information, directories
+_ELSEWHERE = frozenset({0x0000, 0x0002, 0x0004})
 
 _HEX = re.compile(r"[0-9A-Fa-f]{8}", re.ASCII)
 _LIKE_ATTRIBUTE = re.compile(r"[A-Z][A-Za-z0-9]*(?:\..*)?|[0-9A-Fa-f]{8}(?:\..*)?", re.ASCII | re.S)
@@ -60,9 +51,11 @@ class ParsedSearch:
 class _Collected:
     keys: dict[Path, Key] = field(default_factory=dict)
     seen: set[Path] = field(default_factory=set)
-    include: set[Path] = field(default_factory=set)
+    creators: dict[int, str] = field(default_factory=dict)
+    include: dict[Path, str] = field(default_factory=dict)  # with the names they were given
     include_all: bool = False
-    switches: dict[str, str] = field(default_factory=dict)
+    once: dict[str, str] = field(default_factory=dict)
+    zone: int | None = None
     not_matched: list[str] = field(default_factory=list)
     not_included: list[str] = field(default_factory=list)
     fixed: list[str] = field(default_factory=list)
@@ -75,35 +68,42 @@ def parse_search(
     study_instance_uid: str | None = None,
     series_instance_uid: str | None = None,
     max_results: int = 1000,
+    local_zone: int = 0,
 ) -> ParsedSearch:
     """Read the query string of a search for entities of `level`, still percent-encoded.
 
     The UIDs are those the path of the resource fixes. `max_results` bounds the limit, and is the
-    limit where none is given. Raises InvalidParameter for what does not follow the grammar
-    (digest 4.2) or the VR of its attribute (QRY-14).
+    limit where none is given. `local_zone`: the archive's, in minutes east of UTC (MAT-05).
+    Raises InvalidParameter for what does not follow the grammar (digest 4.2) or the VR of its
+    attribute (QRY-14).
     """
     collected = _Collected()
     fixed = {STUDY_INSTANCE_UID: study_instance_uid, SERIES_INSTANCE_UID: series_instance_uid}
     for name, value in _parameters(query_string):
         if name == "includefield":
             _include(value, level, collected)
-        elif name in UNSUPPORTED_SWITCHES or name in ("limit", "offset"):
-            if name in collected.switches:
+        elif name in _ONCE:
+            if name in collected.once:
                 raise InvalidParameter(name, value, "the parameter once")
-            collected.switches[name] = value
+            collected.once[name] = value
         elif _LIKE_ATTRIBUTE.fullmatch(name):
             _match_key(name, value, fixed, collected)
         # other names are ignored (ERR-02)
-    switches = collected.switches
+    _settle_private(collected)
+    once = collected.once
+    orderby = once.get("orderby", "")
     query = SearchQuery(
         level=level,
-        conditions=conditions_of(collected.keys),
+        conditions=conditions_of(collected.keys, _switches(collected, local_zone)),
         study_instance_uid=study_instance_uid,
         series_instance_uid=series_instance_uid,
         include=frozenset(collected.include),
         include_all=collected.include_all,
-        limit=_count("limit", switches.get("limit"), max_results, max_results),
-        offset=_count("offset", switches.get("offset"), 0, MAX_OFFSET),
+        limit=_count("limit", once.get("limit"), max_results, max_results),
+        offset=_count("offset", once.get("offset"), 0, MAX_OFFSET),
+        order=_order(orderby),
+        after=read_cursor(once["cursor"], orderby) if "cursor" in once else None,
+        reading=Reading(collected.creators, local_zone),
     )
     return ParsedSearch(query, tuple(_warnings(collected)))
 
@@ -117,18 +117,26 @@ def _parameters(query_string: bytes | str) -> Iterator[tuple[str, str]]:
     if raw.count(b"&") >= MAX_PARAMETERS:
         raise InvalidParameter("query", "", f"at most {MAX_PARAMETERS} parameters")
     for piece in filter(None, raw.split(b"&")):
-        name, _, value = piece.partition(b"=")
-        yield _decoded(name), _decoded(value)
+        raw_name, _, value = piece.partition(b"=")
+        name = _decoded(raw_name)
+        yield name, _decoded(value, keep_plus=_holds_plus(name))
 
 
-def _decoded(raw: bytes) -> str:
-    """Undo percent-encoding and form-encoding. A bare plus is a space (QRY-10): those keys whose
-    values hold a plus sign, DT and Timezone Offset, are not matched."""
+def _holds_plus(name: str) -> bool:
+    """Whether a bare plus in the value is the sign of a time zone (QRY-10)."""
+    if not _LIKE_ATTRIBUTE.fullmatch(name):
+        return False
+    found = _path(name)
+    return found is not None and (found[1] == "DT" or found[0] == (TIMEZONE_OFFSET,))
+
+
+def _decoded(raw: bytes, *, keep_plus: bool = False) -> str:
+    """Undo percent-encoding and form-encoding: a bare plus is a space (QRY-10)."""
     shown = raw[:80].decode("ascii", "replace")
     if _BAD_ESCAPE.search(raw):
         raise InvalidParameter("query", shown, "percent signs encoded as %25")
     try:
-        text = unquote_to_bytes(raw.replace(b"+", b" ")).decode()
+        text = unquote_to_bytes(raw if keep_plus else raw.replace(b"+", b" ")).decode()
     except UnicodeDecodeError:
         raise InvalidParameter("query", shown, "percent-encoded UTF-8") from None
     if "\0" in text:
@@ -145,18 +153,48 @@ def _count(name: str, text: str | None, default: int, greatest: int) -> int:
     return min(int(digits or "0"), greatest) if len(digits) <= 18 else greatest
 
 
+def _switches(collected: _Collected, local_zone: int) -> Switches:
+    on = {}
+    for name in _SWITCHES:
+        value = collected.once.get(name, "false")
+        if value not in ("true", "false"):
+            raise InvalidParameter(name, value, "true or false")
+        on[name] = value == "true"
+    fuzzy, empty, multiple = (on[name] for name in _SWITCHES)
+    return Switches(fuzzy, empty, multiple, collected.zone, local_zone)
+
+
+def _order(text: str) -> tuple[OrderBy, ...]:
+    """What to order by (an extension): attributes with commas between, a minus before what
+    descends."""
+    terms = []
+    for name in filter(None, (part.strip() for part in text.split(","))):
+        found = _path(name.removeprefix("-"))
+        if found is None:
+            raise InvalidParameter("orderby", _shown(name), "names of attributes")
+        terms.append(OrderBy(found[0], name.startswith("-")))
+    if len(terms) > MAX_ORDER:
+        raise InvalidParameter("orderby", "", f"at most {MAX_ORDER} attributes")
+    return tuple(terms)
+
+
 # Names
 
 
 def _vr(tag: int) -> str | None:
     """The VR of a tag of the dictionary, None if it is in none; private tags are in none, but
-    are attributes all the same."""
+    are attributes all the same. Of several VRs the first."""
     if tag >> 16 & 1:
-        return "UN"
+        return "LO" if _is_creator(tag) else "UN"
     try:
-        return dictionary_VR(tag)
+        return str(dictionary_VR(tag)).split(" ", 1)[0]
     except KeyError:
         return None
+
+
+def _is_creator(tag: int) -> bool:
+    """Whether it names a private block (PS3.5 §7.8.1)."""
+    return bool(tag >> 16 & 1) and 0x10 <= tag & 0xFFFF <= 0xFF
 
 
 def _path(name: str) -> tuple[Path, str] | None:
@@ -186,22 +224,67 @@ def _match_key(name: str, value: str, fixed: dict[int, str | None], collected: _
     if path in collected.seen:
         raise InvalidParameter(name, value, "each attribute once")
     collected.seen.add(path)
+    attribute = _attribute(path[0])
     if path == (SPECIFIC_CHARACTER_SET,):  # QRY-15
         return
-    attribute = _MATCHABLE.get(path[0])
-    if attribute is None or not _matchable_there(path):
+    if path == (TIMEZONE_OFFSET,):
+        collected.zone = _zone(name, value)
+    elif vr in _NOT_MATCHED or path[0] >> 16 in _ELSEWHERE or not _is_matchable(attribute, path):
         collected.not_matched.append(name)
-    elif _fixed_by_path(attribute, fixed):
+    elif attribute is not None and _fixed_by_path(attribute, fixed):
         if fixed.get(attribute.tag) != value:
             collected.fixed.append(name)
     else:
         collected.keys[path] = Key(name, path, vr, value)
 
 
-def _matchable_there(path: Path) -> bool:
-    if len(path) == 1:
-        return True
-    return len(path) == 2 and path[1] in MATCHABLE_WITHIN.get(path[0], ())
+def _zone(name: str, value: str) -> int | None:
+    """The zone that dates and times of the query are meant in (MAT-05)."""
+    if not value.strip(" "):
+        return None
+    zone = zone_of(value)
+    if zone is None:
+        raise InvalidParameter(name, value, "an offset from UTC as +0100")
+    return zone
+
+
+def _attribute(tag: int) -> Attribute | None:
+    level = level_of(tag)
+    return None if level is None else ATTRIBUTES[level][tag]
+
+
+def _is_matchable(attribute: Attribute | None, path: Path) -> bool:
+    return attribute is None or (attribute.matchable and (len(path) == 1 or attribute.vr == "SQ"))
+
+
+def _settle_private(collected: _Collected) -> None:
+    """Give private attributes their creators, which have to be match keys too (digest 4.2)."""
+    for path, key in list(collected.keys.items()):
+        if _is_creator(path[-1]) and (creator := key.value.strip(" ")):
+            collected.creators[_block(path[-1])] = creator
+    blocks: dict[int, list[Path]] = {}
+    for path in [*collected.keys, *collected.include]:
+        for tag in path:
+            if tag >> 16 & 1 and not _is_creator(tag):
+                blocks.setdefault(_block(tag), []).append(path)
+    for block, paths in blocks.items():
+        if block in collected.creators:
+            continue
+        for path in paths:
+            if path in collected.keys:
+                key = collected.keys[path]
+                expected = "its private creator, such as 00090010=NAME, as another match key"
+                raise InvalidParameter(key.name, key.value, expected)
+            collected.not_included.append(collected.include.pop(path, ""))
+    for path in list(collected.keys):
+        # Told by the attributes of its block: the creator may have another one in the data set.
+        if _is_creator(path[-1]) and _block(path[-1]) in blocks:
+            collected.keys[path] = replace(collected.keys[path], value="")
+
+
+def _block(tag: int) -> int:
+    """The first tag of a private block, from the tag of its creator or of an attribute in it."""
+    return (tag & 0xFFFF0000) | (tag & 0xFF) << 8 if _is_creator(tag) else tag & 0xFFFFFF00
 
 
 def _fixed_by_path(attribute: Attribute, fixed: dict[int, str | None]) -> bool:
@@ -220,22 +303,16 @@ def _include(value: str, level: Level, collected: _Collected) -> None:
         found = _path(name) if name != "all" else None
         if name == "all":
             collected.include_all = True
-        elif found is None or not any(found[0][0] in table for table in ATTRIBUTES.values()):
+        elif found is None or found[0][0] >> 16 in _ELSEWHERE:
             collected.not_included.append(name)
-        elif any(found[0][0] in ATTRIBUTES[each] for each in Level if each <= level):
-            collected.include.add(found[0])
+        elif (level_of(found[0][0]) or Level.INSTANCE) <= level:
+            collected.include.setdefault(found[0], name)
 
 
 # Warnings
 
 
 def _warnings(collected: _Collected) -> Iterator[str]:
-    for switch, warning in UNSUPPORTED_SWITCHES.items():
-        value = collected.switches.get(switch, "false")
-        if value not in ("true", "false"):
-            raise InvalidParameter(switch, value, "true or false")
-        if value == "true":
-            yield warning
     if collected.not_matched:
         yield f"The following attributes cannot be matched: {_named(collected.not_matched)}"
     if collected.fixed:
@@ -243,8 +320,8 @@ def _warnings(collected: _Collected) -> Iterator[str]:
             "The following attributes are fixed by the path of the resource "
             f"and have not been matched: {_named(collected.fixed)}"
         )
-    if collected.not_included:
-        yield f"The following attributes cannot be included: {_named(collected.not_included)}"
+    if not_included := list(filter(None, collected.not_included)):
+        yield f"The following attributes cannot be included: {_named(not_included)}"
 
 
 def _named(names: Iterable[str]) -> str:

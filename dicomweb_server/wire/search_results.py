@@ -1,7 +1,7 @@
 """The results of a search, one DICOM JSON object each (PS3.18 §10.6.3.3, digest 4.4).
 
-What is stored with an entity is chosen from, never rewritten (QRY-22); what is computed by the
-index stands beside it in `Found`.
+What is stored with an entity is chosen from, line by line and never rewritten (QRY-22); what is
+computed by the index stands beside it in `Found`.
 """
 
 from collections.abc import Mapping
@@ -10,8 +10,11 @@ from typing import Any
 import orjson
 
 from dicomweb_server.dicom.attributes import ATTRIBUTES, Attribute
-from dicomweb_server.dicom.description import JsonDataset
-from dicomweb_server.dicom.query import Found, Item, Level, Path, SearchQuery
+from dicomweb_server.dicom.description import BULK_BASE
+from dicomweb_server.dicom.matching import key_of
+from dicomweb_server.dicom.packing import unpack_metadata
+from dicomweb_server.dicom.query import Found, Item, Level, Path, Returned, SearchQuery
+from dicomweb_server.dicom.search_document import json_bytes, line_of, lines
 from dicomweb_server.wire.resources import instance_url, series_url, study_url
 
 # Barred from the wire (digest 1.5); what is stored so is had as Explicit VR Little Endian.
@@ -19,9 +22,9 @@ _NOT_SENT = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.2"})
 _EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 
 _REQUEST_ATTRIBUTES = 0x00400275
-_TIMEZONE_OFFSET = 0x00080201
 # Of a sequence, what is returned by default: these of each item, empty if unknown
 _WITHIN: dict[int, dict[str, str]] = {_REQUEST_ATTRIBUTES: {"00400009": "SH", "00401001": "SH"}}
+_CHARACTER_SET = line_of("00080005", {"vr": "CS", "Value": ["ISO_IR 192"]})
 
 
 def warning(base_url: str, text: str) -> str:
@@ -30,37 +33,185 @@ def warning(base_url: str, text: str) -> str:
     return f"299 {base_url}: {line}".encode("ascii", "replace").decode("ascii")
 
 
-def remaining_text(remaining: int) -> str:
-    """What a warning says when a search has `remaining` more results (digest 1.8)."""
-    return f"There are {remaining} additional results that can be requested"
+def remaining_text(remaining: int, *, exact: bool = True) -> str:
+    """What a warning says when a search has `remaining` more results (digest 1.8), or, if that
+    is not `exact`, more than so many."""
+    number = f"{remaining}" if exact else f"more than {remaining}"
+    return f"There are {number} additional results that can be requested"
 
 
-def search_result(query: SearchQuery, found: Found, base_url: str) -> JsonDataset:
-    """One entity as `query` wants it returned, attributes in ascending order.
+class ResultWriter:
+    """Writes what a query found as it wants it returned, attributes in ascending order."""
 
-    `found` has the JSON texts of ``query.level`` and those above it. `base_url` has no trailing
-    slash.
-    """
-    stored = _stored(query.level, found)
-    computed = _computed(query.level, found, base_url)
-    asked = _asked(query)
-    result: JsonDataset = {}
-    for level in Level:
-        if level > query.level:
-            break
-        by_default = level >= _first_level(query)
+    def __init__(self, query: SearchQuery, base_url: str) -> None:
+        """`base_url` has no trailing slash."""
+        self._query = query
+        self._base = base_url
+        self._asked = _asked(query)
+        self._chosen: dict[Level, dict[bytes, Attribute]] = {}
+        self._empty: dict[bytes, bytes] = {}
+        self._computed: dict[Level, frozenset[str]] = {}
+        first = _first_level(query)
+        for level in Level:
+            if level <= query.level:
+                self._choose(level, by_default=level >= first)
+        self._trimmed = {
+            key: attribute
+            for chosen in self._chosen.values()
+            for key, attribute in chosen.items()
+            if attribute.vr == "SQ" and self._is_trimmed(attribute)
+        }
+        self._paths = unkept(query)
+
+    def _choose(self, level: Level, *, by_default: bool) -> None:
+        chosen, computed = {}, set()
         for tag, attribute in ATTRIBUTES[level].items():
-            value = computed[level].get(attribute.key) or stored[level].get(attribute.key)
-            value = _returned(attribute, value, asked.get(tag), by_default, query.include_all)
-            if value is not None:
-                result[attribute.key] = value
-    result |= _uids(found)
-    timezone = stored[Level.STUDY].get(f"{_TIMEZONE_OFFSET:08X}")
-    if timezone is not None:  # returned at every level if known (digest 4.4)
-        result[f"{_TIMEZONE_OFFSET:08X}"] = timezone
-    if not orjson.dumps(result).isascii():  # JSN-31
-        result["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}
-    return dict(sorted(result.items()))
+            default = by_default and (attribute.always or attribute.known)
+            everything = by_default and self._query.include_all
+            if not (default or everything or tag in self._asked):
+                continue
+            key = attribute.key.encode()
+            if attribute.computed:
+                computed.add(attribute.key)
+            else:
+                chosen[key] = attribute
+            # What is always returned, or was asked for, is there without a value (QRY-26).
+            if tag in self._asked or (by_default and attribute.always):
+                self._empty[key] = line_of(attribute.key, {"vr": attribute.vr})
+        self._chosen[level] = chosen
+        self._computed[level] = frozenset(computed)
+
+    def _is_trimmed(self, attribute: Attribute) -> bool:
+        everything = self._query.include_all and attribute.level >= _first_level(self._query)
+        return not everything and () not in self._asked.get(attribute.tag, set())
+
+    @property
+    def returned(self) -> Returned:
+        """What of the results is needed."""
+        return Returned(
+            documents=frozenset(level for level, chosen in self._chosen.items() if chosen),
+            metadata=bool(self._paths),
+            sop_classes="00080062" in self._computed[Level.STUDY],
+        )
+
+    def write(self, found: Found) -> bytes:
+        """The JSON text of one result."""
+        result = dict(self._empty)
+        for level, chosen in self._chosen.items():
+            for key, line in lines(found.documents.get(level, b"")):
+                if key in chosen:
+                    result[key] = (
+                        self._trim(self._trimmed[key], line) if key in self._trimmed else line
+                    )
+        for line in self._computed_lines(found):
+            result[line[1:9]] = line
+        if self._paths:
+            for name, value in self._of_metadata(found).items():
+                result[name.encode()] = line_of(name, value)
+        for line in _uids(found):
+            result[line[1:9]] = line
+        text = b"{" + b",".join([line for _, line in sorted(result.items())]) + b"}"
+        if not text.isascii():  # JSN-31
+            result[b"00080005"] = _CHARACTER_SET
+            text = b"{" + b",".join([line for _, line in sorted(result.items())]) + b"}"
+        return text
+
+    def _trim(self, attribute: Attribute, line: bytes) -> bytes:
+        """A sequence with nothing in its items but what is asked for, and what comes by default."""
+        whole = orjson.loads(line[11:])
+        paths = self._asked.get(attribute.tag, set())
+        trimmed = _only(whole, paths)
+        within = _WITHIN.get(attribute.tag)
+        if within is not None and attribute.level >= _first_level(self._query):
+            _add_defaults(trimmed, whole, within)
+        return line_of(attribute.key, trimmed)
+
+    def _computed_lines(self, found: Found) -> list[bytes]:
+        """What is not in the files (digest 2.6)."""
+        study, series, instance = (
+            found.study_instance_uid,
+            found.series_instance_uid,
+            found.sop_instance_uid,
+        )
+        wanted = self._computed
+        made: list[bytes] = []
+        if wanted[Level.STUDY]:
+            made += [
+                line_of(key, value)
+                for key, value in _of_study(found, study_url(self._base, study)).items()
+                if key in wanted[Level.STUDY]
+            ]
+        if series is not None and wanted.get(Level.SERIES):
+            made.append(_url_line(series_url(self._base, study, series)))
+            made.append(_line("00201209", "IS", found.number_of_series_related_instances))
+        if series is not None and instance is not None and wanted.get(Level.INSTANCE):
+            made.append(_ONLINE)
+            made.append(_url_line(instance_url(self._base, study, series, instance)))
+            syntax = found.transfer_syntax_uid
+            if syntax is not None:
+                sent = _EXPLICIT_VR_LITTLE_ENDIAN if syntax in _NOT_SENT else syntax
+                made.append(_line("00083002", "UI", sent))
+        return made
+
+    def _of_metadata(self, found: Found) -> dict[str, Any]:
+        """Attributes that are kept at no level, from the metadata of the instance (QRY-20)."""
+        if found.metadata is None:
+            return {}
+        series, instance = found.series_instance_uid, found.sop_instance_uid
+        assert series is not None
+        assert instance is not None
+        url = instance_url(self._base, found.study_instance_uid, series, instance)
+        text = unpack_metadata(found.metadata)
+        dataset = orjson.loads(text.replace(BULK_BASE, f"{url}/bulkdata".encode()))
+        reading = self._query.reading
+        result: dict[str, Any] = {}
+        for tag, paths in self._paths.items():
+            key = key_of(tag, dataset, reading)
+            if key is None or key not in dataset:
+                continue
+            result[key] = _only(dataset[key], paths)
+            if tag >> 16 & 1:  # with its creator (digest 4.4)
+                creator = f"{key[:4]}00{key[4:6]}"
+                result[creator] = dataset.get(creator, {"vr": "LO"})
+        return result
+
+
+def unkept(query: SearchQuery) -> dict[int, set[Path]]:
+    """What a search for instances returns of attributes that are kept at no level: by their tag,
+    what of their items; the empty path is all of it."""
+    if query.level is not Level.INSTANCE:
+        return {}
+    return {
+        tag: paths
+        for tag, paths in _asked(query).items()
+        if not any(tag in table for table in ATTRIBUTES.values())
+    }
+
+
+_ONLINE = line_of("00080056", {"vr": "CS", "Value": ["ONLINE"]})
+
+
+def _line(key: str, vr: str, value: object) -> bytes:
+    return line_of(key, {"vr": vr, "Value": [value]})
+
+
+def _url_line(url: str) -> bytes:
+    return b'"00081190":{"vr":"UR","Value":[' + json_bytes(url) + b"]}"
+
+
+def _of_study(found: Found, url: str) -> dict[str, dict[str, Any]]:
+    return {
+        "00080056": {"vr": "CS", "Value": ["ONLINE"]},
+        "00080061": _of("CS", *sorted(set(found.modalities_in_study) - {""})),
+        "00080062": _of("UI", *found.sop_classes_in_study),
+        "00081190": _of("UR", url),
+        "00201206": _of("IS", found.number_of_study_related_series),
+        "00201208": _of("IS", found.number_of_study_related_instances),
+    }
+
+
+def _of(vr: str, *values: str | int) -> dict[str, Any]:
+    return {"vr": vr, "Value": list(values)} if values else {"vr": vr}
 
 
 def _first_level(query: SearchQuery) -> Level:
@@ -73,14 +224,6 @@ def _first_level(query: SearchQuery) -> Level:
     else:
         first = Level.STUDY
     return min(first, query.level)
-
-
-def _stored(level: Level, found: Found) -> dict[Level, JsonDataset]:
-    texts = {Level.STUDY: found.study, Level.SERIES: found.series, Level.INSTANCE: found.instance}
-    return {
-        each: orjson.loads(text) if each <= level and text is not None else {}
-        for each, text in texts.items()
-    }
 
 
 def _asked(query: SearchQuery) -> dict[int, set[Path]]:
@@ -99,29 +242,6 @@ def _asked(query: SearchQuery) -> dict[int, set[Path]]:
     return asked
 
 
-def _returned(
-    attribute: Attribute,
-    value: dict[str, Any] | None,
-    asked: set[Path] | None,
-    by_default: bool,
-    include_all: bool,
-) -> dict[str, Any] | None:
-    """The attribute as it is returned, None if it is not."""
-    default = by_default and (attribute.always or (attribute.known and value is not None))
-    everything = by_default and include_all and value is not None
-    if not (default or everything or asked is not None):
-        return None
-    if value is None:
-        return {"vr": attribute.vr}  # QRY-26
-    if attribute.vr != "SQ" or everything or (asked and () in asked):
-        return value
-    trimmed = _only(value, asked or set())
-    within = _WITHIN.get(attribute.tag)
-    if default and within is not None:
-        _add_defaults(trimmed, value, within)
-    return trimmed
-
-
 def _only(value: Mapping[str, Any], paths: set[Path]) -> dict[str, Any]:
     """A sequence with nothing in its items but what `paths` name (QRY-23); a path that is empty
     names everything."""
@@ -132,6 +252,8 @@ def _only(value: Mapping[str, Any], paths: set[Path]) -> dict[str, Any]:
         inner.setdefault(f"{path[0]:08X}", set()).add(path[1:])
     items = [
         {key: _only(each, inner[key]) for key, each in sorted(item.items()) if key in inner}
+        if isinstance(item, Mapping)
+        else {}
         for item in value["Value"]
     ]
     return {**value, "Value": items}
@@ -147,52 +269,11 @@ def _add_defaults(
         trimmed["Value"] = [dict(sorted(item.items())) for item in trimmed["Value"]]
 
 
-def _uids(found: Found) -> JsonDataset:
+def _uids(found: Found) -> list[bytes]:
     """The UIDs of the entity and of all above it (QRY-25)."""
-    uids = {
-        "0020000D": found.study_instance_uid,
-        "0020000E": found.series_instance_uid,
-        "00080018": found.sop_instance_uid,
-    }
-    return {key: _of("UI", uid) for key, uid in uids.items() if uid is not None}
-
-
-def _of(vr: str, *values: str | int) -> dict[str, Any]:
-    return {"vr": vr, "Value": list(values)} if values else {"vr": vr}
-
-
-def _computed(level: Level, found: Found, base: str) -> dict[Level, JsonDataset]:
-    """What is not in the files (digest 2.6), by level."""
-    study, series, instance = (
-        found.study_instance_uid,
-        found.series_instance_uid,
-        found.sop_instance_uid,
-    )
-    online = _of("CS", "ONLINE")
-    computed: dict[Level, JsonDataset] = {each: {} for each in Level}
-    computed[Level.STUDY] = {
-        "00080056": online,
-        "00080061": _of("CS", *sorted(set(found.modalities_in_study) - {""})),
-        "00081190": _of("UR", study_url(base, study)),
-        "00201206": _of("IS", found.number_of_study_related_series),
-        "00201208": _of("IS", found.number_of_study_related_instances),
-    }
-    if level >= Level.SERIES:
-        assert series is not None
-        count = found.number_of_series_related_instances
-        computed[Level.SERIES] = {
-            "00081190": _of("UR", series_url(base, study, series)),
-            "00201209": _of("IS") if count is None else _of("IS", count),
-        }
-    if level >= Level.INSTANCE:
-        assert series is not None
-        assert instance is not None
-        computed[Level.INSTANCE] = {
-            "00080056": online,
-            "00081190": _of("UR", instance_url(base, study, series, instance)),
-        }
-        syntax = found.transfer_syntax_uid
-        if syntax is not None:
-            sent = _EXPLICIT_VR_LITTLE_ENDIAN if syntax in _NOT_SENT else syntax
-            computed[Level.INSTANCE]["00083002"] = _of("UI", sent)
-    return computed
+    uids = [("0020000D", found.study_instance_uid)]
+    if found.series_instance_uid is not None:
+        uids.append(("0020000E", found.series_instance_uid))
+    if found.sop_instance_uid is not None:
+        uids.append(("00080018", found.sop_instance_uid))
+    return [_line(key, "UI", uid) for key, uid in uids]

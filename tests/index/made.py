@@ -4,13 +4,14 @@ import hashlib
 import json
 from types import SimpleNamespace
 
-import orjson
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from dicomweb_server.dicom.description import Description
+from dicomweb_server.dicom.packing import unpack_document
 from dicomweb_server.dicom.person_name import groups
+from dicomweb_server.dicom.search_document import attributes_of
 from dicomweb_server.index.instances import NewInstance
-from dicomweb_server.index.rows import INSTANCE_COLUMNS, entry_of
+from dicomweb_server.index.rows import INSTANCE_COLUMNS, SERIES_COLUMNS, STUDY_COLUMNS, entry_of
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
@@ -91,6 +92,10 @@ def new(*uids, blob_key=None, size=1000, **given):
     )
 
 
+def _unpacked(document):
+    return attributes_of(unpack_document(document))
+
+
 def kept(new):
     """What the index keeps of a NewInstance, as `described` had it."""
     entry = new.entry
@@ -99,7 +104,8 @@ def kept(new):
         study_instance_uid=entry.study_instance_uid,
         series_instance_uid=entry.series_instance_uid,
         sop_instance_uid=entry.sop_instance_uid,
-        study=orjson.loads(entry.study[-1]),
-        series=orjson.loads(entry.series[-1]),
-        instance=orjson.loads(instance["attributes"]),
+        sop_class_uid=entry.sop_class_uid,
+        study=_unpacked(entry.study[STUDY_COLUMNS.index("document")]),
+        series=_unpacked(entry.series[SERIES_COLUMNS.index("document")]),
+        instance=_unpacked(instance["document"]),
     )

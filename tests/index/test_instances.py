@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from dicomweb_server.access.policy import Scope
+from dicomweb_server.dicom.packing import pack_metadata, unpack_metadata
 from dicomweb_server.errors import NotFound, Unavailable
 from dicomweb_server.index import rows
 from dicomweb_server.index.database import open_pool, translated
@@ -18,7 +19,6 @@ from dicomweb_server.index.instances import (
     find_existing,
     insert_instances,
 )
-from dicomweb_server.index.rows import pack_metadata, unpack_metadata
 from tests.index.made import new
 
 SCOPE = Scope((1,))

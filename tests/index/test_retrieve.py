@@ -7,6 +7,7 @@ import pytest
 
 from dicomweb_server.access.policy import Scope
 from dicomweb_server.dicom.description import BulkValue, FrameTable
+from dicomweb_server.dicom.packing import unpack_metadata
 from dicomweb_server.errors import NotFound
 from dicomweb_server.index.instances import insert_instances
 from dicomweb_server.index.retrieve import (
@@ -19,7 +20,6 @@ from dicomweb_server.index.retrieve import (
     read_metadata,
     representative,
 )
-from dicomweb_server.index.rows import unpack_metadata
 from dicomweb_server.index.summary import ping, summarise
 from tests.index.made import CT, EXPLICIT_LITTLE, new
 
