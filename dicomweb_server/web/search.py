@@ -9,7 +9,7 @@ from starlette.responses import Response
 from dicomweb_server.archive.search import search
 from dicomweb_server.dicom.query import Level
 from dicomweb_server.web.requests import accept_of, archive_of, base_url_of, principal_of, uids_of
-from dicomweb_server.web.responses import PRIVATE, json_array
+from dicomweb_server.web.responses import PRIVATE, VARY, coded, json_array
 from dicomweb_server.wire.media_types import Offer, choose
 from dicomweb_server.wire.search import parse_search
 from dicomweb_server.wire.search_results import remaining_text, search_result, warning
@@ -54,9 +54,9 @@ async def _search(request: Request, level: Level) -> Response:
             for found in page.found:
                 yield orjson.dumps(search_result(parsed.query, found, base_url))
 
-        response = json_array(texts())
+        response = await coded(request, json_array(texts()))
     else:
-        headers = {**PRIVATE, "Vary": "Accept"}
+        headers = {**PRIVATE, "Vary": VARY}
         response = Response(status_code=204, headers=headers)  # not an empty list (4.7)
     for text in warnings:
         response.headers.append("Warning", warning(base_url, text))
