@@ -4,11 +4,13 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from dicomweb_server.archive.content import Content
+from dicomweb_server.dicom.native_xml_text import to_xml
 from dicomweb_server.errors import NotAcceptable
 from dicomweb_server.web.requests import accept_encoding_of
 from dicomweb_server.wire.content_coding import (
@@ -21,6 +23,7 @@ from dicomweb_server.wire.content_coding import (
 from dicomweb_server.wire.multipart import closing, new_boundary, part_header
 
 DICOM_JSON = "application/dicom+json"
+DICOM_XML = "application/dicom+xml"
 _BATCH = 64 << 10  # bytes
 _TURN = 0.002  # seconds of work after which others get their turn
 _SMALL = 1000  # bytes, which fit into a packet as they are
@@ -97,6 +100,27 @@ async def _array(texts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield before + text
         before = b","
     yield b"]" if before == b"," else b"[]"
+
+
+def xml_parts(texts: AsyncIterator[bytes]) -> Response:
+    """A Native DICOM Model document (PS3.19 §A.1) a part, of the texts of `json_array`: the same
+    attributes in either form. There has to be one (MP-08)."""
+    boundary = new_boundary()
+    return Pieces(
+        _joined(_documents(texts, boundary)),
+        media_type=f'multipart/related; type="{DICOM_XML}"; boundary={boundary}',
+        headers={**PRIVATE, "Vary": "Accept"},
+    )
+
+
+async def _documents(texts: AsyncIterator[bytes], boundary: str) -> AsyncIterator[bytes]:
+    first = True
+    async for text in texts:
+        document = to_xml(orjson.loads(text))
+        headers = {"Content-Type": DICOM_XML, "Content-Length": str(len(document))}
+        yield part_header(boundary, headers, first=first) + document
+        first = False
+    yield closing(boundary)
 
 
 async def _joined(texts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -9,12 +9,24 @@ from starlette.responses import Response
 from dicomweb_server.archive.search import search
 from dicomweb_server.dicom.query import Level
 from dicomweb_server.web.requests import accept_of, archive_of, base_url_of, principal_of, uids_of
-from dicomweb_server.web.responses import PRIVATE, VARY, coded, json_array
+from dicomweb_server.web.responses import (
+    DICOM_JSON,
+    DICOM_XML,
+    PRIVATE,
+    VARY,
+    coded,
+    json_array,
+    xml_parts,
+)
 from dicomweb_server.wire.media_types import Offer, choose
 from dicomweb_server.wire.search import parse_search
 from dicomweb_server.wire.search_results import remaining_text, search_result, warning
 
-RESULTS = [Offer("application/dicom+json", multipart=False, default=True)]
+# Digest 1.4. XML as a single part is no offer: results are many, also where one is found (NEG-03).
+RESULTS = [
+    Offer(DICOM_JSON, multipart=False, default=True),
+    Offer(DICOM_XML, multipart=True),
+]
 
 
 async def search_studies(request: Request) -> Response:
@@ -34,7 +46,7 @@ async def search_instances(request: Request) -> Response:
 
 async def _search(request: Request, level: Level) -> Response:
     archive = archive_of(request)
-    choose(accept_of(request), RESULTS, request.query_params.get("accept"))
+    choice = choose(accept_of(request), RESULTS, request.query_params.get("accept"))
     study, series = (*uids_of(request), None, None)[:2]
     parsed = parse_search(
         level,
@@ -54,7 +66,8 @@ async def _search(request: Request, level: Level) -> Response:
             for found in page.found:
                 yield orjson.dumps(search_result(parsed.query, found, base_url))
 
-        response = await coded(request, json_array(texts()))
+        answer = xml_parts if choice.offer.multipart else json_array
+        response = await coded(request, answer(texts()))
     else:
         headers = {**PRIVATE, "Vary": VARY}
         response = Response(status_code=204, headers=headers)  # not an empty list (4.7)
