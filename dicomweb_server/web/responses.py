@@ -137,7 +137,8 @@ async def _joined(texts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         if time.perf_counter() - turn > _TURN:
             await _others()
             turn = time.perf_counter()
-    yield b"".join(batch)
+    if batch:
+        yield b"".join(batch)
 
 
 async def _others() -> None:
