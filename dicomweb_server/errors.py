@@ -49,9 +49,9 @@ class MethodNotAllowed(Refusal):
 class NotAcceptable(Refusal):
     """No representation that the server can make is acceptable (PS3.18 §8.7.8.1)."""
 
-    def __init__(self, available: Sequence[str]) -> None:
+    def __init__(self, available: Sequence[str], kind: str = "media types") -> None:
         self.available = tuple(available)
-        super().__init__("none of the accepted media types can be had for this resource")
+        super().__init__(f"none of the accepted {kind} can be had for this resource")
 
 
 class UnsupportedContent(Refusal):

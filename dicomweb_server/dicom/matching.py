@@ -22,7 +22,7 @@ from dicomweb_server.dicom.moments import (
     zone_of,
 )
 from dicomweb_server.dicom.name_tokens import name_tokens
-from dicomweb_server.dicom.person_name import GROUPS, fold, groups
+from dicomweb_server.dicom.person_name import fold, groups
 from dicomweb_server.dicom.query import (
     Condition,
     DateTimeRange,
@@ -48,7 +48,6 @@ NUMERIC_VRS = frozenset({"IS", "DS", "US", "SS", "UL", "SL", "FL", "FD", "UV", "
 
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[Ee][+-]?\d{1,4})?", re.ASCII)
 _PADDING = " \0"
-_GROUPS = frozenset(GROUPS)
 _AS_IS = Reading()
 
 
@@ -153,7 +152,7 @@ def matches(
         case Universal():
             return True
         case Empty():
-            return not _has_value(attribute)
+            return not _has_value(attribute, vr)
         case Equal(values):
             return any(_single(value, attribute, vr) for value in values)
         case Every(values):
@@ -177,21 +176,19 @@ def matches(
             raise TypeError("a DateTimeRange is about two attributes: use matches_dataset")
 
 
-def _has_value(attribute: Attribute | None) -> bool:
+def _has_value(attribute: Attribute | None, vr: str) -> bool:
     """Empty are: no values, nothing but empty ones; values outside (bulk data) are values."""
     if attribute is None:
         return False
     if "BulkDataURI" in attribute or attribute.get("InlineBinary"):
         return True
-    return any(not _is_blank(value) for value in _values(attribute))
+    return any(not _is_blank(value, vr) for value in _values(attribute))
 
 
-def _is_blank(value: Any) -> bool:
-    if isinstance(value, str):
-        return not value.strip(_PADDING)
-    if isinstance(value, Mapping) and value and value.keys() <= _GROUPS:  # a person's name
+def _is_blank(value: Any, vr: str) -> bool:
+    if vr == "PN" and isinstance(value, str | Mapping):
         return not any(fold(group) for group in groups(value))
-    return False
+    return isinstance(value, str) and not value.strip(_PADDING)
 
 
 def _normal(value: Any, vr: str, zone: int) -> str | None:

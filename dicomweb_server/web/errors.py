@@ -26,6 +26,7 @@ from dicomweb_server.errors import (
     UnsupportedContent,
 )
 from dicomweb_server.web.requests import archive_of, principal_of, uids_of
+from dicomweb_server.web.responses import VARY
 
 log = structlog.get_logger()
 
@@ -125,6 +126,10 @@ def problem(
         "request_id": request.scope.get("request_id", ""),
         **members,
     }
+    # Other headers may lead past a refusal, or to another: 406 comes before most (CCH-02).
     return Response(
-        orjson.dumps(body), status, media_type="application/problem+json", headers=headers
+        orjson.dumps(body),
+        status,
+        media_type="application/problem+json",
+        headers={"Vary": VARY, **(headers or {})},
     )

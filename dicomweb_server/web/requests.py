@@ -35,3 +35,9 @@ def base_url_of(request: Request) -> str:
 def accept_of(request: Request) -> str | None:
     """The Accept header; several lines of it are one list (RFC 9110 §5.3)."""
     return ", ".join(request.headers.getlist("accept")) or None
+
+
+def accept_encoding_of(request: Request) -> str | None:
+    """The Accept-Encoding header; an empty one is not the same as none (RFC 9110 §12.5.3)."""
+    lines = request.headers.getlist("accept-encoding")
+    return ", ".join(lines) if lines else None

@@ -24,6 +24,7 @@ from dicomweb_server.index.retrieve import (
 from dicomweb_server.web.requests import accept_of, archive_of, base_url_of, principal_of, uids_of
 from dicomweb_server.web.responses import (
     DicomJSON,
+    coded,
     json_array,
     multipart,
     one_part,
@@ -91,7 +92,7 @@ async def retrieve_metadata(request: Request) -> Response:
     page = await retrieve.metadata(archive, principal, *uids)
     base_url = base_url_of(request)
     if len(page.items) == 1:
-        return DicomJSON(b"[" + _text(page.items[0], base_url) + b"]")
+        return await coded(request, DicomJSON(b"[" + _text(page.items[0], base_url) + b"]"))
 
     async def following(after: Position) -> Page[MetadataRow]:
         return await retrieve.metadata(archive, principal, *uids, after=after)
@@ -100,7 +101,7 @@ async def retrieve_metadata(request: Request) -> Response:
         async for row in retrieve.all_of(page, following):
             yield _text(row, base_url)
 
-    return json_array(texts())
+    return await coded(request, json_array(texts()))
 
 
 def _text(row: MetadataRow, base_url: str) -> bytes:

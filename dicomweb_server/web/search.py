@@ -9,13 +9,25 @@ from dicomweb_server.archive.search import search
 from dicomweb_server.dicom.query import Found, Level, SearchQuery
 from dicomweb_server.index.search import SearchPage
 from dicomweb_server.web.requests import accept_of, archive_of, base_url_of, principal_of, uids_of
-from dicomweb_server.web.responses import PRIVATE, json_array
+from dicomweb_server.web.responses import (
+    DICOM_JSON,
+    DICOM_XML,
+    PRIVATE,
+    VARY,
+    coded,
+    json_array,
+    xml_parts,
+)
 from dicomweb_server.wire.cursors import next_query
 from dicomweb_server.wire.media_types import Offer, choose
 from dicomweb_server.wire.search import parse_search
 from dicomweb_server.wire.search_results import ResultWriter, remaining_text, warning
 
-RESULTS = [Offer("application/dicom+json", multipart=False, default=True)]
+# Digest 1.4. XML as a single part is no offer: results are many, also where one is found (NEG-03).
+RESULTS = [
+    Offer(DICOM_JSON, multipart=False, default=True),
+    Offer(DICOM_XML, multipart=True),
+]
 
 
 async def search_studies(request: Request) -> Response:
@@ -35,7 +47,7 @@ async def search_instances(request: Request) -> Response:
 
 async def _search(request: Request, level: Level) -> Response:
     archive = archive_of(request)
-    choose(accept_of(request), RESULTS, request.query_params.get("accept"))
+    choice = choose(accept_of(request), RESULTS, request.query_params.get("accept"))
     study, series = (*uids_of(request), None, None)[:2]
     settings = archive.settings
     parsed = parse_search(
@@ -50,9 +62,10 @@ async def _search(request: Request, level: Level) -> Response:
     writer = ResultWriter(parsed.query, base_url)
     page = await search(archive, principal_of(request), parsed.query, writer.returned)
     if page.found:
-        response = json_array(_written(writer, page.found))
+        answer = xml_parts if choice.offer.multipart else json_array
+        response = await coded(request, answer(_written(writer, page.found)))
     else:
-        headers = {**PRIVATE, "Vary": "Accept"}
+        headers = {**PRIVATE, "Vary": VARY}
         response = Response(status_code=204, headers=headers)  # not an empty list (4.7)
     warnings = [*parsed.warnings]
     if page.remaining:

@@ -1,13 +1,74 @@
-"""Content-Encoding of requests (RFC 9110 §8.4.1, CCH-05): gzip, never more than is asked for."""
+"""Content codings (RFC 9110 §8.4.1): gzip of requests (CCH-05), never more than is asked for, and
+of answers (CCH-04), where it is accepted."""
 
+import re
 import zlib
+from collections.abc import Iterator
+
+from zlib_ng import zlib_ng
 
 from dicomweb_server.errors import ContentTooLarge, MalformedContent, UnsupportedContent
 
-PIECE = 1 << 20  # bytes that one step gives at the most
+PIECE = 1 << 20  # bytes that one step of unpacking gives at the most
+
+GZIP = "gzip"
+IDENTITY = "identity"
+CODINGS = (GZIP, IDENTITY)  # of answers
+
+_ALIASES = {"x-gzip": GZIP}  # RFC 9110 §8.4.1.3
+_CODING = re.compile(
+    r"[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*"
+    r"(?:;[ \t]*[qQ]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)[ \t]*)?"
+)
+_UNASKED = 0.0001  # below every weight that can be stated
 
 _STEP = 1 << 14  # bytes of input
 _GZIP = 31  # zlib's window bits for a gzip member
+
+_PACK_STEP = 1 << 16  # bytes; a tenth of a millisecond's work
+# Of zlib-ng. 4 MB of search results: 5 ms for 213 kB; level 1 gives 313 kB, level 6 takes 8 ms.
+_FAST = 2
+
+
+def accepted_codings(header: str | None) -> tuple[str, ...]:
+    """Those of CODINGS that an Accept-Encoding accepts, the one to send first (RFC 9110 §12.5.3).
+
+    Without the header gzip would be acceptable too, but who does not ask may not unpack. Identity
+    is accepted unless it is barred by name or by ``*;q=0``, and comes last unless it is named. Of
+    equal weights gzip goes first. A weight that cannot be read takes its element along (HDR-03);
+    the lowest of several counts, so that what is barred stays barred.
+    """
+    if header is None:
+        return (IDENTITY,)
+    weights: dict[str, float] = {}
+    for element in header.split(","):
+        match = _CODING.fullmatch(element)
+        if match is not None:
+            name = match[1].lower()
+            name = _ALIASES.get(name, name)
+            weights[name] = min(weights.get(name, 1.0), float(match[2] or 1))
+    unnamed = {GZIP: 0.0, IDENTITY: _UNASKED}
+    found = {coding: weights.get(coding, weights.get("*", unnamed[coding])) for coding in CODINGS}
+    ranked = sorted(CODINGS, key=lambda coding: -found[coding])
+    return tuple(coding for coding in ranked if found[coding] > 0)
+
+
+class Gzip:
+    """Content in, one member of gzip (RFC 1952) out, in steps that are short however much comes
+    in at a time."""
+
+    def __init__(self) -> None:
+        self._member = zlib_ng.compressobj(_FAST, zlib_ng.DEFLATED, _GZIP)
+
+    def steps(self, content: bytes) -> Iterator[bytes]:
+        """Pack `content`. What a step gives may be empty: it waits for more."""
+        view = memoryview(content)
+        for at in range(0, len(view), _PACK_STEP):
+            yield self._member.compress(view[at : at + _PACK_STEP])
+
+    def finish(self) -> bytes:
+        """The rest of the member, with its checksum: without it nobody takes it for whole."""
+        return self._member.flush()
 
 
 def is_gzip(header: str | None) -> bool:

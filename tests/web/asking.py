@@ -6,6 +6,7 @@ from io import BytesIO
 from typing import Any
 
 import httpx
+from defusedxml.ElementTree import fromstring
 from pydicom import Dataset, dcmread
 
 from tests.make import multipart_body, uid
@@ -68,6 +69,58 @@ def parts_of(response: httpx.Response) -> list[tuple[dict[str, str], bytes]]:
         assert data.endswith(b"\r\n")
         parts.append((fields, data[:-2]))
     return parts
+
+
+def found_in(response: httpx.Response) -> list[dict[str, Any]]:
+    """The results of a search as DICOM JSON objects, whether they came as JSON or as XML."""
+    if response.status_code == 204:
+        assert response.content == b""
+        return []
+    assert response.status_code == 200, response.text
+    if response.headers["content-type"] == "application/dicom+json":
+        results: list[dict[str, Any]] = response.json()
+        return results
+    assert response.headers["content-type"].startswith(
+        'multipart/related; type="application/dicom+xml"; boundary='
+    )
+    return [_from_native(fromstring(document)) for _, document in parts_of(response)]
+
+
+NATIVE = "{http://dicom.nema.org/PS3.19/models/NativeDICOM}"
+NUMBERS = {"US": int, "UL": int, "SS": int, "SL": int, "IS": int, "DS": float}
+
+
+def _from_native(element: Any) -> dict[str, Any]:
+    """Attributes of a Native DICOM Model or Item as DICOM JSON (PS3.19 A.1), without bulk data."""
+    found: dict[str, Any] = {}
+    for attribute in element.findall(f"{NATIVE}DicomAttribute"):
+        tag, vr = attribute.get("tag"), attribute.get("vr")
+        assert tag not in found
+        assert {child.tag.removeprefix(NATIVE) for child in attribute} <= {
+            {"SQ": "Item", "PN": "PersonName"}.get(vr, "Value")
+        }
+        assert [child.get("number") for child in attribute] == [
+            str(number) for number, _ in enumerate(attribute, 1)
+        ]
+        values = [_native_value(vr, child) for child in attribute]
+        found[tag] = {"vr": vr, "Value": values} if values else {"vr": vr}
+    return found
+
+
+def _native_value(vr: str, element: Any) -> Any:
+    if vr == "SQ":
+        return _from_native(element)
+    if vr == "PN":
+        return {group.tag.removeprefix(NATIVE): _components(group) for group in element} or None
+    return NUMBERS.get(vr, str)(element.text) if element.text else None
+
+
+def _components(group: Any) -> str:
+    names = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
+    texts = {child.tag.removeprefix(NATIVE): child.text or "" for child in group}
+    assert set(texts) <= set(names)
+    last = max(names.index(name) for name in texts)
+    return "^".join(texts.get(name, "") for name in names[: last + 1])
 
 
 def assert_problem(response: httpx.Response, status: int) -> dict[str, Any]:

@@ -1,0 +1,143 @@
+"""Answers that are made as they are sent: whole, in small pieces, and giving others their turn."""
+
+import asyncio
+import gzip
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import orjson
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dicomweb_server.web.responses import DicomJSON, coded, json_array, xml_parts
+
+RESULT = {
+    "00080020": {"vr": "DA", "Value": ["20240105"]},
+    "00080061": {"vr": "CS", "Value": ["CT", "SR"]},
+    "00081190": {"vr": "UR", "Value": ["http://localhost/dicomweb/studies/2.25.1"]},
+    "00100010": {"vr": "PN", "Value": [{"Alphabetic": "山田^太郎"}]},
+    "00100030": {"vr": "DA"},
+    "00201208": {"vr": "IS", "Value": [400]},
+}
+TEXT = orjson.dumps(RESULT)
+COUNT = 20_000  # 5 MB of JSON
+STEP = 0.005  # seconds that one step may take
+
+
+async def _texts(count: int = COUNT) -> AsyncIterator[bytes]:
+    for _ in range(count):
+        yield TEXT
+
+
+def _request(encoding: str) -> Request:
+    headers = [(b"accept-encoding", encoding.encode())] if encoding else []
+    return Request({"type": "http", "method": "GET", "path": "/", "headers": headers})
+
+
+class Sent:
+    """What an answer sends, and how long others waited for their turn meanwhile."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.waits: list[float] = []
+
+    async def send(self, message: Any) -> None:
+        self.pieces.append(message.get("body", b""))
+
+    async def of(self, response: Response) -> bytes:
+        others = asyncio.create_task(self._others())
+        await asyncio.sleep(0)
+        scope = {"type": "http", "method": "GET", "asgi": {"spec_version": "2.4"}}
+        await response(scope, asyncio.Event().wait, self.send)  # type: ignore[arg-type]
+        others.cancel()
+        return b"".join(self.pieces)
+
+    async def _others(self) -> None:
+        while True:
+            began = time.thread_time()
+            await asyncio.sleep(0)
+            self.waits.append(time.thread_time() - began)
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+@pytest.mark.parametrize("make", [json_array, xml_parts])
+async def test_a_large_answer_lets_others_have_their_turn(
+    make: Callable[[AsyncIterator[bytes]], Response], encoding: str
+) -> None:
+    sent = Sent()
+    body = await sent.of(await coded(_request(encoding), make(_texts())))
+
+    content = gzip.decompress(body) if encoding else body
+    assert content.count("山田".encode()) == COUNT
+    assert max(map(len, sent.pieces)) < 100_000
+    # A few may be those of the garbage collector; an answer made at once would be one long wait,
+    # and no other.
+    assert sorted(sent.waits)[-3] < STEP
+
+
+async def test_a_large_piece_is_packed_in_steps() -> None:
+    body = b"[" + b",".join([TEXT] * COUNT) + b"]"
+    sent = Sent()
+    packed = await sent.of(await coded(_request("gzip"), DicomJSON(body)))
+
+    assert gzip.decompress(packed) == body
+    assert len(sent.waits) > len(body) >> 16
+    assert sorted(sent.waits)[-3] < STEP
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 300])
+@pytest.mark.parametrize("encoding", ["", "gzip", "gzip, identity;q=0"])
+async def test_an_array_of_any_length_is_json(count: int, encoding: str) -> None:
+    response = await coded(_request(encoding), json_array(_texts(count)))
+    body = await Sent().of(response)
+
+    if "content-encoding" in response.headers:
+        body = gzip.decompress(body)
+    assert orjson.loads(body) == [RESULT] * count
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+async def test_err_03_what_breaks_midway_never_looks_whole(encoding: str) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        async for text in _texts(3000):
+            yield text
+        raise ValueError("the rest cannot be read")
+
+    sent = Sent()
+    with pytest.raises(ValueError, match="the rest"):
+        await sent.of(await coded(_request(encoding), json_array(broken())))
+
+    body = b"".join(sent.pieces)
+    if encoding:
+        with pytest.raises(EOFError):
+            gzip.decompress(body)
+    else:
+        assert not body.endswith(b"]")
+
+
+async def test_the_source_is_closed_when_the_client_leaves() -> None:
+    closed = []
+
+    async def source() -> AsyncIterator[bytes]:
+        try:
+            async for text in _texts():
+                yield text
+        finally:
+            closed.append(True)
+
+    class Gone(Exception):
+        pass
+
+    async def send(message: Any) -> None:
+        if message.get("body"):
+            raise Gone
+
+    response = await coded(_request("gzip"), json_array(source()))
+    scope = {"type": "http", "method": "GET", "asgi": {"spec_version": "2.4"}}
+    with pytest.raises(Gone):
+        await response(scope, asyncio.Event().wait, send)  # type: ignore[arg-type]
+    del response
+    await asyncio.sleep(0.01)
+    assert closed
