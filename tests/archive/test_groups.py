@@ -45,7 +45,7 @@ async def outcomes(committer: Committer, group: list[Candidate]) -> list[Any]:
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("frame_count", 2**40), ("bulk", "{"), ("attributes", "a\0b")],  # by asyncpg, by Postgres
+    [("frame_count", 2**40), ("bulk", "{"), ("sop_class_uid", "a\0b")],  # by asyncpg, by Postgres
 )
 async def test_one_that_the_index_cannot_take_fails_alone_and_leaves_no_blob(
     pool: Pool, tmp_path: Path, column: str, value: object
