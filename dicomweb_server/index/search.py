@@ -4,6 +4,7 @@ They want a connection of a pool opened with ``plan_anew``: a plan for any name 
 measured a hundred times slower than one for this.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ ADVICE = (
     "Number, or ask the operator to have the attribute indexed"
 )
 
+_TURN = 256  # rows, which take some milliseconds; then others get their turn
 _COUNTED = 10_000  # matches beyond a page that are counted whatever it takes
 _SECONDS = 0.1  # that counting them all may take
 _COST = 25_000.0  # of a plan, in the planner's units: as much as it gets done in that time
@@ -76,7 +78,12 @@ async def find(
     except asyncpg.QueryCanceledError:
         raise Unavailable(ADVICE, retry_after=60) from None
     places = [f"place_{number}" for number in range(len(order_of(query)))]
-    return [_found(row, query.level, returned, places) for row in rows]
+    found = []
+    for number, row in enumerate(rows):
+        if number % _TURN == _TURN - 1:
+            await asyncio.sleep(0)
+        found.append(_found(row, query.level, returned, places))
+    return found
 
 
 async def require_parent(conn: Connection, scope: Scope, query: SearchQuery) -> None:

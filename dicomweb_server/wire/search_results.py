@@ -50,7 +50,7 @@ class ResultWriter:
         self._asked = _asked(query)
         self._chosen: dict[Level, dict[bytes, Attribute]] = {}
         self._empty: dict[bytes, bytes] = {}
-        self._computed: dict[Level, frozenset[str]] = {}
+        self._computed: dict[Level, frozenset[bytes]] = {}
         first = _first_level(query)
         for level in Level:
             if level <= query.level:
@@ -72,7 +72,7 @@ class ResultWriter:
                 continue
             key = attribute.key.encode()
             if attribute.computed:
-                computed.add(attribute.key)
+                computed.add(key)
             else:
                 chosen[key] = attribute
             # What is always returned, or was asked for, is there without a value (QRY-26).
@@ -91,7 +91,7 @@ class ResultWriter:
         return Returned(
             documents=frozenset(level for level, chosen in self._chosen.items() if chosen),
             metadata=bool(self._paths),
-            sop_classes="00080062" in self._computed[Level.STUDY],
+            sop_classes=b"00080062" in self._computed[Level.STUDY],
         )
 
     def write(self, found: Found) -> bytes:
@@ -103,13 +103,11 @@ class ResultWriter:
                     result[key] = (
                         self._trim(self._trimmed[key], line) if key in self._trimmed else line
                     )
-        for line in self._computed_lines(found):
-            result[line[1:9]] = line
+        result.update(self._computed_lines(found))
         if self._paths:
             for name, value in self._of_metadata(found).items():
                 result[name.encode()] = line_of(name, value)
-        for line in _uids(found):
-            result[line[1:9]] = line
+        result.update(_uids(found))
         text = b"{" + b",".join([line for _, line in sorted(result.items())]) + b"}"
         if not text.isascii():  # JSN-31
             result[b"00080005"] = _CHARACTER_SET
@@ -126,32 +124,45 @@ class ResultWriter:
             _add_defaults(trimmed, whole, within)
         return line_of(attribute.key, trimmed)
 
-    def _computed_lines(self, found: Found) -> list[bytes]:
-        """What is not in the files (digest 2.6)."""
+    def _computed_lines(self, found: Found) -> list[tuple[bytes, bytes]]:
+        """What is not in the files (digest 2.6), each with its name."""
+        wanted = self._computed
         study, series, instance = (
             found.study_instance_uid,
             found.series_instance_uid,
             found.sop_instance_uid,
         )
-        wanted = self._computed
-        made: list[bytes] = []
+        made: list[tuple[bytes, bytes]] = []
         if wanted[Level.STUDY]:
-            made += [
-                line_of(key, value)
-                for key, value in _of_study(found, study_url(self._base, study)).items()
-                if key in wanted[Level.STUDY]
-            ]
+            made += [each for each in self._of_study(found) if each[0] in wanted[Level.STUDY]]
         if series is not None and wanted.get(Level.SERIES):
-            made.append(_url_line(series_url(self._base, study, series)))
-            made.append(_line("00201209", "IS", found.number_of_series_related_instances))
+            url = series_url(self._base, study, series)
+            made.append((b"00081190", _line(b"00081190", b"UR", json_bytes(url))))
+            count = found.number_of_series_related_instances
+            made.append((b"00201209", _line(b"00201209", b"IS", b"%d" % count)))
         if series is not None and instance is not None and wanted.get(Level.INSTANCE):
-            made.append(_ONLINE)
-            made.append(_url_line(instance_url(self._base, study, series, instance)))
+            made.append((b"00080056", _ONLINE))
+            url = instance_url(self._base, study, series, instance)
+            made.append((b"00081190", _line(b"00081190", b"UR", json_bytes(url))))
             syntax = found.transfer_syntax_uid
             if syntax is not None:
                 sent = _EXPLICIT_VR_LITTLE_ENDIAN if syntax in _NOT_SENT else syntax
-                made.append(_line("00083002", "UI", sent))
+                made.append((b"00083002", _line(b"00083002", b"UI", json_bytes(sent))))
         return made
+
+    def _of_study(self, found: Found) -> list[tuple[bytes, bytes]]:
+        modalities = b",".join(map(json_bytes, sorted({*found.modalities_in_study} - {""})))
+        classes = b",".join(map(json_bytes, found.sop_classes_in_study))
+        url = json_bytes(study_url(self._base, found.study_instance_uid))
+        number = found.number_of_study_related_series, found.number_of_study_related_instances
+        return [
+            (b"00080056", _ONLINE),
+            (b"00080061", _line(b"00080061", b"CS", modalities)),
+            (b"00080062", _line(b"00080062", b"UI", classes)),
+            (b"00081190", _line(b"00081190", b"UR", url)),
+            (b"00201206", _line(b"00201206", b"IS", b"%d" % number[0])),
+            (b"00201208", _line(b"00201208", b"IS", b"%d" % number[1])),
+        ]
 
     def _of_metadata(self, found: Found) -> dict[str, Any]:
         """Attributes that are kept at no level, from the metadata of the instance (QRY-20)."""
@@ -188,30 +199,14 @@ def unkept(query: SearchQuery) -> dict[int, set[Path]]:
     }
 
 
-_ONLINE = line_of("00080056", {"vr": "CS", "Value": ["ONLINE"]})
+def _line(key: bytes, vr: bytes, values: bytes) -> bytes:
+    """The line of an attribute with these values, JSON texts with commas between."""
+    if not values:
+        return b'"%s":{"vr":"%s"}' % (key, vr)
+    return b'"%s":{"vr":"%s","Value":[%s]}' % (key, vr, values)
 
 
-def _line(key: str, vr: str, value: object) -> bytes:
-    return line_of(key, {"vr": vr, "Value": [value]})
-
-
-def _url_line(url: str) -> bytes:
-    return b'"00081190":{"vr":"UR","Value":[' + json_bytes(url) + b"]}"
-
-
-def _of_study(found: Found, url: str) -> dict[str, dict[str, Any]]:
-    return {
-        "00080056": {"vr": "CS", "Value": ["ONLINE"]},
-        "00080061": _of("CS", *sorted(set(found.modalities_in_study) - {""})),
-        "00080062": _of("UI", *found.sop_classes_in_study),
-        "00081190": _of("UR", url),
-        "00201206": _of("IS", found.number_of_study_related_series),
-        "00201208": _of("IS", found.number_of_study_related_instances),
-    }
-
-
-def _of(vr: str, *values: str | int) -> dict[str, Any]:
-    return {"vr": vr, "Value": list(values)} if values else {"vr": vr}
+_ONLINE = _line(b"00080056", b"CS", b'"ONLINE"')
 
 
 def _first_level(query: SearchQuery) -> Level:
@@ -269,11 +264,11 @@ def _add_defaults(
         trimmed["Value"] = [dict(sorted(item.items())) for item in trimmed["Value"]]
 
 
-def _uids(found: Found) -> list[bytes]:
+def _uids(found: Found) -> list[tuple[bytes, bytes]]:
     """The UIDs of the entity and of all above it (QRY-25)."""
-    uids = [("0020000D", found.study_instance_uid)]
-    if found.series_instance_uid is not None:
-        uids.append(("0020000E", found.series_instance_uid))
-    if found.sop_instance_uid is not None:
-        uids.append(("00080018", found.sop_instance_uid))
-    return [_line(key, "UI", uid) for key, uid in uids]
+    uids = (
+        (b"0020000D", found.study_instance_uid),
+        (b"0020000E", found.series_instance_uid),
+        (b"00080018", found.sop_instance_uid),
+    )
+    return [(key, _line(key, b"UI", json_bytes(uid))) for key, uid in uids if uid is not None]
