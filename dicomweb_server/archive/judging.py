@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import orjson
 
 from dicomweb_server.dicom.attributes import level_of
 from dicomweb_server.dicom.description import BULK_BASE
 from dicomweb_server.dicom.matching import matches_dataset
 from dicomweb_server.dicom.packing import unpack_metadata
 from dicomweb_server.dicom.query import Condition, Found, Level, Path, Reading, SearchQuery
-from dicomweb_server.dicom.search_document import attributes_of
+from dicomweb_server.dicom.search_document import attributes_of, read_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,5 +64,4 @@ def _meets(what: Judge, row: Found, seen: dict[tuple[Level, bytes], bool]) -> bo
         return True
     assert row.metadata is not None
     text = unpack_metadata(row.metadata).replace(BULK_BASE, b"")
-    dataset: dict[str, Any] = orjson.loads(text)
-    return matches_dataset(what.whole, dataset, what.reading)
+    return matches_dataset(what.whole, read_json(text), what.reading)

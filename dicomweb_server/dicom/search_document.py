@@ -5,12 +5,15 @@ A line feed cannot occur within JSON text, so that attributes are chosen without
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import orjson
 
 from dicomweb_server.dicom.description import JsonDataset
+
+_LONG_NUMBER = re.compile(rb"[\[,:]-?\d{19}")
 
 
 def json_bytes(value: Any) -> bytes:
@@ -40,5 +43,10 @@ def lines(document: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def attributes_of(document: bytes) -> JsonDataset:
     """The attributes again."""
-    parsed: JsonDataset = json.loads(b"{" + document.replace(b"\n", b",") + b"}")
+    return read_json(b"{" + document.replace(b"\n", b",") + b"}")
+
+
+def read_json(text: bytes) -> JsonDataset:
+    """A DICOM JSON object, its numbers exact: orjson makes floats of integers beyond 64 bits."""
+    parsed: JsonDataset = json.loads(text) if _LONG_NUMBER.search(text) else orjson.loads(text)
     return parsed
