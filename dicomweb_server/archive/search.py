@@ -19,7 +19,7 @@ from dicomweb_server.index.conditions import is_answered
 from dicomweb_server.index.search import SearchPage
 from dicomweb_server.index.search_statements import order_of
 
-_FIRST_STEP, _LONGEST_STEP = 64, 512  # rows
+_FIRST_STEP, _LONGEST_STEP = 64, 256  # rows
 _LONGEST_WITH_METADATA = 128  # rows, of which each is parsed whole
 _COUNTING_SECONDS = 0.1  # that counting takes when the page is full
 
