@@ -50,6 +50,7 @@ class Candidate:
     instance: NewInstance
     staged: Path
     placed: bool = False  # whether its blob is there; its staged file is not, then
+    asked: bool = False  # whether the index was asked to take it, so that a row may name the blob
     outcome: "asyncio.Future[Outcome]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -137,8 +138,11 @@ class Committer:
         try:
             await self._write(group)
         except Exception as error:
-            # Blobs stay: whether the transaction took place may be unknown. A sweep finds them.
             for candidate in group:
+                # Where the index was asked the blob stays: whether the transaction took place may
+                # be unknown. A sweep finds it.
+                if candidate.placed and not candidate.asked:
+                    await self.discard(candidate)
                 candidate.resolve(error)
         except BaseException:  # the program ends: nobody shall wait for what will not come
             for candidate in group:
@@ -149,9 +153,8 @@ class Committer:
             self._start()
 
     async def _write(self, group: list[Candidate]) -> None:
-        scope = group[0].scope
-        uids = [candidate.uid for candidate in group]
-        found = await self._index(lambda conn: find_existing(conn, scope.home, uids))
+        # What is at rest already is looked for where its row is made.
+        found = await self._find([candidate for candidate in group if not candidate.placed])
         # Its own row is no other's: an attempt that seemed to fail had come through.
         ours = {candidate.uid: candidate.instance.blob_key for candidate in group}
         held = {uid: each for uid, each in found.items() if each.blob_key != ours[uid]}
@@ -160,6 +163,13 @@ class Committer:
             await self._insert(stored)
         for candidate in group:
             candidate.resolve(held.get(candidate.uid))
+
+    async def _find(self, candidates: Sequence[Candidate]) -> dict[str, Existing]:
+        """What has their UIDs: then their files need not be moved."""
+        if not candidates:
+            return {}
+        home, uids = candidates[0].scope.home, [candidate.uid for candidate in candidates]
+        return await self._index(lambda conn: find_existing(conn, home, uids))
 
     async def _put(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Those of the candidates whose blobs are there."""
@@ -177,8 +187,14 @@ class Committer:
     async def _insert(self, stored: Sequence[Candidate]) -> None:
         """Make the rows of those whose blobs are there; one that spoils it fails alone."""
         scope, instances = stored[0].scope, [c.instance for c in stored]
+
+        def insert(conn: Connection) -> Awaitable[dict[str, Existing]]:
+            for candidate in stored:
+                candidate.asked = True
+            return insert_instances(conn, scope, instances)
+
         try:
-            lost = await self._index(lambda conn: insert_instances(conn, scope, instances))
+            lost = await self._index(insert)
         except Unavailable:
             raise
         except Exception as error:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -15,6 +16,7 @@ import structlog
 
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.errors import ContentTooLarge, Unavailable
+from dicomweb_server.index.rows import Entry
 from dicomweb_server.wire.store_report import Failed, failed
 
 log = structlog.get_logger()
@@ -35,6 +37,8 @@ class StagedFile:
     size: int
     sha256: bytes
     problems: tuple[str, ...] = ()  # known before it is described; to be told
+    entry: Entry | None = None  # what was found in it, where it is described already
+    blob_key: str | None = None  # where it is at rest already, and no more at `path`
 
 
 class _Room:
@@ -100,6 +104,14 @@ class Staging:
         self._write(held)
         return StagedFile(self.path, self._size, self._digest.digest())
 
+    def begin_flush(self) -> None:
+        """Let the disk begin with the complete file, so that there is less for `flush` to wait
+        for. For a thread."""
+        if not self._passing:
+            with suppress(AttributeError, OSError):  # not every system, or file system, has it
+                # What it drops are pages that are clean; these are not, and stay.
+                os.posix_fadvise(self._file, 0, 0, os.POSIX_FADV_DONTNEED)
+
     def flush(self) -> None:
         """See to it that the complete file is on the disk. For a thread; raises OSError."""
         try:
@@ -112,6 +124,21 @@ class Staging:
     def held(self) -> int:
         """Bytes that are still in memory."""
         return self._held_size
+
+    @property
+    def pieces(self) -> Sequence[bytes | memoryview]:
+        """What is still in memory, in order."""
+        return self._held
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether nothing of it is written yet: then it has a megabyte at the most."""
+        return not self._size
+
+    @property
+    def is_unflushed(self) -> bool:
+        """Whether it was begun to be written, and not seen to be on the disk."""
+        return self._file >= 0
 
     async def discard(self) -> None:
         """Leave nothing behind."""
@@ -169,13 +196,15 @@ def passing_staging(archive: Archive, limit: int | None = None) -> Staging:
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Like asyncio.to_thread, but never gone while the thread still works on our file."""
-    task = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+    # Not asyncio.to_thread, for a task of its own is another round of the event loop.
+    call = partial(function, *args, **kwargs)
+    work = asyncio.get_running_loop().run_in_executor(None, call)
     try:
-        return await asyncio.shield(task)
+        return await asyncio.shield(work)
     except asyncio.CancelledError:
-        while not task.done():  # also if it is cancelled again
+        while not work.done():  # also if it is cancelled again
             with suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
+                await asyncio.wait([work])
         raise
 
 

@@ -11,6 +11,7 @@ import structlog
 from dicomweb_server.access.policy import Action, Scope
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.arriving import arrive
 from dicomweb_server.archive.blob_keys import blob_key
 from dicomweb_server.archive.commit import Candidate, Outcome, StorageFailed
 from dicomweb_server.archive.duplicates import settle
@@ -43,6 +44,9 @@ Flushing = asyncio.Task[dict[Path, OSError]]
 BATCH = 16
 BATCH_BYTES = 8 << 20  # held in memory, after which a batch is not added to
 ALL_BYTES = 64 << 20  # held for all requests, after which batches are as small as they can be
+# Small files that go all the way in one thread. More are faster, and take less, where a worker
+# describes them while a thread flushes them.
+FEW = 4
 AHEAD = 3  # batches of one request that are stored while more is received
 
 
@@ -119,21 +123,30 @@ class Intake:
         self, held: Sequence[Staging | StagedFile | Failed]
     ) -> list[Result | Unavailable]:
         stagings = [file for file in held if isinstance(file, Staging)]
-        size = sum(staging.held for staging in stagings)
-        try:
-            completed = await in_thread(complete_all, stagings) if stagings else []
-        finally:
-            _Held.bytes -= size
-        found = dict(zip(stagings, completed, strict=True))
+        arrived = await self._write(stagings) if stagings else []
+        found = dict(zip(stagings, arrived, strict=True))
         files = [found[file] if isinstance(file, Staging) else file for file in held]
         good = [file for file in files if isinstance(file, StagedFile)]
-        flushing = _flushing([s for s in stagings if isinstance(found[s], StagedFile)])
+        flushing = _flushing([staging for staging in stagings if staging.is_unflushed])
         stored = iter(
             await store_files(self.archive, self._scope, good, self.study_instance_uid, flushing)
         )
         return [
             next(stored) if isinstance(file, StagedFile) else _without_file(file) for file in files
         ]
+
+    async def _write(self, stagings: Sequence[Staging]) -> list[StagedFile | OSError]:
+        size = sum(staging.held for staging in stagings)
+        try:
+            if len(stagings) > FEW or not all(staging.is_in_memory for staging in stagings):
+                return await in_thread(complete_all, stagings)
+            return await in_thread(arrive, stagings, self.archive.blobs.place, self._is_wanted)
+        finally:
+            _Held.bytes -= size
+
+    def _is_wanted(self, entry: Entry) -> bool:
+        """Whether it may be stored in answer to this request, wherever that was sent to."""
+        return self.study_instance_uid in (None, entry.study_instance_uid)
 
     async def results(self) -> list[Result]:
         """What became of each, in the order received. Raises Unavailable if the index is away
@@ -184,11 +197,12 @@ async def store_files(
 
     `flushing`: some of them are on their way to the disk, while they are described. A result
     says what a Store Instances Response says of the file; Unavailable stands for one that the
-    index or the workers could not deal with now.
+    index or the workers could not deal with now. A file that is described, or at rest, already
+    tells so itself.
     """
     results: list[Result | Unavailable] = []
     try:
-        entries = await archive.describer.describe([file.path for file in staged])
+        entries = await _entries(archive, staged)
         unflushed = await flushing if flushing is not None else {}
         results = await _commit(archive, scope, staged, entries, unflushed, study_instance_uid)
         await _quarantine(archive, scope, staged, results, study_instance_uid)
@@ -202,6 +216,12 @@ async def store_files(
         moved = [result for result in results if isinstance(result, Stored) and result.new]
         if len(moved) < len(staged):
             await asyncio.to_thread(_remove_scratch, [file.path for file in staged])
+
+
+async def _entries(archive: Archive, staged: Sequence[StagedFile]) -> list[Entry | Exception]:
+    unknown = [file.path for file in staged if file.entry is None]
+    described = iter(await archive.describer.describe(unknown) if unknown else ())
+    return [next(described) if file.entry is None else file.entry for file in staged]
 
 
 def _remove_scratch(paths: Sequence[Path]) -> None:
@@ -253,7 +273,9 @@ async def _commit(
 def _candidate(scope: Scope, file: StagedFile, entry: Entry) -> Candidate:
     if file.problems:
         entry = replace(entry, problems=(*file.problems, *entry.problems))
-    return Candidate(scope, NewInstance(entry, blob_key(entry), file.size, file.sha256), file.path)
+    placed = file.blob_key is not None
+    instance = NewInstance(entry, file.blob_key or blob_key(entry), file.size, file.sha256)
+    return Candidate(scope, instance, file.path, placed)
 
 
 def _undescribed(error: Exception) -> Result | Unavailable:

@@ -48,9 +48,10 @@ class FilesystemBlobs:
 
     async def put_many(self, blobs: Sequence[tuple[Path, str]]) -> list[OSError | None]:
         """See BlobStore. Each folder is flushed once."""
-        return await self._run(self._place, blobs)
+        return await self._run(self.place, blobs)
 
-    def _place(self, blobs: Sequence[tuple[Path, str]]) -> list[OSError | None]:
+    def place(self, blobs: Sequence[tuple[Path, str]]) -> list[OSError | None]:
+        """See BlobStore."""
         errors: list[OSError | None] = [None] * len(blobs)
         placed: list[tuple[int, Path, Path]] = []
         made: dict[Path, None] = {}

@@ -120,6 +120,10 @@ class S3Blobs:
         self._threads.shutdown(cancel_futures=True)
         self._client.close()
 
+    @property
+    def place(self) -> None:
+        """See BlobStore."""
+
     async def put_many(self, blobs: Sequence[tuple[Path, str]]) -> list[OSError | None]:
         """See BlobStore. S3 has flushed what it says it has; then the staged file goes."""
         return await asyncio.gather(*(self._put(source, key) for source, key in blobs))

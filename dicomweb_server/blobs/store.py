@@ -1,6 +1,6 @@
 """What every store of bytes at rest can do."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +10,9 @@ from typing import Protocol
 from dicomweb_server.errors import Unavailable
 
 MAX_CHUNK = 2 << 20  # bytes that a stream gives at a time
+
+
+Place = Callable[[Sequence[tuple[Path, str]]], list[OSError | None]]
 
 
 class BlobDamaged(Exception):
@@ -57,6 +60,10 @@ class BlobStore(Protocol):
         The bytes of the staged files are flushed to the disk by whoever wrote them. One whose
         blob could not be put is left where it was.
         """
+
+    @property
+    def place(self) -> Place | None:
+        """`put_many` for a thread of the caller's; None where it is not a thread's work."""
 
     async def read(self, key: str, offset: int, length: int) -> bytes:
         """The `length` bytes from `offset`. Raises BlobMissing, BlobDamaged if too short."""
