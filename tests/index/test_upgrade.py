@@ -1,0 +1,453 @@
+"""A database of an earlier version becomes what the new version would have made of its files,
+while others read it and write it."""
+
+import asyncio
+import re
+import sys
+import time
+from dataclasses import replace
+
+import asyncpg
+import pytest
+
+from dicomweb_server.access.policy import Scope
+from dicomweb_server.dicom.name_tokens import query_tokens
+from dicomweb_server.dicom.query import Equal, Fuzzy, Level, Returned, SearchQuery, UidList
+from dicomweb_server.index import fill_documents as filling
+from dicomweb_server.index import migrate as module
+from dicomweb_server.index.instances import delete, find_existing, insert_instances
+from dicomweb_server.index.migrate import migrate
+from dicomweb_server.index.progress import read_progress
+from dicomweb_server.index.search import find
+from dicomweb_server.index.versions import replace_instance
+from tests.index import earlier
+from tests.index.earlier import OLD_RETRIEVE, OLD_SEARCH, bring_to, file_of, files, one, only_steps
+
+SCOPE = Scope((1,), principal=earlier.PRINCIPAL)
+FILL = 5  # the step that fills
+
+OF_SERIES = "JOIN series e ON e.id = t.series_id JOIN studies s ON s.id = e.study_id"
+DUMPS = {
+    "institutions": "SELECT * FROM institutions t",
+    "studies": "SELECT * FROM studies t",
+    "series": "SELECT s.study_instance_uid, t.* FROM series t JOIN studies s ON s.id = t.study_id",
+    "series_requests": f"SELECT e.series_instance_uid, t.* FROM series_requests t {OF_SERIES}",
+    "instances": f"SELECT s.study_instance_uid, e.series_instance_uid, t.* "
+    f"FROM instances t {OF_SERIES}",
+    "study_modalities": "SELECT * FROM study_modalities t",
+    "institution_totals": "SELECT institution_id AS institution, t.* FROM institution_totals t",
+    "superseded": "SELECT * FROM superseded t",
+    "audit": "SELECT * FROM audit t",
+    "changes": "SELECT * FROM changes t",
+    "change_counter": "SELECT * FROM change_counter t",
+    "indexed_attributes": "SELECT * FROM indexed_attributes t",
+    "attribute_values": "SELECT * FROM attribute_values t",
+    "progress": "SELECT * FROM progress t",
+}
+SINCE_2 = {"superseded", "audit", "changes", "change_counter"}
+FORGOTTEN = re.compile(r"id|at|.*_at|(institution|study|series|instance)_id")
+
+
+@pytest.fixture
+async def conns(new_database, template):
+    """Connections to an empty database without a schema, and to one with it."""
+    async with new_database() as old_url, new_database(template) as new_url:
+        old, new = await asyncpg.connect(old_url), await asyncpg.connect(new_url)
+        yield old, new
+        await old.close()
+        await new.close()
+
+
+@pytest.fixture
+async def url(new_database):
+    """The URL of an empty database without a schema."""
+    async with new_database() as url:
+        yield url
+
+
+@pytest.fixture
+async def opened(url):
+    """Makes connections to that database."""
+    made = []
+
+    async def connect():
+        made.append(await asyncpg.connect(url))
+        return made[-1]
+
+    yield connect
+    for conn in made:
+        await conn.close()
+
+
+async def dump(conn):
+    """All that is in the tables but ids and times, row by row and column by column."""
+    found = {}
+    for table, statement in DUMPS.items():
+        rows = []
+        for row in await conn.fetch(statement):
+            kept = {"study_id"} if table == "studies" else set()
+            rows.append({n: v for n, v in row.items() if n in kept or not FORGOTTEN.fullmatch(n)})
+        found[table] = sorted(rows, key=repr)
+    return found
+
+
+def assert_equal(upgraded, expected, without=frozenset()):
+    for table in DUMPS.keys() - without:
+        assert len(upgraded[table]) == len(expected[table]), table
+        for row, wanted in zip(upgraded[table], expected[table], strict=True):
+            assert row == wanted, table
+
+
+async def fill_old(conn, step, stored):
+    await bring_to(conn, step)
+    for file in stored:
+        await earlier.store(conn, file, step)
+
+
+async def fill_new(conn, stored):
+    for file in stored:
+        assert await insert_instances(conn, SCOPE, [file.new]) == {}
+
+
+async def replace_new(conn, file):
+    uid = file.description.sop_instance_uid
+    existing = (await find_existing(conn, 1, [uid]))[uid]
+    assert await replace_instance(conn, SCOPE, existing, file.new)
+
+
+def replacing():
+    name = {"SpecificCharacterSet": "ISO_IR 192", "PatientName": "Lüdenscheid^Jörg=山田"}
+    return (
+        file_of(one("2.1", 1, 1, AdmissionID="B", Modality="MR", **name), "~2"),
+        file_of(one("2.3", 1, 1, PatientState="better", StudyDate="20210101"), "~2"),
+    )
+
+
+QUERIES = [
+    {},
+    {(0x00100010,): Fuzzy(query_tokens("jorg ludenscheid"))},
+    {(0x00080090,): Fuzzy(query_tokens("oneil"))},
+    {(0x00080060,): Equal(("SR",))},
+    {(0x00080062,): UidList(("1.2.840.10008.5.1.4.1.1.66", "1.2.840.10008.5.1.4.1.1.2"))},
+]
+
+
+async def searches(conn):
+    answers = []
+    for level in Level:
+        returned = Returned(frozenset(each for each in Level if each <= level), sop_classes=True)
+        for conditions in QUERIES:
+            query = SearchQuery(level, conditions, limit=1000)
+            found = await find(conn, SCOPE, query, returned)
+            assert found
+            answers.append([replace(each, place=()) for each in found])  # which has ids
+    return answers
+
+
+@pytest.mark.parametrize("step", [1, 2])
+async def test_an_earlier_database_becomes_what_the_new_version_makes(conns, step):
+    old, new = conns
+    await fill_old(old, step, files())
+    await fill_new(new, files())
+    if step == 2:
+        # The first of its study and series: what it says now is what they say.
+        for again in replacing():
+            await earlier.replace(old, again)
+            await replace_new(new, again)
+    heard = []
+
+    await migrate(old, heard.append)
+
+    upgraded, expected = await dump(old), await dump(new)
+    assert upgraded["progress"] == []
+    assert expected["institution_totals"][0]["instances"] == len(files())
+    assert_equal(upgraded, expected, SINCE_2 if step == 1 else frozenset())
+    assert await searches(old) == await searches(new)
+    assert any(f"{len(files())} instances done" in what for what in heard)
+
+
+async def test_what_was_kept_comes_from_the_instance_that_gave_it(conns):
+    """The instance that gave a study its attributes is gone: those stay, others come from the
+    first that is left."""
+    old, _ = conns
+    stored = earlier.made_files()[:3]
+    await fill_old(old, 2, map(file_of, stored))
+    await old.execute("DELETE FROM instances WHERE sop_instance_uid = '2.1.1.1'")
+
+    await migrate(old)
+
+    query = SearchQuery(Level.STUDY)
+    [study] = await find(old, SCOPE, query, Returned(frozenset({Level.STUDY})))
+    document = study.documents[Level.STUDY].decode()
+    assert '"Value":["A2"]' in document  # Admission ID, newly kept
+    assert "late" not in document  # Patient Comments, kept before: the first had none
+
+
+async def test_rows_without_instances_do_not_hold_it_up(conns):
+    old, _ = conns
+    await fill_old(old, 2, files()[:20])
+    await old.execute("DELETE FROM instances")
+
+    await migrate(old)
+
+    assert await old.fetchval("SELECT count(*) FROM studies") > 5
+    assert await old.fetchval("SELECT bool_and(sop_classes = '{}') FROM series")
+
+
+async def test_batches_of_any_size_make_no_difference(conns, monkeypatch):
+    old, new = conns
+    monkeypatch.setattr(filling, "BATCH", 3)
+    monkeypatch.setattr(filling, "BATCH_BYTES", 1000)
+    await fill_old(old, 2, files())
+    await fill_new(new, files())
+    await migrate(old)
+    assert_equal(await dump(old), await dump(new))
+
+
+async def test_an_upgrade_that_is_cancelled_is_gone_on_with(opened, conns, monkeypatch):
+    _, new = conns
+    monkeypatch.setattr(filling, "BATCH", 4)
+    first = await opened()
+    await fill_old(first, 2, files())
+    await fill_new(new, files())
+    written = []
+    write = filling._write
+
+    async def slowly(conn, made):
+        await write(conn, made)
+        written.append(made.last)
+        await asyncio.sleep(0.05)
+
+    monkeypatch.setattr(filling, "_write", slowly)
+    rounds = 0
+    while True:
+        rounds += 1
+        before = len(written)
+        task = asyncio.create_task(migrate(first))
+        while not task.done() and len(written) < before + 3:
+            await asyncio.sleep(0.01)
+        if task.done():
+            break
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (await read_progress(first, filling.WORK))[filling.WORK] == written[-1]
+    await task
+    assert rounds > 3
+    assert written == sorted(set(written))  # nothing was done twice
+    assert_equal(await dump(first), await dump(new))
+
+
+async def test_an_upgrade_whose_connection_dies_is_gone_on_with(opened, conns, monkeypatch):
+    """As after kill -9, within the transaction of a batch."""
+    _, new = conns
+    monkeypatch.setattr(filling, "BATCH", 8)
+    first, second = await opened(), await opened()
+    await fill_old(first, 2, files())
+    await fill_new(new, files())
+    save, saved = filling.save_progress, []
+
+    async def cut(conn, positions):
+        saved.append(positions)
+        if len(saved) == 3:
+            first.terminate()
+        await save(conn, positions)
+
+    monkeypatch.setattr(filling, "save_progress", cut)
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError)):
+        await migrate(first)
+    assert await second.fetchval("SELECT count(*) FROM instances WHERE document IS NULL") > 8
+    await migrate(second)
+    assert_equal(await dump(second), await dump(new))
+
+
+KILLED = """
+import asyncio, sys, asyncpg
+from dicomweb_server.index import fill_documents, migrate
+fill_documents.BATCH = 1
+async def upgrade():
+    await migrate.migrate(await asyncpg.connect(sys.argv[1]))
+asyncio.run(upgrade())
+"""
+
+
+async def test_an_upgrade_that_is_killed_is_gone_on_with(opened, url, conns):
+    _, new = conns
+    conn = await opened()
+    await fill_old(conn, 2, files())
+    await fill_new(new, files())
+    reached = [0]
+    for _ in range(3):
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, url)
+        while (await read_progress(conn, filling.WORK)).get(filling.WORK, 0) < reached[-1] + 5:
+            await asyncio.sleep(0.001)
+        process.kill()
+        await process.wait()
+        reached.append((await read_progress(conn, filling.WORK))[filling.WORK])
+    assert reached[-1] < await conn.fetchval(filling.LAST)
+    await migrate(conn)
+    assert_equal(await dump(conn), await dump(new))
+
+
+class Readers:
+    """Old searches and retrievals, all the time, and how long the slowest took."""
+
+    def __init__(self, conns):
+        self.slowest = 0.0
+        self.count = 0
+        self._statements = [(OLD_SEARCH, (1, "%")), (OLD_RETRIEVE, (1,))]
+        self._tasks = [asyncio.create_task(self._read(conn)) for conn in conns]
+
+    async def _read(self, conn):
+        while True:
+            for statement, arguments in self._statements:
+                began = time.monotonic()
+                try:
+                    assert await conn.fetch(statement, *arguments)
+                except asyncpg.UndefinedColumnError:  # the last step has begun
+                    assert statement == OLD_SEARCH
+                    step = await conn.fetchval("SELECT max(number) FROM schema_migrations")
+                    assert step >= len(module.migrations()) - 1
+                    self._statements = [(OLD_RETRIEVE, (1,))]
+                self.slowest = max(self.slowest, time.monotonic() - began)
+                self.count += 1
+
+    async def stop(self):
+        for task in self._tasks:
+            task.cancel()
+        results = await asyncio.gather(*self._tasks, return_exceptions=True)
+        assert all(isinstance(result, asyncio.CancelledError) for result in results), results
+
+
+@pytest.mark.parametrize("step", [1, 2])
+async def test_earlier_servers_read_all_the_time(opened, monkeypatch, step):
+    monkeypatch.setattr(filling, "BATCH", 2)
+    conn = await opened()
+    await fill_old(conn, step, files())
+    readers = Readers([await opened() for _ in range(3)])
+    await asyncio.sleep(0.1)
+
+    await migrate(conn)
+
+    await readers.stop()
+    assert readers.slowest < 1
+    assert readers.count > 50
+
+
+async def test_nobody_waits_behind_an_upgrade_that_waits(opened):
+    """A long search is under way: the upgrade does not make the others wait for its end."""
+    conn, long, writer = await opened(), await opened(), await opened()
+    await fill_old(conn, 2, files()[:10])
+    holding = long.transaction()
+    await holding.start()
+    await long.fetch(OLD_SEARCH, 1, "%")  # its locks last as long as the transaction
+    upgrade = asyncio.create_task(migrate(conn))
+    readers = Readers([await opened() for _ in range(2)])
+    await asyncio.sleep(2.5)
+    began = time.monotonic()
+    await earlier.store(writer, files()[10], 2)  # nothing has changed yet: it may still store
+    assert time.monotonic() - began < 1
+    assert not upgrade.done()
+    await holding.rollback()
+    await upgrade
+    await readers.stop()
+    assert readers.slowest < 1
+    assert await conn.fetchval("SELECT count(*) FROM instances") == 11
+
+
+async def test_the_new_version_stores_meanwhile(opened, conns, monkeypatch):
+    """It stores, replaces and deletes while another server fills: the end is the same."""
+    _, new = conns
+    monkeypatch.setattr(filling, "BATCH", 2)
+    conn, writer = await opened(), await opened()
+    # Half of each study; so that the other half comes to studies with and without documents.
+    before, after = files()[::2], files()[1::2]
+    await fill_old(conn, 2, before)
+    await fill_new(new, [*before, *after])
+    write, started = filling._write, asyncio.Event()
+
+    async def slowly(conn, made):
+        await write(conn, made)
+        started.set()
+        await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(filling, "_write", slowly)
+    extra = file_of(one("2.7", 1, 1, AdmissionID="X"))
+    again = replacing()[1]
+
+    async def changes(conn, stored):
+        for file in stored:
+            await insert_instances(conn, SCOPE, [file.new])
+        await insert_instances(conn, SCOPE, [extra.new])
+        await replace_new(conn, again)
+        await delete(conn, SCOPE, "2.7")
+
+    upgrade = asyncio.create_task(migrate(conn))
+    await started.wait()
+    await changes(writer, after)
+    assert not upgrade.done()
+    await upgrade
+    await changes(new, [])
+    upgraded, expected = await dump(conn), await dump(new)
+    assert_equal(upgraded, expected, {"changes", "audit"})
+    assert await searches(conn) == await searches(new)
+
+
+async def test_earlier_versions_cannot_change_what_they_do_not_know(opened):
+    conn = await opened()
+    await fill_old(conn, 2, files()[:3])
+    with only_steps(FILL):
+        await migrate(conn)
+    for refused in (
+        earlier.store(conn, files()[-1], 1),
+        conn.execute("SELECT refresh_studies('{1}')"),
+        conn.execute("SELECT store_instances(1, 'me', '{}', '{}', '{}', '{}')"),
+    ):
+        with pytest.raises(asyncpg.PostgresError):
+            await refused
+    assert await conn.fetch(OLD_SEARCH, 1, "%")
+    await migrate(conn)
+
+
+GENERATED = 20_000
+MANY = """
+INSERT INTO {table} ({names})
+SELECT {values} FROM {table} t CROSS JOIN generate_series(1, {count}) AS n WHERE t.id = 1
+"""
+
+
+async def _multiply(conn, table, changed):
+    columns = [
+        row["column_name"]
+        for row in await conn.fetch(
+            "SELECT column_name FROM information_schema.columns WHERE table_name = $1 "
+            "AND table_schema = 'public' AND column_name <> 'id' ORDER BY ordinal_position",
+            table,
+        )
+    ]
+    values = [changed.get(name, f"t.{name}") for name in columns]
+    await conn.execute(
+        MANY.format(
+            table=table, names=", ".join(columns), values=", ".join(values), count=GENERATED
+        )
+    )
+
+
+async def test_many_studies_are_upgraded(opened):
+    """How fast it goes is printed; the machine decides it."""
+    conn = await opened()
+    await fill_old(conn, 2, [file_of(one("2.1", 1, 1, AdmissionID="A", Modality="CT"))])
+    await _multiply(conn, "studies", {"study_instance_uid": "'2.5.' || n"})
+    of_study = {"study_id": "n + 1", "series_instance_uid": "'2.5.' || n || '.1'"}
+    await _multiply(conn, "series", of_study)
+    of_series = {"study_id": "n + 1", "series_id": "n + 1"}
+    await _multiply(conn, "instances", of_series | {"sop_instance_uid": "'2.5.' || n || '.1.1'"})
+    began = time.monotonic()
+
+    await migrate(conn)
+
+    seconds = time.monotonic() - began
+    print(f"\nupgraded {GENERATED} studies in {seconds:.1f} s, {GENERATED / seconds:.0f} a second")
+    [total] = await conn.fetch("SELECT * FROM institution_totals")
+    assert tuple(total)[1:] == (GENERATED + 1,) * 3
+    assert await conn.fetchval("SELECT count(*) FROM study_modalities") == GENERATED + 1
