@@ -334,18 +334,31 @@ async def test_earlier_servers_read_all_the_time(opened, monkeypatch, step):
     assert readers.count > 50
 
 
-async def test_nobody_waits_behind_an_upgrade_that_waits(opened):
-    """A long search is under way: the upgrade does not make the others wait for its end."""
+HOLDING = {  # the step at which an upgrade waits, and for what
+    2: OLD_SEARCH.replace("$1", "1").replace("$2", "'%'"),
+    3: "UPDATE studies SET bytes = bytes WHERE id = 0",
+    7: OLD_SEARCH.replace("$1", "1").replace("$2", "'%'"),
+}
+
+
+@pytest.mark.parametrize("step", HOLDING)
+async def test_nobody_waits_behind_an_upgrade_that_waits(opened, step):
+    """A long transaction is under way: the upgrade does not make the others wait for its end."""
     conn, long, writer = await opened(), await opened(), await opened()
     await fill_old(conn, 2, files()[:10])
+    with only_steps(step):
+        await migrate(conn)
     holding = long.transaction()
     await holding.start()
-    await long.fetch(OLD_SEARCH, 1, "%")  # its locks last as long as the transaction
+    await long.execute(HOLDING[step])  # its locks last as long as the transaction
     upgrade = asyncio.create_task(migrate(conn))
     readers = Readers([await opened() for _ in range(2)])
-    await asyncio.sleep(2.5)
+    await asyncio.sleep(1.5)
     began = time.monotonic()
-    await earlier.store(writer, files()[10], 2)  # nothing has changed yet: it may still store
+    if step < 4:
+        await earlier.store(writer, files()[10], 2)  # nothing has changed yet: it may still store
+    else:
+        await insert_instances(writer, SCOPE, [files()[10].new])
     assert time.monotonic() - began < 1
     assert not upgrade.done()
     await holding.rollback()
@@ -353,6 +366,24 @@ async def test_nobody_waits_behind_an_upgrade_that_waits(opened):
     await readers.stop()
     assert readers.slowest < 1
     assert await conn.fetchval("SELECT count(*) FROM instances") == 11
+
+
+async def test_a_store_under_way_is_waited_for(opened, conns):
+    """What it adds to a series that is filled counts among the SOP Classes, and in the totals."""
+    _, new = conns
+    conn, writer = await opened(), await opened()
+    added = file_of(one("2.1", 1, 9, SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11", Modality="SR"))
+    await fill_old(conn, 2, files())
+    await fill_new(new, [*files(), added])
+    with only_steps(FILL - 1):
+        await migrate(conn)
+    async with writer.transaction():
+        await insert_instances(writer, SCOPE, [added.new])
+        upgrade = asyncio.create_task(migrate(conn))
+        await asyncio.sleep(0.5)
+        assert not upgrade.done()
+    await upgrade
+    assert_equal(await dump(conn), await dump(new))
 
 
 async def test_the_new_version_stores_meanwhile(opened, conns, monkeypatch):
