@@ -117,7 +117,7 @@ async def migrate(conn: Connection, tell: Tell = _tell_nobody) -> list[Migration
     for it. `tell` hears what an upgrade of a database that is in use is at. Raises
     SchemaMismatchError for a schema that is newer than this program or was altered.
     """
-    await conn.execute("SET statement_timeout = 0")
+    await conn.execute("SET statement_timeout = 0; SET jit = off")
     await _lock(conn)
     try:
         await conn.execute(_TABLE)
@@ -135,7 +135,7 @@ async def migrate(conn: Connection, tell: Tell = _tell_nobody) -> list[Migration
     finally:
         if not conn.is_closed():
             await conn.execute("SELECT pg_advisory_unlock($1)", _LOCK)
-            await conn.execute("RESET statement_timeout")
+            await conn.execute("RESET statement_timeout; RESET jit")
     return missing
 
 

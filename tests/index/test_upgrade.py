@@ -48,11 +48,16 @@ SINCE_2 = {"superseded", "audit", "changes", "change_counter"}
 FORGOTTEN = re.compile(r"id|at|.*_at|(institution|study|series|instance)_id")
 
 
+async def connect_to(url):
+    """As the server's pools do: to compile statements takes longer than to run them."""
+    return await asyncpg.connect(url, server_settings={"jit": "off"})
+
+
 @pytest.fixture
 async def conns(new_database, template):
     """Connections to an empty database without a schema, and to one with it."""
     async with new_database() as old_url, new_database(template) as new_url:
-        old, new = await asyncpg.connect(old_url), await asyncpg.connect(new_url)
+        old, new = await connect_to(old_url), await connect_to(new_url)
         yield old, new
         await old.close()
         await new.close()
@@ -71,7 +76,7 @@ async def opened(url):
     made = []
 
     async def connect():
-        made.append(await asyncpg.connect(url))
+        made.append(await connect_to(url))
         return made[-1]
 
     yield connect
