@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -24,6 +25,7 @@ from dicomweb_server.commands.serving import (
 )
 from dicomweb_server.config import Settings
 from dicomweb_server.index.embedded import FolderLock, running_url, start_postgres
+from tests.index import earlier
 from tests.s3 import s3_settings
 
 ROOT = Path(__file__).parent.parent
@@ -380,6 +382,29 @@ def test_an_existing_postgres_is_used_if_one_is_named(start, data_dir, tmp_path)
         server.process.send_signal(signal.SIGTERM)
         assert server.end() == 0
         assert alive(postgres.pid)
+
+
+def test_an_earlier_database_is_upgraded_before_it_is_served(start, data_dir, tmp_path):
+    async def made_before(url):
+        connection = await asyncpg.connect(url)
+        await connection.execute("CREATE DATABASE earlier")
+        await connection.close()
+        connection = await asyncpg.connect(url, database="earlier")
+        try:
+            await earlier.bring_to(connection, 2)
+            for file in earlier.made_files():
+                await earlier.store(connection, earlier.file_of(file), 2)
+        finally:
+            await connection.close()
+
+    with start_postgres(data_dir, fsync=False) as postgres:
+        asyncio.run(made_before(postgres.url))
+        url = urlunsplit(urlsplit(postgres.url)._replace(path="/earlier"))
+        server = start(tmp_path, DATABASE_URL=url).ready()
+        said = [line for line in server.said.splitlines() if "pgrad" in line or "Docum" in line]
+        assert said[0] == "Upgrading the database: 0003_search_columns.sql"
+        assert any("9 instances done" in line for line in said)
+        assert said[-1] == "The database is upgraded"
 
 
 @pytest.mark.parametrize(

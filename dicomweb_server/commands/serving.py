@@ -189,7 +189,7 @@ async def prepare_database(url: str) -> None:
                 f"The database {name} is Postgres {version.major}; "
                 f"{OLDEST_POSTGRES} or newer is needed."
             )
-        await migrate(connection)
+        await migrate(connection, _tell)
         await _warn_of_loss(connection)
     except (asyncpg.PostgresError, OSError) as error:
         raise CannotServeError(f"The database {name} cannot be prepared: {error}.") from error

@@ -215,7 +215,7 @@ RECOUNT_SERIES = "SELECT recount_series($1)"
 DELETE_EMPTY_SERIES = """
 DELETE FROM series WHERE id = ANY ($1::bigint[]) AND number_of_instances = 0 RETURNING id
 """
-REFRESH_STUDIES = "SELECT refresh_studies($1)"
+RESTATE_STUDIES = "SELECT restate_studies($1)"
 DELETE_SUPERSEDED = """
 DELETE FROM superseded
  WHERE sop_instance_uid = ANY ($1::text[]) AND institution_id = $2
@@ -258,7 +258,7 @@ async def delete(
             locked["institution_id"],
         )
         await conn.execute(SUBTRACT_BYTES, study_id, sum(row["size"] for row in rows))
-        await conn.execute(REFRESH_STUDIES, [study_id])
+        await conn.execute(RESTATE_STUDIES, [study_id])
         empty_study = await conn.fetch(DELETE_EMPTY_STUDY, study_id)
         changed = Changed(locked["institution_id"], study, len(rows))
         await note_audit(conn, scope, "delete", [changed])

@@ -170,8 +170,8 @@ def _study_row(uid: str, study: Mapping[str, Any], document: bytes) -> Values:
         referring_name_other,
         _text(study, "00081030"),
         pack_document(document),
-        _tokens(study, "00100010"),
-        _tokens(study, "00080090"),
+        tokens(study, "00100010"),
+        tokens(study, "00080090"),
     )
 
 
@@ -280,7 +280,7 @@ def _names(dataset: Mapping[str, Any], key: str) -> tuple[str | None, str | None
     return alphabetic or None, None if other == "=" else other
 
 
-def _tokens(dataset: Mapping[str, Any], key: str) -> list[str] | None:
+def tokens(dataset: Mapping[str, Any], key: str) -> list[str] | None:
     """The tokens of a name for fuzzy matching, sorted; None if it has none."""
     values = _values(dataset, key)
     if not values or not isinstance(values[0], str | Mapping):

@@ -400,7 +400,7 @@ END
 $$;
 
 -- What a study says of its series, after series came or went, or its date changed.
-CREATE FUNCTION refresh_studies(p_studies bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION restate_studies(p_studies bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE studies s
      SET (number_of_series, number_of_instances, modalities) = (
@@ -494,7 +494,7 @@ BEGIN
            n.document, c.instances, c.sop_classes
       FROM unnest(p_series) WITH ORDINALITY n
       JOIN (SELECT i.series AS number, count(*) AS instances,
-                   array_agg(DISTINCT i.sop_class_uid) AS sop_classes
+                   array_agg(DISTINCT i.sop_class_uid COLLATE "C") AS sop_classes
               FROM unnest(p_instances) i GROUP BY 1) c ON c.number = n.ordinality
     ON CONFLICT (study_id, series_instance_uid) DO UPDATE
        SET number_of_instances = e.number_of_instances + EXCLUDED.number_of_instances,
@@ -535,10 +535,10 @@ BEGIN
              GROUP BY 1) c
      WHERE s.id = c.id;
     DELETE FROM series WHERE id = ANY (v_fresh) AND number_of_instances = 0;
-    PERFORM refresh_studies(v_studies);
+    PERFORM restate_studies(v_studies);
     DELETE FROM studies WHERE id = ANY (v_studies) AND number_of_instances = 0;
   ELSIF cardinality(v_fresh) > 0 THEN
-    PERFORM refresh_studies(v_studies);
+    PERFORM restate_studies(v_studies);
   END IF;
   IF cardinality(v_fresh) > 0 AND cardinality(p_requests) > 0 THEN
     INSERT INTO series_requests
@@ -665,7 +665,7 @@ BEGIN
   UPDATE series SET sop_classes = ARRAY(
            SELECT DISTINCT sop_class_uid FROM instances WHERE series_id = v_series ORDER BY 1)
    WHERE id = v_series;
-  PERFORM refresh_studies(ARRAY[v_study]);
+  PERFORM restate_studies(ARRAY[v_study]);
   DELETE FROM attribute_values
    WHERE instance_id = v_old.id OR (series_id = v_series AND instance_id IS NULL)
       OR (study_id = v_study AND series_id IS NULL);

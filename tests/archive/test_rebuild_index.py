@@ -34,6 +34,9 @@ DUMPS = {
     "instances": """SELECT s.study_instance_uid, e.series_instance_uid, t.* FROM instances t
                       JOIN series e ON e.id = t.series_id JOIN studies s ON s.id = t.study_id""",
     "superseded": "SELECT * FROM superseded",
+    "study_modalities": "SELECT * FROM study_modalities",
+    "institution_totals": """SELECT i.code, t.* FROM institution_totals t
+                               JOIN institutions i ON i.id = t.institution_id""",
 }
 FORGOTTEN = re.compile(r"(id|.*_id|.*_at)")
 KEPT_IDS = {"patient_id", "issuer_of_patient_id", "requested_procedure_id"}

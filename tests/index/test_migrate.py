@@ -55,6 +55,16 @@ async def conn(new_database, template):
         await conn.close()
 
 
+@pytest.fixture
+async def two(new_database, template):
+    """Two connections to one such database."""
+    async with new_database(template) as url:
+        conns = [await asyncpg.connect(url) for _ in range(2)]
+        yield conns
+        for conn in conns:
+            await conn.close()
+
+
 async def catalog(conn):
     return {
         name: [tuple(row) for row in await conn.fetch(query)] for name, query in CATALOG.items()
@@ -112,11 +122,105 @@ async def test_an_altered_schema_is_refused(conn):
         await migrate(conn)
 
 
-async def test_a_migration_that_fails_leaves_nothing_behind(empty, monkeypatch):
-    broken = [*migrations(), Migration(9999, "9999_broken.sql", "SELECT 1; SELECT nonsense")]
-    monkeypatch.setattr(module, "migrations", lambda: broken)
+@pytest.fixture
+def with_steps(monkeypatch):
+    """Lets the program bring steps beyond its own."""
+    released = migrations()
+
+    def add(*texts):
+        later = [
+            Migration(number, f"{number:04}_later.sql", text)
+            for number, text in enumerate(texts, len(released) + 1)
+        ]
+        monkeypatch.setattr(module, "migrations", lambda: [*released, *later])
+
+    return add
+
+
+async def applied(conn):
+    return await conn.fetchval("SELECT max(number) FROM schema_migrations")
+
+
+async def test_a_migration_that_fails_leaves_nothing_of_itself(conn, with_steps):
+    before = await applied(conn)
+    with_steps("CREATE TABLE one (x int)", "CREATE TABLE two (x int); SELECT nonsense")
 
     with pytest.raises(asyncpg.UndefinedColumnError):
-        await migrate(empty)
-    assert await empty.fetchval("SELECT to_regclass('studies')") is None
-    assert await empty.fetchval("SELECT to_regclass('schema_migrations')") is None
+        await migrate(conn)
+
+    assert await applied(conn) == before + 1  # the step before it stays
+    assert await conn.fetchval("SELECT to_regclass('one')") == "one"
+    assert await conn.fetchval("SELECT to_regclass('two')") is None
+    with_steps("CREATE TABLE one (x int)", "CREATE TABLE two (x int)")
+    assert [step.number for step in await migrate(conn)] == [before + 2]
+
+
+async def test_paragraphs_outside_a_transaction_can_be_begun_again(conn, with_steps):
+    before = await applied(conn)
+    beginning = """-- Outside a transaction
+
+CREATE TABLE IF NOT EXISTS one (x int);
+INSERT INTO one VALUES (1);
+
+"""
+    with_steps(f"{beginning}INSERT INTO one VALUES (2);\nSELECT nonsense;")
+    with pytest.raises(asyncpg.UndefinedColumnError):
+        await migrate(conn)
+    assert await applied(conn) == before
+    assert [row["x"] for row in await conn.fetch("SELECT x FROM one")] == [1]
+
+    with_steps(f"{beginning}-- A comment alone is no paragraph.\n\nINSERT INTO one VALUES (3);")
+    await migrate(conn)
+    assert await applied(conn) == before + 1
+    assert [row["x"] for row in await conn.fetch("SELECT x FROM one")] == [1, 1, 3]
+
+
+async def test_an_index_whose_building_broke_off_is_built_anew(conn, with_steps):
+    await conn.execute("CREATE TABLE one (x int); INSERT INTO one VALUES (1), (1)")
+    for name in ("one_x", "an_operators_own"):
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await conn.execute(f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON one (x)")
+    with_steps(
+        "-- Outside a transaction\n\nCREATE INDEX CONCURRENTLY IF NOT EXISTS one_x ON one (x);"
+    )
+
+    await migrate(conn)
+
+    valid = {
+        row["name"]: row["indisvalid"]
+        for row in await conn.fetch(
+            "SELECT indexrelid::regclass::text AS name, indisvalid FROM pg_index "
+            "WHERE indrelid = 'one'::regclass"
+        )
+    }
+    assert valid == {"one_x": True, "an_operators_own": False}
+
+
+async def test_who_holds_a_lock_is_waited_for(two, with_steps, monkeypatch):
+    monkeypatch.setattr(module, "_PAUSE_OF_LOCKS", 0.05)
+    monkeypatch.setattr(module, "_TRIES_UNTOLD", 1)
+    with_steps("SET LOCAL lock_timeout = '20ms'; LOCK TABLE audit; CREATE TABLE one (x int)")
+    conn, other = two
+    holding = other.transaction()
+    await holding.start()
+    await other.execute("SELECT count(*) FROM audit")
+    heard = []
+    waiting = asyncio.create_task(migrate(conn, heard.append))
+    while len(heard) < 3:
+        await asyncio.sleep(0.01)
+    await holding.rollback()
+    await waiting
+    assert "waits for a moment" in heard[1]
+    assert await conn.fetchval("SELECT to_regclass('one')") == "one"
+
+
+async def test_a_new_database_is_made_without_a_word(empty):
+    heard = []
+    await migrate(empty, heard.append)
+    assert heard == []
+
+
+def test_a_step_of_python_is_known_by_its_name_and_version():
+    [step] = [step for step in migrations() if step.work is not None]
+    assert (step.number, step.name) == (5, "0005_search_documents")
+    assert step.sha256 == "08032e13ba021eeae34ba3097c9a2c5f36c4ed29a3602c8fd6fa94f2a574fe75"

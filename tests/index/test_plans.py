@@ -187,7 +187,7 @@ LOOKUPS = {
     "thumbnail": (retrieve.REPRESENTATIVE, *TRIPLE[:3], None),
     "existing": (instances.FIND_EXISTING, 1, ["1.7.1.1", "1.8.1.1"]),
     "deleted": (instances.DELETE_INSTANCES, 7, None, None),
-    "refreshed": (instances.REFRESH_STUDIES, [7]),
+    "refreshed": (instances.RESTATE_STUDIES, [7]),
 }
 
 

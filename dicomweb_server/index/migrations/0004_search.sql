@@ -2,18 +2,23 @@
 -- tokens for fuzzy matching, each modality of a study has its place in a walk, institutions have
 -- totals, and an operator may have any attribute indexed.
 --
--- Only what needs no look at the rows; indexes and contents follow in the next steps.
+-- Stores and deletes of earlier versions are refused from here on: they know nothing of these.
 
-ALTER TABLE studies ADD COLUMN document bytea,
-                    ADD COLUMN patient_name_tokens text[] COLLATE "C",
-                    ADD COLUMN referring_physician_name_tokens text[] COLLATE "C",
-                    ALTER COLUMN attributes DROP NOT NULL;
-ALTER TABLE series ADD COLUMN document bytea,
-                   ADD COLUMN sop_classes text[] COLLATE "C" NOT NULL DEFAULT '{}',
-                   ALTER COLUMN attributes DROP NOT NULL;
-ALTER TABLE instances ADD COLUMN document bytea,
-                      ALTER COLUMN attributes DROP NOT NULL;
-ALTER TABLE change_counter ADD COLUMN attributes integer NOT NULL DEFAULT 0;
+LOCK TABLE studies, series, instances IN SHARE UPDATE EXCLUSIVE MODE;
+SET LOCAL lock_timeout = '300ms';
+
+-- Rows without a document are those that were there before, which the next step fills.
+CREATE FUNCTION refuse_earlier_version() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'the database is being upgraded: an earlier version cannot store any more';
+END
+$$;
+CREATE TRIGGER studies_of_earlier_version BEFORE INSERT ON studies
+  FOR EACH ROW WHEN (NEW.document IS NULL) EXECUTE FUNCTION refuse_earlier_version();
+CREATE TRIGGER series_of_earlier_version BEFORE INSERT ON series
+  FOR EACH ROW WHEN (NEW.document IS NULL) EXECUTE FUNCTION refuse_earlier_version();
+CREATE TRIGGER instances_of_earlier_version BEFORE INSERT ON instances
+  FOR EACH ROW WHEN (NEW.document IS NULL) EXECUTE FUNCTION refuse_earlier_version();
 
 -- The studies that have a series of a modality, newest first: a walk for each, however rare.
 CREATE TABLE study_modalities (
@@ -57,9 +62,11 @@ CREATE INDEX attribute_values_study    ON attribute_values (study_id) WHERE seri
 CREATE INDEX attribute_values_series   ON attribute_values (series_id) WHERE instance_id IS NULL;
 CREATE INDEX attribute_values_instance ON attribute_values (instance_id) WHERE instance_id IS NOT NULL;
 
--- Rows on their way in, and what makes them.
+-- Rows on their way in, and what makes them. The one function that deletes call gets another
+-- name: an earlier version's delete would leave the totals and the SOP Classes behind.
 DROP FUNCTION store_instances;
 DROP FUNCTION replace_instance;
+DROP FUNCTION refresh_studies;
 DROP TYPE new_study, new_series, new_instance;
 
 CREATE TYPE new_study AS (
@@ -184,7 +191,7 @@ END
 $$;
 
 -- What a study says of its series, after series came or went, or its date changed.
-CREATE OR REPLACE FUNCTION refresh_studies(p_studies bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION restate_studies(p_studies bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE studies s
      SET (number_of_series, number_of_instances, modalities) = (
@@ -278,7 +285,7 @@ BEGIN
            n.document, c.instances, c.sop_classes
       FROM unnest(p_series) WITH ORDINALITY n
       JOIN (SELECT i.series AS number, count(*) AS instances,
-                   array_agg(DISTINCT i.sop_class_uid) AS sop_classes
+                   array_agg(DISTINCT i.sop_class_uid COLLATE "C") AS sop_classes
               FROM unnest(p_instances) i GROUP BY 1) c ON c.number = n.ordinality
     ON CONFLICT (study_id, series_instance_uid) DO UPDATE
        SET number_of_instances = e.number_of_instances + EXCLUDED.number_of_instances,
@@ -319,10 +326,10 @@ BEGIN
              GROUP BY 1) c
      WHERE s.id = c.id;
     DELETE FROM series WHERE id = ANY (v_fresh) AND number_of_instances = 0;
-    PERFORM refresh_studies(v_studies);
+    PERFORM restate_studies(v_studies);
     DELETE FROM studies WHERE id = ANY (v_studies) AND number_of_instances = 0;
   ELSIF cardinality(v_fresh) > 0 THEN
-    PERFORM refresh_studies(v_studies);
+    PERFORM restate_studies(v_studies);
   END IF;
   IF cardinality(v_fresh) > 0 AND cardinality(p_requests) > 0 THEN
     INSERT INTO series_requests
@@ -449,7 +456,7 @@ BEGIN
   UPDATE series SET sop_classes = ARRAY(
            SELECT DISTINCT sop_class_uid FROM instances WHERE series_id = v_series ORDER BY 1)
    WHERE id = v_series;
-  PERFORM refresh_studies(ARRAY[v_study]);
+  PERFORM restate_studies(ARRAY[v_study]);
   DELETE FROM attribute_values
    WHERE instance_id = v_old.id OR (series_id = v_series AND instance_id IS NULL)
       OR (study_id = v_study AND series_id IS NULL);
