@@ -162,15 +162,17 @@ def _condition(key: Key, switches: Switches) -> Condition:
         return _name(value, switches)
     if key.vr in WILDCARD_VRS and ("*" in value or "?" in value):
         return Wildcard((_pattern(value),))
-    _check_fixed(key, value)
-    return Equal((value,))
+    return Equal((_formed(key, value),))
 
 
-def _check_fixed(key: Key, value: str) -> None:
-    """Those VRs that have one form: an age, a tag."""
-    form, expected = _FORMS.get(key.vr, (None, ""))
-    if form is not None and form.fullmatch(value) is None:
+def _formed(key: Key, value: str) -> str:
+    """As it is stored, if the VR has one form: an age, a tag in digits of upper case."""
+    if key.vr not in _FORMS:
+        return value
+    form, expected = _FORMS[key.vr]
+    if form.fullmatch(value) is None:
         raise InvalidParameter(key.name, value, expected)
+    return value.upper()
 
 
 def _name(value: str, switches: Switches) -> Condition:
@@ -187,7 +189,7 @@ def _every(key: Key, value: str) -> Condition:
     values = [part for each in value.split("\\") if (part := each.strip(" "))]
     if not values or any("*" in each or "?" in each for each in values):
         raise InvalidParameter(key.name, value, "values without wildcards between backslashes")
-    return Every(tuple(dict.fromkeys(values)))
+    return Every(tuple(dict.fromkeys(_formed(key, each) for each in values)))
 
 
 def _uid_list(key: Key, value: str) -> UidList:
