@@ -353,8 +353,10 @@ def _after(
     ):
         raise InvalidParameter("cursor", "", "that of the same search")
     values = [
-        f"{arguments.add(value)}::{'bigint' if term.number else 'text'}"
+        # A parameter that stands nowhere in the text has no type.
+        "NULL" if value is None else f"{arguments.add(value)}::{kind}"
         for term, value in zip(terms, place, strict=False)
+        for kind in ["bigint" if term.number else "text"]
     ]
     ways = []
     same: list[str] = []
