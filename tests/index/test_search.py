@@ -35,6 +35,7 @@ from dicomweb_server.index import search as index
 from dicomweb_server.index.conditions import COLUMNS, Arguments, compile_condition, is_answered
 from dicomweb_server.index.instances import insert_instances
 from dicomweb_server.index.search_statements import compile_search
+from dicomweb_server.wire.search import parse_search
 from tests.index.made import kept, new
 
 SCOPE = Scope((1,))
@@ -405,6 +406,27 @@ async def test_pages_follow_each_other_without_gap_or_repetition(dated, scope, l
         pages += page.found
         assert page.remaining == max(len(whole.found) - offset - limit, 0)
     assert pages == whole.found
+
+
+ORDERS = ["", "SeriesNumber", "-SeriesNumber", "StudyTime", "-StudyTime", "StudyDate,-PatientName"]
+
+
+@pytest.mark.parametrize("scope", [SCOPE, Scope((2, 1))])
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("limit", [1, 4])
+async def test_each_page_leads_to_the_next(dated, scope, order, limit):
+    """By the place of its last result, which may have no value there."""
+    query = parse_search(Level.SERIES, f"orderby={order}").query
+    whole = (await search(dated, scope, query)).found
+    pages = []
+    page = await search(dated, scope, replace(query, limit=limit))
+    while page.found:
+        pages += page.found
+        assert page.remaining == len(whole) - len(pages)
+        after = replace(query, limit=limit, after=page.found[-1].place)
+        page = await search(dated, scope, after)
+    assert pages == whole
+    assert len(whole) == 15
 
 
 async def test_a_limit_of_nothing_tells_how_many_there_are(dated):
