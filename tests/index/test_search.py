@@ -516,6 +516,13 @@ async def test_a_universal_item_asks_for_nothing(dated):
         assert len((await search(dated, SCOPE, SearchQuery(Level.SERIES, conditions))).found) == 15
 
 
+@pytest.mark.parametrize("tag", [0x00080062, 0x00201206, 0x00201208, 0x00201209])
+async def test_what_the_index_counts_is_never_empty(dated, tag):
+    """It is in no document: a judge would take it for absent."""
+    assert (await search(dated, SCOPE, SearchQuery(Level.SERIES, {(tag,): Empty()}))).found == []
+    assert is_answered((tag,), Empty())
+
+
 async def test_a_dotted_key_is_matched_within_the_items(conn):
     request = {"ScheduledProcedureStepID": "S1"}
     await insert_instances(conn, SCOPE, [new(of_series={"RequestAttributesSequence": [request]})])
