@@ -102,9 +102,7 @@ def write(query: SearchQuery, what: Found) -> JsonDataset:
         assert len(dict(pairs)) == len(pairs)
         return dict(pairs)
 
-    written: JsonDataset = json.loads(
-        ResultWriter(query, BASE).write(what), object_pairs_hook=once
-    )
+    written: JsonDataset = json.loads(ResultWriter(query, BASE).write(what), object_pairs_hook=once)
     return written
 
 
@@ -231,6 +229,17 @@ def test_what_is_kept_at_no_level_comes_from_the_metadata() -> None:
     assert "00189005" not in instance
     assert "00189004" not in result(Level.SERIES, fields)  # QRY-20
     assert "00189004" not in result(Level.INSTANCE, "includefield=all")  # QRY-21
+
+
+def test_a_deep_match_key_asks_for_its_path_alone() -> None:
+    inner = {"00080100": {"vr": "SH", "Value": ["mm"]}, "00080104": {"vr": "LO", "Value": ["x"]}}
+    sequence = {"vr": "SQ", "Value": [{"00081110": {"vr": "SQ", "Value": [inner]}}]}
+    study = STUDY_JSON | {"00101002": sequence}
+    query = parse_search(Level.STUDY, "00101002.00081110.00080100=mm").query
+
+    [item] = write(query, found(Level.STUDY, study))["00101002"]["Value"]
+
+    assert item["00081110"]["Value"] == [{"00080100": inner["00080100"]}]
 
 
 def test_a_private_attribute_comes_with_its_creator_from_the_block_of_its_own() -> None:
