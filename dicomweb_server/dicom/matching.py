@@ -6,6 +6,7 @@ to SQL; the normalisation functions here are what both compare.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -263,12 +264,14 @@ def matches_dataset(
 def _holds(
     path: Path, condition: Condition, dataset: Mapping[str, Attribute], reading: Reading
 ) -> bool:
-    attribute = attribute_at(path[0], dataset, reading)
     if len(path) > 1:
-        return matches(Item({path[1:]: condition}), attribute, "SQ", reading=reading)
+        return _holds(path[:1], Item({path[1:]: condition}), dataset, reading)
+    attribute = attribute_at(path[0], dataset, reading)
     if isinstance(condition, DateTimeRange):
         return _moment(condition, path, dataset, reading)
     zone = _zone_of(dataset, reading)
+    if isinstance(condition, Item) and zone != reading.zone:
+        reading = replace(reading, zone=zone)  # which items have from what they stand in
     return matches(condition, attribute, vr_of(path[0], attribute), zone, reading)
 
 

@@ -140,6 +140,17 @@ def test_sequence_keys_must_match_within_one_item() -> None:
     assert not matches(same, None, "SQ")
 
 
+def test_mat_05_items_are_of_the_zone_of_what_they_stand_in() -> None:
+    start = {"00404005": attribute("DT", "20240105120000")}
+    dataset = {"00080201": attribute("SH", "+0200"), "00400100": attribute("SQ", start)}
+    ten = Range("20240105100000.000000", "20240105100000.999999")
+
+    assert matches_dataset({(0x00400100,): Item({(0x00404005,): ten})}, dataset)
+    assert matches_dataset({(0x00400100, 0x00404005): ten}, dataset)
+    start["00080201"] = attribute("SH", "+0000")  # its own goes first
+    assert not matches_dataset({(0x00400100, 0x00404005): ten}, dataset)
+
+
 @pytest.mark.parametrize(
     ("day", "time", "found"),
     [
