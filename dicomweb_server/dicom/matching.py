@@ -5,6 +5,7 @@ to SQL; the normalisation functions here are what both compare.
 """
 
 import re
+import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -102,13 +103,24 @@ def _name_matches(text: str, values: Iterable[Any], same: Callable[[str, str], b
     return False
 
 
+def _same_float(first: Decimal, second: Decimal) -> bool:
+    """Whether they are one number of single precision: 0.1 is stored as 0.10000000149011612."""
+    try:
+        return struct.pack("<f", first) == struct.pack("<f", second)
+    except OverflowError:
+        return False
+
+
 def _single(text: str, attribute: Attribute | None, vr: str) -> bool:
     values = _values(attribute)
     if vr == "PN":
         return _name_matches(text, values, str.__eq__)
     if vr in NUMERIC_VRS:
         number = normal_number(text)
-        return number is not None and any(normal_number(value) == number for value in values)
+        if number is None:
+            return False
+        same = _same_float if vr == "FL" else Decimal.__eq__
+        return any(n is not None and same(n, number) for n in map(normal_number, values))
     normal = _NORMAL.get(vr)
     if normal is not None:
         wanted = normal(text)
