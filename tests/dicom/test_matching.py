@@ -177,6 +177,16 @@ def test_a_combined_range_is_one_interval(day: str, time: str | None, found: boo
     assert matches_dataset({(STUDY_DATE,): condition}, dataset) is found
 
 
+def test_of_several_dates_and_times_any_pair_is_in_a_combined_range() -> None:
+    condition = DateTimeRange((0x00181201,), "20060705100000.000000", "20060707180059.999999")
+    days, times = attribute("DA", "20050101", "20060706"), attribute("TM", "10", "03")
+
+    assert matches_dataset({(0x00181200,): condition}, {"00181200": days, "00181201": times})
+    days = attribute("DA", "20060705", "20050101")
+    times = attribute("TM", "09", "11")
+    assert not matches_dataset({(0x00181200,): condition}, {"00181200": days, "00181201": times})
+
+
 def test_a_combined_range_needs_its_date() -> None:
     condition = DateTimeRange((STUDY_TIME,), None, "20060707180059.999999")
 

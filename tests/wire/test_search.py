@@ -320,6 +320,38 @@ def test_a_date_and_a_range_of_times_stay_two_conditions() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("asked", "low", "high"),
+    [
+        ("StudyDate=20060705", "20060705000000.000000", "20060705235960.999999"),
+        ("StudyDate=20060705-", "20060705000000.000000", None),
+        ("StudyDate=20060705&StudyTime=10", "20060705100000.000000", "20060705105959.999999"),
+        ("StudyDate=20060705&StudyTime=10-", "20060705100000.000000", "20060705235960.999999"),
+        ("StudyDate=20060705&StudyTime=-10", "20060705000000.000000", "20060705105959.999999"),
+    ],
+)
+def test_mat_05_days_of_a_zone_are_intervals(asked: str, low: str, high: str | None) -> None:
+    found = conditions(f"{asked}&TimezoneOffsetFromUTC=-0330")
+
+    assert found[STUDY_DATE] == DateTimeRange(STUDY_TIME, low, high, zone=-210)
+    assert found.get(STUDY_TIME, Universal()) == Universal()
+
+
+@pytest.mark.parametrize(
+    ("day", "time"),
+    [
+        ("ReviewDate", "ReviewTime"),
+        ("DateOfLastCalibration", "TimeOfLastCalibration"),
+        ("PatientBirthDate", "PatientBirthTime"),
+        ("ScheduledProcedureStepEndDate", "ScheduledProcedureStepEndTime"),
+    ],
+)
+def test_every_date_that_has_a_time_is_combined_with_it(day: str, time: str) -> None:
+    kinds = map(type, conditions(f"{day}=20060101-&{time}=10-").values())
+
+    assert list(kinds) == [DateTimeRange, Universal]
+
+
 def test_a_combined_interval_that_ends_before_it_begins_is_refused() -> None:
     with pytest.raises(InvalidParameter):
         studies("StudyDate=20060705-20060705&StudyTime=18-10")
