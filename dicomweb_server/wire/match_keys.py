@@ -162,7 +162,8 @@ def _condition(key: Key, switches: Switches) -> Condition:
         return Equal((_number(key, value),))
     if key.vr == "PN":
         return _name(value, switches)
-    if key.vr in WILDCARD_VRS and ("*" in value or "?" in value):
+    # Which VR a private attribute has the data sets tell; most have text.
+    if (key.vr in WILDCARD_VRS or key.vr == "UN") and ("*" in value or "?" in value):
         return Wildcard((_pattern(value),))
     return Equal((_formed(key, value),))
 

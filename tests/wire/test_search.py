@@ -212,6 +212,17 @@ def test_qry_11_attributes_that_cannot_be_matched_are_named() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("value", "condition"),
+    [("A", Equal(("A",))), ("A*", Wildcard(("A*",))), ("?", Wildcard(("?",))), ("*", Universal())],
+)
+def test_private_attributes_have_wildcards(value: str, condition: Condition) -> None:
+    query = studies(f"00090010=ACME&00091001={value}").query
+
+    assert query.conditions == {(0x00090010,): Universal(), (0x00091001,): condition}
+    assert query.reading.creators == {0x00091000: "ACME"}
+
+
 def test_any_attribute_of_the_dictionary_is_a_match_key() -> None:
     parsed = studies("PatientComments=x&RequestAttributesSequence.00400007=z&PixelSpacing=0.50")
 
