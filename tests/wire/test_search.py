@@ -439,24 +439,41 @@ def test_any_attribute_is_included_in_instances() -> None:
 
 names = st.sampled_from(
     [a.keyword for table in ATTRIBUTES.values() for a in table.values()]
-    + ["limit", "offset", "includefield", "fuzzymatching", "00400275.00400009", "x"]
+    + ["limit", "offset", "includefield", "orderby", "cursor", "x", "00090010", "00091001"]
+    + ["00400275.00400009", "00081140.00091001", "PixelSpacing", "PixelData", "00081140.00404005"]
 )
-values = st.text(max_size=12) | st.text(alphabet="0123456789.-*?,\\:^=", max_size=14)
+switches = st.sampled_from(["fuzzymatching", "emptyvaluematching", "multiplevaluematching"])
+values = (
+    st.text(max_size=12)
+    | st.text(alphabet="0123456789.-+*?,\\:^=", max_size=14)
+    | st.sampled_from(['""', "20240105-", "-0500", "2024-2025+0100", "1e9999", "StudyDate", "WyIi"])
+)
 
 
-@given(st.lists(st.tuples(names, values), max_size=4), st.sampled_from(Level))
-def test_any_values_are_a_query_or_refused(pairs: list[tuple[str, str]], level: Level) -> None:
-    query_string = "&".join(f"{name}={quote(value)}" for name, value in pairs)
+@given(st.lists(st.tuples(names, values), max_size=4), st.sets(switches), st.sampled_from(Level))
+def test_any_values_are_a_query_or_refused(
+    pairs: list[tuple[str, str]], on: set[str], level: Level
+) -> None:
+    pieces = [f"{name}={quote(value)}" for name, value in pairs] + [f"{name}=true" for name in on]
     with contextlib.suppress(InvalidParameter):
-        parsed = parse_search(level, query_string)
+        parsed = parse_search(level, "&".join(pieces))
 
-        matches_dataset(parsed.query.conditions, {})
+        matches_dataset(parsed.query.conditions, {}, parsed.query.reading)
         for condition in parsed.query.conditions.values():
-            if isinstance(condition, Range) and condition.low and condition.high:
+            if isinstance(condition, Range | DateTimeRange) and condition.low and condition.high:
                 assert condition.low <= condition.high
 
 
-@given(st.binary() | st.text())
-def test_any_query_string_is_a_query_or_refused(query_string: bytes | str) -> None:
+# Bytes that are nearly a query string.
+raw = st.one_of(
+    st.binary(max_size=6),
+    names.map(str.encode),
+    values.map(lambda value: value.encode("utf-8", "surrogatepass")),
+    st.sampled_from([b"&", b"=", b"%", b"%00", b"%ED%A0%80", b"+", b",", b"true", b"."]),
+)
+
+
+@given(st.lists(raw, max_size=12).map(b"".join) | st.text(), st.sampled_from(Level))
+def test_any_query_string_is_a_query_or_refused(query_string: bytes | str, level: Level) -> None:
     with contextlib.suppress(InvalidParameter):
-        studies(query_string)
+        parse_search(level, query_string)
