@@ -19,7 +19,8 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from dicomweb_server.access.policy import Scope
+from dicomweb_server.access.policy import Action, Scope
+from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.search import search
 from dicomweb_server.dicom.attributes import ATTRIBUTES
@@ -39,7 +40,8 @@ from tests.archive.opened import TESTER, opened
 from tests.strategies import datasets, encoded, file_meta
 
 LOCAL_ZONE = 60
-SCOPE = Scope((1,))
+# Walks differ by these: what is stored in one institution or in two, and seen whole in any case.
+SCOPES = [Scope((1,)), Scope((1, 2)), Scope((1, 2), everything=True)]
 
 # ------------------------------------------------------------------------------- what is stored
 
@@ -356,18 +358,42 @@ async def archive(
 ) -> AsyncIterator[Archive]:
     folder: Path = tmp_path_factory.mktemp("searched")
     async with opened(folder, shared_url) as archive:
-        yield archive
+        async with acquire(archive.pool) as conn:
+            await conn.execute("INSERT INTO institutions VALUES (2, 'second')")
+        with pytest.MonkeyPatch.context() as patch:  # so that few rows are many steps
+            patch.setattr("dicomweb_server.archive.search._FIRST_STEP", 1)
+            patch.setattr("dicomweb_server.archive.search._LONGEST_STEP", 3)
+            patch.setattr("dicomweb_server.archive.search._LONGEST_WITH_METADATA", 2)
+            yield archive
 
 
-async def store(archive: Archive, descriptions: list[Description]) -> None:
-    """Nothing but these, in their order; each may come in a group of its own or with others."""
+@dataclass(frozen=True)
+class Seen(Archive):
+    """An archive of which everybody sees the same."""
+
+    seen: Scope = SCOPES[0]
+
+    def scope(self, principal: Principal, action: Action) -> Scope:
+        return self.seen
+
+
+async def store(archive: Seen, descriptions: list[Description]) -> None:
+    """Nothing but these, in their order, of each study all in one institution; in two groups, so
+    that some find their study and series there."""
+    institutions = archive.seen.institution_ids
     news = [NewInstance(entry_of(each), each.sop_instance_uid, 1, b"") for each in descriptions]
     async with acquire(archive.pool) as conn:
         await conn.execute("DELETE FROM studies; DELETE FROM institution_totals")
         half = len(news) // 2
         for group in (news[:half], news[half:]):
-            if group:
-                await insert_instances(conn, SCOPE, group)
+            for n, institution in enumerate(institutions):
+                here = [new for new in group if _place_of(new) % len(institutions) == n]
+                if here:
+                    await insert_instances(conn, Scope((institution,)), here)
+
+
+def _place_of(new: NewInstance) -> int:
+    return int(new.entry.study_instance_uid.removeprefix("1."))
 
 
 def uids_of(found: Found, level: Level) -> tuple[str | None, ...]:
@@ -422,7 +448,7 @@ async def check_pages(archive: Archive, query: SearchQuery, whole: list[Found]) 
 
 
 @settings(
-    max_examples=80,
+    max_examples=50,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
@@ -433,7 +459,9 @@ async def test_a_search_finds_what_the_matcher_matches(
     chance = random.Random(seed)
     stored = described(chance, drawn)
     leaves = leaves_of(stored)
-    await store(archive, stored)
+    seen = Seen(**vars(archive), seen=chance.choice(SCOPES))
+    await store(seen, stored)
+    note(repr(seen.seen))
     for text, query in itertools.islice(queries(chance, leaves), 30):
         note(f"{query.level.name} {query.study_instance_uid} {query.series_instance_uid} {text}")
-        await check(archive, chance, text, query, leaves)
+        await check(seen, chance, text, query, leaves)
