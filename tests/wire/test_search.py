@@ -349,6 +349,27 @@ def test_mat_05_days_of_a_zone_are_intervals(asked: str, low: str, high: str | N
 
 
 @pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("StudyDate=20060705-&StudyTime=10-", ""),
+        ("StudyTime=10-11", "StudyTime"),
+        ("StudyDate=20060705-20060707&StudyTime=10", "StudyDate, StudyTime"),
+        ("00400100.00400003=10", "00400100.00400003"),
+        ("00400100.00400002=20060705", ""),
+        ("AcquisitionDateTime=2006", ""),
+        ("StudyTime=&StudyDate=*", ""),
+    ],
+)
+def test_mat_05_what_is_not_converted_is_told_of(asked: str, told: str) -> None:
+    """A time without one day may be of the day before or after in another zone."""
+    assert studies(asked).warnings == ()
+    warnings = studies(f"{asked}&TimezoneOffsetFromUTC=%2B0100").warnings
+
+    assert len(warnings) == bool(told)
+    assert all(warning.endswith(f"in whatever time zone: {told}") for warning in warnings)
+
+
+@pytest.mark.parametrize(
     ("day", "time"),
     [
         ("ReviewDate", "ReviewTime"),
