@@ -73,6 +73,8 @@ def test_4_6_modalities_in_study(shelf: Shelf) -> None:
         return sorted(shelf.find(query))
 
     assert find("ModalitiesInStudy=CT") == ["both", "ct"]
+    assert find("ModalitiesInStudy=CT,PT") == find("Modality=CT,PT") == ["both", "ct"]  # once
+    assert sorted(shelf.find("Modality=CT,PT", "series")) == ["both", "ct", "pt"]
     assert find("ModalitiesInStudy=PT,MR") == find("ModalitiesInStudy=PT%5CMR") == ["both", "mr"]
     assert find("Modality=PT,MR") == find("Modality=PT%5CMR") == ["both", "mr"]
     assert find("multiplevaluematching=true&ModalitiesInStudy=CT%5CPT") == ["both"]
