@@ -5,9 +5,12 @@ to SQL; the normalisation functions here are what both compare.
 """
 
 import re
+import struct
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Any
 
 from pydicom.datadict import dictionary_VR
@@ -101,13 +104,25 @@ def _name_matches(text: str, values: Iterable[Any], same: Callable[[str, str], b
     return False
 
 
+def _same_float(first: Decimal, second: Decimal) -> bool:
+    """Whether they are one number of single precision: 0.1 is stored as 0.10000000149011612."""
+    try:
+        one, other = struct.unpack("<2f", struct.pack("<2f", first, second))
+    except OverflowError:
+        return False
+    return bool(one == other)
+
+
 def _single(text: str, attribute: Attribute | None, vr: str) -> bool:
     values = _values(attribute)
     if vr == "PN":
         return _name_matches(text, values, str.__eq__)
     if vr in NUMERIC_VRS:
         number = normal_number(text)
-        return number is not None and any(normal_number(value) == number for value in values)
+        if number is None:
+            return False
+        same = _same_float if vr == "FL" else Decimal.__eq__
+        return any(n is not None and same(n, number) for n in map(normal_number, values))
     normal = _NORMAL.get(vr)
     if normal is not None:
         wanted = normal(text)
@@ -232,17 +247,25 @@ def _moment(
     """One interval over a date and a time (C.2.2.2.5.3); a date without a time counts as its
     first moment, or in another time zone as a day that has none."""
     days = _values(dataset.get(f"{path[-1]:08X}"))
-    day = normal_date(str(days[0])) if days else None
-    if day is None:
-        return False
     times = _values(dataset.get(f"{condition.time_path[-1]:08X}"))
-    time = normal_time(str(times[0])) if times else None
+    later = 0 if condition.zone is None else condition.zone - _zone_of(dataset, reading)
+    return any(
+        _in_interval(condition, str(day), "" if time is None else str(time), later)
+        for day, time in zip_longest(days, times[: len(days)])
+    )
+
+
+def _in_interval(condition: DateTimeRange, day: str, time: str, later: int) -> bool:
+    """Whether a date and time that are `later` by so many minutes are in the interval."""
+    date, moment = normal_date(day), normal_time(time)
     low, high = condition.low, condition.high
+    if date is None:
+        return False
     if condition.zone is None:
-        return _in_range(low, high, day + (time or "000000.000000"))
-    if time is None:
-        return _in_range(low and low[:8], high and high[:8], day)
-    return _in_range(low, high, moved(day + time, condition.zone - _zone_of(dataset, reading)))
+        return _in_range(low, high, date + (moment or "000000.000000"))
+    if moment is None:
+        return _in_range(low and low[:8], high and high[:8], date)
+    return _in_range(low, high, moved(date + moment, later))
 
 
 def _zone_of(dataset: Mapping[str, Attribute], reading: Reading) -> int:
@@ -263,12 +286,14 @@ def matches_dataset(
 def _holds(
     path: Path, condition: Condition, dataset: Mapping[str, Attribute], reading: Reading
 ) -> bool:
-    attribute = attribute_at(path[0], dataset, reading)
     if len(path) > 1:
-        return matches(Item({path[1:]: condition}), attribute, "SQ", reading=reading)
+        return _holds(path[:1], Item({path[1:]: condition}), dataset, reading)
+    attribute = attribute_at(path[0], dataset, reading)
     if isinstance(condition, DateTimeRange):
         return _moment(condition, path, dataset, reading)
     zone = _zone_of(dataset, reading)
+    if isinstance(condition, Item) and zone != reading.zone:
+        reading = replace(reading, zone=zone)  # which items have from what they stand in
     return matches(condition, attribute, vr_of(path[0], attribute), zone, reading)
 
 

@@ -96,6 +96,8 @@ _ANSWERED: dict[str, tuple[type, ...]] = {
     "list": (Equal, Wildcard, Every, Empty),
     "classes": (UidList,),
 }
+# What the index counts itself is in no document, and always has a value.
+_COUNTED = frozenset({0x00080062, 0x00201206, 0x00201208, 0x00201209})
 
 
 def level_at(path: Path) -> Level:
@@ -115,6 +117,8 @@ def is_answered(path: Path, condition: Condition) -> bool:
         return condition.zone is None and condition.time_path[0] in COLUMNS
     if column.kind == "items":
         return isinstance(condition, Item) and _is_of_requests(condition)
+    if path[0] in _COUNTED and isinstance(condition, Empty):
+        return True
     return len(path) == 1 and isinstance(condition, _ANSWERED[column.kind])
 
 
@@ -169,6 +173,8 @@ def _expression(column: Column, condition: Condition, arguments: Arguments) -> s
             return f"num_nonnulls({column.sql}, {column.sql}_other) = 0"
         case "list", Empty():
             return f"{column.sql} = '{{}}'"
+        case "number" | "classes", Empty():
+            return "FALSE"
         case _, Empty():
             return f"{column.sql} IS NULL"
         case "name", Fuzzy(words, pattern):

@@ -6,7 +6,7 @@ measured a hundred times slower than one for this.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
@@ -104,12 +104,12 @@ async def require_parent(conn: Connection, scope: Scope, query: SearchQuery) -> 
 async def _count(
     conn: Connection, scope: Scope, query: SearchQuery, passed: int
 ) -> tuple[int, bool]:
-    """How many match, on all pages, and whether that is all of them.
+    """How many match, on all pages or those after the place of `query`, and whether that is all.
 
     For less than a statement where totals are kept; counted as far as a viewer may page, and
     beyond that only where it takes no time to speak of.
     """
-    whole = replace_paging(query)
+    whole = replace(query, limit=0, offset=0)
     if is_unrestricted(query, scope):
         return await conn.fetchval(TOTALS[query.level], list(scope.institution_ids)), True
     most = passed + _COUNTED + 1
@@ -128,17 +128,6 @@ async def _count(
         return await conn.fetchval(statement, *arguments, timeout=_SECONDS), True
     except TimeoutError:
         return most - 1, False
-
-
-def replace_paging(query: SearchQuery) -> SearchQuery:
-    """The same search, from its beginning."""
-    return SearchQuery(
-        query.level,
-        query.conditions,
-        query.study_instance_uid,
-        query.series_instance_uid,
-        reading=query.reading,
-    )
 
 
 def _found(row: Any, level: Level, returned: Returned, places: Sequence[str]) -> Found:

@@ -193,14 +193,17 @@ def _source(level: Level, where: list[str], *, walked: bool) -> str:
 
 
 def compile_count(query: SearchQuery, scope: Scope, most: int | None = None) -> Statement:
-    """The statement that counts the matches of `query` on all its pages, `most` of them."""
+    """The statement that counts the matches of `query` on all its pages, or on those after its
+    place, `most` of them."""
     arguments = Arguments()
     # Where no condition is on the level itself, the counters of the level above know.
-    level = _deepest(query)
+    level = _deepest(query) if query.after is None else query.level
     modalities = _walked_modalities(query, scope) if level is query.level else None
     walked = modalities is not None and len(modalities) == 1
     where = _where(query, scope, arguments, walked=walked)
     where[:0] = _institutions(query, scope, arguments)
+    if query.after is not None:
+        where.append(_after(order_of(query), query.after, arguments))
     if walked and modalities is not None:
         where.append(f"s.modality = {arguments.add(modalities[0])}")
     source = _source(level, where, walked=walked)
@@ -230,7 +233,10 @@ def _asked(query: SearchQuery) -> dict[Path, Condition]:
 def is_unrestricted(query: SearchQuery, scope: Scope) -> bool:
     """Whether all that the institutions have is found."""
     return (
-        scope.study_instance_uids is None and query.study_instance_uid is None and not _asked(query)
+        scope.study_instance_uids is None
+        and query.study_instance_uid is None
+        and query.after is None
+        and not _asked(query)
     )
 
 
@@ -353,8 +359,10 @@ def _after(
     ):
         raise InvalidParameter("cursor", "", "that of the same search")
     values = [
-        f"{arguments.add(value)}::{'bigint' if term.number else 'text'}"
+        # A parameter that stands nowhere in the text has no type.
+        "NULL" if value is None else f"{arguments.add(value)}::{kind}"
         for term, value in zip(terms, place, strict=False)
+        for kind in ["bigint" if term.number else "text"]
     ]
     ways = []
     same: list[str] = []

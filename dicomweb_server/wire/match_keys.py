@@ -4,6 +4,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from pydicom._dicom_dict import DicomDictionary
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+
 from dicomweb_server.dicom.matching import NUMERIC_VRS, normal_number
 from dicomweb_server.dicom.moments import date_bounds, date_time_bounds, time_bounds
 from dicomweb_server.dicom.name_tokens import query_tokens
@@ -48,20 +51,19 @@ _FORMS = {
 _EMPTY = '""'
 # Commas and backslashes between several, as viewers send them (digest 4.6)
 _MODALITIES = frozenset({0x00080060, 0x00080061})
-# Dates and the times that belong to them (PS3.4 C.2.2.2.5.3)
-_DATE_TIME_PAIRS = {
-    0x00080012: 0x00080013,
-    0x00080020: 0x00080030,
-    0x00080021: 0x00080031,
-    0x00080022: 0x00080032,
-    0x00080023: 0x00080033,
-    0x00100030: 0x00100032,
-    0x00181200: 0x00181201,
-    0x00400002: 0x00400003,
-    0x00400004: 0x00400005,
-    0x00400244: 0x00400245,
-    0x00400250: 0x00400251,
-}
+
+
+def _date_time_pairs() -> dict[int, int]:
+    """Dates and the times that belong to them, which have the same name but for that word."""
+    pairs = {}
+    for tag, (vr, _, _, _, keyword) in DicomDictionary.items():
+        time = tag_for_keyword(keyword.replace("Date", "Time")) if vr == "DA" else None
+        if time is not None and dictionary_VR(time) == "TM":
+            pairs[tag] = time
+    return pairs
+
+
+_DATE_TIME_PAIRS = _date_time_pairs()  # PS3.4 C.2.2.2.5.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,17 +162,20 @@ def _condition(key: Key, switches: Switches) -> Condition:
         return Equal((_number(key, value),))
     if key.vr == "PN":
         return _name(value, switches)
-    if key.vr in WILDCARD_VRS and ("*" in value or "?" in value):
+    # Which VR a private attribute has the data sets tell; most have text.
+    if (key.vr in WILDCARD_VRS or key.vr == "UN") and ("*" in value or "?" in value):
         return Wildcard((_pattern(value),))
-    _check_fixed(key, value)
-    return Equal((value,))
+    return Equal((_formed(key, value),))
 
 
-def _check_fixed(key: Key, value: str) -> None:
-    """Those VRs that have one form: an age, a tag."""
-    form, expected = _FORMS.get(key.vr, (None, ""))
-    if form is not None and form.fullmatch(value) is None:
+def _formed(key: Key, value: str) -> str:
+    """As it is stored, if the VR has one form: an age, a tag in digits of upper case."""
+    if key.vr not in _FORMS:
+        return value
+    form, expected = _FORMS[key.vr]
+    if form.fullmatch(value) is None:
         raise InvalidParameter(key.name, value, expected)
+    return value.upper()
 
 
 def _name(value: str, switches: Switches) -> Condition:
@@ -187,7 +192,7 @@ def _every(key: Key, value: str) -> Condition:
     values = [part for each in value.split("\\") if (part := each.strip(" "))]
     if not values or any("*" in each or "?" in each for each in values):
         raise InvalidParameter(key.name, value, "values without wildcards between backslashes")
-    return Every(tuple(dict.fromkeys(values)))
+    return Every(tuple(dict.fromkeys(_formed(key, each) for each in values)))
 
 
 def _uid_list(key: Key, value: str) -> UidList:
@@ -301,12 +306,13 @@ def _dates_and_times(
     """A range of dates with a range of times is one interval, from the first time of the first
     day to the last time of the last (C.2.2.2.5.3): the times alone may well be reversed.
 
-    With a time zone, days are intervals too, and those of another zone (MAT-05).
+    With a time zone, one day and days are intervals too, and others in other zones (MAT-05).
     """
     days, times = bounds.get(day), bounds.get(time)
     if time[-1] == 0 or days is None:
         return None
-    together = times is not None and days.is_range and times.is_range
+    # A time on one day is a moment or one interval, a time on each of several days is not.
+    together = times is not None and (times.is_range if days.is_range else zone is not None)
     if not together and (zone is None or times is not None):
         return None
     first = times.low if times else None

@@ -5,7 +5,7 @@ silently dropped would show other patients (QRY-02, QRY-11).
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote_to_bytes
 
@@ -13,7 +13,16 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from dicomweb_server.dicom.attributes import ATTRIBUTES, Attribute, level_of
 from dicomweb_server.dicom.moments import zone_of
-from dicomweb_server.dicom.query import Level, OrderBy, Path, Reading, SearchQuery
+from dicomweb_server.dicom.query import (
+    Condition,
+    Item,
+    Level,
+    OrderBy,
+    Path,
+    Range,
+    Reading,
+    SearchQuery,
+)
 from dicomweb_server.errors import InvalidParameter
 from dicomweb_server.wire.cursors import read_cursor
 from dicomweb_server.wire.match_keys import Key, Switches, conditions_of
@@ -105,7 +114,7 @@ def parse_search(
         after=read_cursor(once["cursor"], orderby) if "cursor" in once else None,
         reading=Reading(collected.creators, local_zone),
     )
-    return ParsedSearch(query, tuple(_warnings(collected)))
+    return ParsedSearch(query, tuple(_warnings(collected, query.conditions)))
 
 
 def _parameters(query_string: bytes | str) -> Iterator[tuple[str, str]]:
@@ -312,7 +321,7 @@ def _include(value: str, level: Level, collected: _Collected) -> None:
 # Warnings
 
 
-def _warnings(collected: _Collected) -> Iterator[str]:
+def _warnings(collected: _Collected, conditions: Mapping[Path, Condition]) -> Iterator[str]:
     if collected.not_matched:
         yield f"The following attributes cannot be matched: {_named(collected.not_matched)}"
     if collected.fixed:
@@ -320,8 +329,24 @@ def _warnings(collected: _Collected) -> Iterator[str]:
             "The following attributes are fixed by the path of the resource "
             f"and have not been matched: {_named(collected.fixed)}"
         )
+    if collected.zone is not None and (as_stored := list(_ranges(conditions))):
+        keys = [collected.keys[path] for path in as_stored]
+        if named := [key.name for key in keys if key.vr in ("DA", "TM")]:
+            yield (
+                "The following attributes have been matched as they are stored, "
+                f"in whatever time zone: {_named(named)}"
+            )
     if not_included := list(filter(None, collected.not_included)):
         yield f"The following attributes cannot be included: {_named(not_included)}"
+
+
+def _ranges(conditions: Mapping[Path, Condition], within: Path = ()) -> Iterator[Path]:
+    """Where there are ranges of one attribute, in items too."""
+    for path, condition in conditions.items():
+        if isinstance(condition, Range):
+            yield within + path
+        elif isinstance(condition, Item):
+            yield from _ranges(condition.conditions, within + path)
 
 
 def _named(names: Iterable[str]) -> str:

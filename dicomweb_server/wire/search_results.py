@@ -4,7 +4,7 @@ What is stored with an entity is chosen from, line by line and never rewritten (
 computed by the index stands beside it in `Found`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -13,7 +13,15 @@ from dicomweb_server.dicom.attributes import ATTRIBUTES, Attribute
 from dicomweb_server.dicom.description import BULK_BASE
 from dicomweb_server.dicom.matching import key_of
 from dicomweb_server.dicom.packing import unpack_metadata
-from dicomweb_server.dicom.query import Found, Item, Level, Path, Returned, SearchQuery
+from dicomweb_server.dicom.query import (
+    Condition,
+    Found,
+    Item,
+    Level,
+    Path,
+    Returned,
+    SearchQuery,
+)
 from dicomweb_server.dicom.search_document import json_bytes, line_of, lines
 from dicomweb_server.wire.resources import instance_url, series_url, study_url
 
@@ -228,13 +236,22 @@ def _asked(query: SearchQuery) -> dict[int, set[Path]]:
     for path in query.include:
         asked.setdefault(path[0], set()).add(path[1:])
     for path, condition in query.conditions.items():
-        inner = condition.conditions if isinstance(condition, Item) else {}
-        asked.setdefault(path[0], set()).update(inner or {path[1:]})
+        asked.setdefault(path[0], set()).update(path[1:] + inner for inner in _within(condition))
     for tag, within in _WITHIN.items():  # its bare name as a match key asks for its default
         if (tag,) in query.conditions and (tag,) not in query.include:
             asked[tag] -= {()}
             asked[tag] |= {(int(key, 16),) for key in within}
     return asked
+
+
+def _within(condition: Condition) -> Iterator[Path]:
+    """What a match key names of the items of a sequence, however deep; the empty path if it is
+    about no items."""
+    if not isinstance(condition, Item):
+        yield ()
+        return
+    for path, inner in condition.conditions.items():
+        yield from (path + deeper for deeper in _within(inner))
 
 
 def _only(value: Mapping[str, Any], paths: set[Path]) -> dict[str, Any]:

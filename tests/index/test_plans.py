@@ -1,7 +1,5 @@
 """The main searches and look-ups walk indexes, already with a few thousand studies."""
 
-import json
-
 import pytest
 
 from dicomweb_server.access.policy import Scope
@@ -19,6 +17,7 @@ from dicomweb_server.index import instances, retrieve
 from dicomweb_server.index import search as index
 from dicomweb_server.index.database import open_pool
 from dicomweb_server.index.search_statements import compile_search as compile_any
+from tests.index.filling import FILL, nodes
 
 SCOPE = Scope((1,))
 
@@ -31,56 +30,11 @@ def compile_search(query, scope):
     return compile_any(query, scope, returned(query))
 
 
-# 4000 studies of 2 series of 2 instances; every 400th is an ECG, every 4th has a Japanese name.
-FILL = r"""
-INSERT INTO studies (institution_id, study_instance_uid, sort_key, study_date, study_time,
-                     accession_number, study_id, patient_id, patient_name, patient_name_other,
-                     referring_physician_name, modalities,
-                     number_of_series, number_of_instances, bytes, document,
-                     patient_name_tokens)
-SELECT 1, '1.' || n, 20200101000000 + n % 365 * 1000000 + n % 60, 20200101 + n % 365, '10',
-       'A' || n, 'S' || n, 'P' || n / 3, upper(md5((n / 3)::text)) || '^JOHN',
-       CASE WHEN n % 4 = 0 THEN '山田^' || n || '=やまだ^' || n END,
-       upper(md5((n % 100)::text)),
-       CASE WHEN n % 400 = 0 THEN '{ECG}'::text[] ELSE '{CT,SR}' END, 2, 4, 1000, '\x00',
-       ARRAY['J', 'JOHN', left(upper(md5((n / 3)::text)), 5)]
-  FROM generate_series(1, 4000) n;
-INSERT INTO study_modalities (study_id, sort_key, institution_id, modality, study_instance_uid)
-SELECT id, sort_key, institution_id, unnest(modalities), study_instance_uid FROM studies;
-INSERT INTO series (institution_id, study_id, series_instance_uid, series_number, modality,
-                    number_of_instances, document)
-SELECT 1, s.id, s.study_instance_uid || '.' || n, n, s.modalities[n], 2, '\x00'
-  FROM studies s, generate_series(1, 2) n;
-INSERT INTO instances (institution_id, study_id, series_id, sop_instance_uid, instance_number,
-                       sop_class_uid, transfer_syntax_uid, blob_key, size, sha256, document,
-                       metadata, dataset_offset)
-SELECT 1, e.study_id, e.id, e.series_instance_uid || '.' || n, n, '1.2', '1.2', 'key', 1, '',
-       '\x00', '', 0
-  FROM series e, generate_series(1, 2) n;
-INSERT INTO series_requests (series_id, institution_id, scheduled_procedure_step_id)
-SELECT id, 1, 'R' || id FROM series;
-ANALYZE studies; ANALYZE study_modalities; ANALYZE series; ANALYZE instances;
-ANALYZE series_requests;
-"""
-
-
 @pytest.fixture(scope="module")
 async def filled(shared_pool):
     async with shared_pool.acquire() as conn:
         await conn.execute(FILL)
         yield conn
-
-
-async def nodes(conn, statement, *arguments):
-    """The nodes of the plan: (type, relation or index)."""
-
-    def walk(node):
-        yield node["Node Type"], node.get("Index Name", node.get("Relation Name"))
-        for child in node.get("Plans", []):
-            yield from walk(child)
-
-    plan = await conn.fetchval(f"EXPLAIN (FORMAT JSON) {statement}", *arguments)
-    return list(walk(json.loads(plan)[0]["Plan"]))
 
 
 NAME, REFERRING = (0x00100010,), (0x00080090,)

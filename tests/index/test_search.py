@@ -35,6 +35,7 @@ from dicomweb_server.index import search as index
 from dicomweb_server.index.conditions import COLUMNS, Arguments, compile_condition, is_answered
 from dicomweb_server.index.instances import insert_instances
 from dicomweb_server.index.search_statements import compile_search
+from dicomweb_server.wire.search import parse_search
 from tests.index.made import kept, new
 
 SCOPE = Scope((1,))
@@ -407,6 +408,27 @@ async def test_pages_follow_each_other_without_gap_or_repetition(dated, scope, l
     assert pages == whole.found
 
 
+ORDERS = ["", "SeriesNumber", "-SeriesNumber", "StudyTime", "-StudyTime", "StudyDate,-PatientName"]
+
+
+@pytest.mark.parametrize("scope", [SCOPE, Scope((2, 1))])
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("limit", [1, 4])
+async def test_each_page_leads_to_the_next(dated, scope, order, limit):
+    """By the place of its last result, which may have no value there."""
+    query = parse_search(Level.SERIES, f"orderby={order}").query
+    whole = (await search(dated, scope, query)).found
+    pages = []
+    page = await search(dated, scope, replace(query, limit=limit))
+    while page.found:
+        pages += page.found
+        assert page.remaining == len(whole) - len(pages)
+        after = replace(query, limit=limit, after=page.found[-1].place)
+        page = await search(dated, scope, after)
+    assert pages == whole
+    assert len(whole) == 15
+
+
 async def test_a_limit_of_nothing_tells_how_many_there_are(dated):
     page = await search(dated, SCOPE, SearchQuery(Level.STUDY, limit=0))
     assert (page.found, page.remaining) == ([], 5)
@@ -492,6 +514,13 @@ async def test_a_universal_item_asks_for_nothing(dated):
         {(0x00400275,): Universal()},
     ):
         assert len((await search(dated, SCOPE, SearchQuery(Level.SERIES, conditions))).found) == 15
+
+
+@pytest.mark.parametrize("tag", [0x00080062, 0x00201206, 0x00201208, 0x00201209])
+async def test_what_the_index_counts_is_never_empty(dated, tag):
+    """It is in no document: a judge would take it for absent."""
+    assert (await search(dated, SCOPE, SearchQuery(Level.SERIES, {(tag,): Empty()}))).found == []
+    assert is_answered((tag,), Empty())
 
 
 async def test_a_dotted_key_is_matched_within_the_items(conn):

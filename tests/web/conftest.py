@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from tests.running import RunningServer
+from tests.web.shelf import Shelf
 
 # Deleting lets tests clean up; the small limit keeps a deflate bomb cheap to make.
 SETTINGS = {"ALLOW_DELETE": "true", "INFLATE_LIMIT_BYTES": "100MiB"}
@@ -23,3 +24,11 @@ def http(server: RunningServer) -> Iterator[httpx.Client]:
     """A client of the DICOMweb services; paths are relative to their base URI."""
     with httpx.Client(base_url=server.base, timeout=60) as client:
         yield client
+
+
+@pytest.fixture
+def shelf(http: httpx.Client) -> Iterator[Shelf]:
+    """A shelf for one test."""
+    one = Shelf(http)
+    yield one
+    one.clear()

@@ -255,7 +255,7 @@ def test_cch_02_refusals_and_nothing_vary_too(http: httpx.Client, stored: list[D
 
 @pytest.mark.parametrize("form", FORMS)
 def test_warnings_stay_beside_gzip(http: httpx.Client, stored: list[Dataset], form: str) -> None:
-    path = f"{path_of(stored[0], 2)}/instances?limit=30&PixelSpacing=1"
+    path = f"{path_of(stored[0], 2)}/instances?limit=30&PixelData=1"
     answer = http.get(path, headers={"Accept": form, "Accept-Encoding": "gzip"})
 
     assert answer.headers["content-encoding"] == "gzip"

@@ -9,10 +9,14 @@ from hypothesis import strategies as st
 
 from dicomweb_server.dicom.attributes import ATTRIBUTES
 from dicomweb_server.dicom.matching import matches_dataset
+from dicomweb_server.dicom.name_tokens import query_tokens
 from dicomweb_server.dicom.query import (
     Condition,
     DateTimeRange,
+    Empty,
     Equal,
+    Every,
+    Fuzzy,
     Item,
     Level,
     Range,
@@ -91,6 +95,9 @@ def test_no_parameters_find_everything_within_the_limit() -> None:
         ("SeriesNumber=007", SERIES_NUMBER, Equal(("7",))),
         ("SeriesNumber=-3", SERIES_NUMBER, Equal(("-3",))),
         ("Rows=512", ROWS, Equal(("512",))),
+        # one form (PS3.5 §6.2)
+        ("PatientAge=030Y", (0x00101010,), Equal(("030Y",))),
+        ("FrameIncrementPointer=0018106a", (0x00280009,), Equal(("0018106A",))),
         # dates and times
         ("StudyDate=20060705", STUDY_DATE, Range("20060705", "20060705")),
         ("StudyDate=2006.07.05", STUDY_DATE, Range("20060705", "20060705")),
@@ -189,32 +196,91 @@ def test_what_does_not_follow_the_grammar_is_refused(query_string: str) -> None:
 
 
 def test_err_02_other_names_are_ignored() -> None:
-    parsed = studies("accept=application/dicom%2Bjson&orderby=x&_=1&X-Token=2&a.b=c&=d")
+    parsed = studies("accept=application/dicom%2Bjson&sort=x&_=1&X-Token=2&a.b=c&=d")
 
     assert parsed == ParsedSearch(SearchQuery(Level.STUDY, limit=1000))
 
 
-def test_qry_11_known_attributes_that_cannot_be_matched_are_named() -> None:
-    parsed = studies("PatientComments=x&00091001=y&RequestAttributesSequence.00400007=z&Rows=1")
+def test_qry_11_attributes_that_cannot_be_matched_are_named() -> None:
+    """Bytes, what is computed, and what is of the file and not of the data set."""
+    parsed = studies("PixelData=x&RetrieveURL=y&00020010=z&InstanceAvailability=ONLINE&Rows=1")
 
     assert set(parsed.query.conditions) == {ROWS}
     assert parsed.warnings == (
         "The following attributes cannot be matched: "
-        "PatientComments, 00091001, RequestAttributesSequence.00400007",
+        "PixelData, RetrieveURL, 00020010, InstanceAvailability",
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "condition"),
+    [("A", Equal(("A",))), ("A*", Wildcard(("A*",))), ("?", Wildcard(("?",))), ("*", Universal())],
+)
+def test_private_attributes_have_wildcards(value: str, condition: Condition) -> None:
+    query = studies(f"00090010=ACME&00091001={value}").query
+
+    assert query.conditions == {(0x00090010,): Universal(), (0x00091001,): condition}
+    assert query.reading.creators == {0x00091000: "ACME"}
+
+
+def test_any_attribute_of_the_dictionary_is_a_match_key() -> None:
+    parsed = studies("PatientComments=x&RequestAttributesSequence.00400007=z&PixelSpacing=0.50")
+
+    assert parsed.warnings == ()
+    assert parsed.query.conditions == {
+        (0x00104000,): Equal(("x",)),
+        (0x00280030,): Equal(("0.50",)),
+        REQUESTS: Item({(0x00400007,): Equal(("z",))}),
+    }
 
 
 def test_qry_15_specific_character_set_is_never_matched() -> None:
     assert studies("SpecificCharacterSet=ISO_IR+192") == studies("")
 
 
-@pytest.mark.parametrize("name", ["fuzzymatching", "emptyvaluematching", "multiplevaluematching"])
-def test_wrn_01_unsupported_switches(name: str) -> None:
-    [warning] = studies(f"{name}=true&PatientName=DOE").warnings
+# Switches (PS3.18 §8.3.4.2 to §8.3.4.4)
 
-    assert warning.startswith(f"The {name} parameter is not supported. ")
-    assert studies(f"{name}=false").warnings == ()
-    assert conditions(f"{name}=true&PatientName=DOE") == {PATIENT_NAME: Equal(("DOE",))}
+
+@pytest.mark.parametrize(
+    ("query_string", "condition"),
+    [
+        ("PatientName=doe", Equal(("doe",))),
+        ("fuzzymatching=false&PatientName=doe", Equal(("doe",))),
+        ("fuzzymatching=true&PatientName=doe", Fuzzy(query_tokens("doe"))),
+        ("fuzzymatching=true&PatientName=*do%3F*", Fuzzy(query_tokens("*do?*"), "*do?*")),
+        ("fuzzymatching=true&PatientName=***", Universal()),
+        ("fuzzymatching=true&PatientName=...", Equal(("...",))),  # without a word there is none
+        ("emptyvaluematching=true&PatientName=%22%22", Empty()),
+        ("emptyvaluematching=false&PatientName=%22%22", Equal(('""',))),
+        ("emptyvaluematching=true&PatientName=", Universal()),
+        ("multiplevaluematching=true&PatientName=a%5Cb%5C%5Ca", Every(("a", "b"))),
+        ("multiplevaluematching=false&PatientName=a%5Cb", Equal(("a\\b",))),
+        ("multiplevaluematching=true&PatientName=a", Equal(("a",))),
+    ],
+)
+def test_switches_rule_how_values_are_taken(query_string: str, condition: Condition) -> None:
+    assert studies(query_string).warnings == ()
+    assert conditions(query_string) == {PATIENT_NAME: condition}
+
+
+def test_switches_are_for_all_keys_wherever_they_stand() -> None:
+    asked = "StudyDate=%22%22&00400275.00400009=%22%22&fuzzymatching=true&emptyvaluematching=true"
+
+    assert conditions(asked) == {STUDY_DATE: Empty(), REQUESTS: Item({STEP_ID: Empty()})}
+
+
+@pytest.mark.parametrize(
+    "query_string",
+    [
+        "multiplevaluematching=true&PatientName=a*%5Cb",  # no wildcards (§8.3.4.4)
+        "multiplevaluematching=true&PatientName=%5C",
+        "multiplevaluematching=true&ModalitiesInStudy=CT%5C*",
+        "multiplevaluematching=true&PatientAge=030Y%5Cx",
+    ],
+)
+def test_multiple_values_are_whole_values_of_their_vr(query_string: str) -> None:
+    with pytest.raises(InvalidParameter):
+        studies(query_string)
 
 
 def test_the_limit_is_at_most_the_servers() -> None:
@@ -244,10 +310,14 @@ def test_two_ranges_are_one_interval(
     days: str, times: str, low: str | None, high: str | None
 ) -> None:
     assert conditions(f"StudyDate={days}&StudyTime={times}") == {
-        STUDY_DATE: DateTimeRange(STUDY_TIME, low, high)
+        STUDY_DATE: DateTimeRange(STUDY_TIME, low, high),
+        STUDY_TIME: Universal(),  # to be returned
     }
     pps = f"PerformedProcedureStepStartTime={times}&PerformedProcedureStepStartDate={days}"
-    assert conditions(pps) == {PPS_DATE: DateTimeRange(PPS_TIME, low, high)}
+    assert conditions(pps) == {
+        PPS_DATE: DateTimeRange(PPS_TIME, low, high),
+        PPS_TIME: Universal(),
+    }
 
 
 def test_a_date_and_a_range_of_times_stay_two_conditions() -> None:
@@ -259,6 +329,59 @@ def test_a_date_and_a_range_of_times_stay_two_conditions() -> None:
         STUDY_DATE: Universal(),
         STUDY_TIME: Range("100000.000000", "115959.999999"),
     }
+
+
+@pytest.mark.parametrize(
+    ("asked", "low", "high"),
+    [
+        ("StudyDate=20060705", "20060705000000.000000", "20060705235960.999999"),
+        ("StudyDate=20060705-", "20060705000000.000000", None),
+        ("StudyDate=20060705&StudyTime=10", "20060705100000.000000", "20060705105959.999999"),
+        ("StudyDate=20060705&StudyTime=10-", "20060705100000.000000", "20060705235960.999999"),
+        ("StudyDate=20060705&StudyTime=-10", "20060705000000.000000", "20060705105959.999999"),
+    ],
+)
+def test_mat_05_days_of_a_zone_are_intervals(asked: str, low: str, high: str | None) -> None:
+    found = conditions(f"{asked}&TimezoneOffsetFromUTC=-0330")
+
+    assert found[STUDY_DATE] == DateTimeRange(STUDY_TIME, low, high, zone=-210)
+    assert found.get(STUDY_TIME, Universal()) == Universal()
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("StudyDate=20060705-&StudyTime=10-", ""),
+        ("StudyTime=10-11", "StudyTime"),
+        ("StudyDate=20060705-20060707&StudyTime=10", "StudyDate, StudyTime"),
+        ("00400100.00400003=10", "00400100.00400003"),
+        ("00400100.00400002=20060705", ""),
+        ("AcquisitionDateTime=2006", ""),
+        ("StudyTime=&StudyDate=*", ""),
+    ],
+)
+def test_mat_05_what_is_not_converted_is_told_of(asked: str, told: str) -> None:
+    """A time without one day may be of the day before or after in another zone."""
+    assert studies(asked).warnings == ()
+    warnings = studies(f"{asked}&TimezoneOffsetFromUTC=%2B0100").warnings
+
+    assert len(warnings) == bool(told)
+    assert all(warning.endswith(f"in whatever time zone: {told}") for warning in warnings)
+
+
+@pytest.mark.parametrize(
+    ("day", "time"),
+    [
+        ("ReviewDate", "ReviewTime"),
+        ("DateOfLastCalibration", "TimeOfLastCalibration"),
+        ("PatientBirthDate", "PatientBirthTime"),
+        ("ScheduledProcedureStepEndDate", "ScheduledProcedureStepEndTime"),
+    ],
+)
+def test_every_date_that_has_a_time_is_combined_with_it(day: str, time: str) -> None:
+    kinds = map(type, conditions(f"{day}=20060101-&{time}=10-").values())
+
+    assert list(kinds) == [DateTimeRange, Universal]
 
 
 def test_a_combined_interval_that_ends_before_it_begins_is_refused() -> None:
@@ -312,41 +435,66 @@ def test_qry_21_qry_23_all_and_dotted_includes() -> None:
     assert query.include == {(0x00400275, 0x00400009), (0x00081030,)}
 
 
-def test_includes_that_are_not_kept_are_named_and_never_refused() -> None:
-    names = ",".join(["PixelData", "nonsense", "\r\nX: é", *(f"{n:08X}" for n in range(5000))])
+def test_includes_of_what_is_no_attribute_are_named_and_never_refused() -> None:
+    names = ",".join(["nonsense", "00020010", "\r\nX: é", *(f"{n:08x}" for n in range(5000))])
 
     parsed = studies("includefield=" + quote(names))
 
     assert parsed.query.include == frozenset()
     [warning] = parsed.warnings
-    assert warning.startswith("The following attributes cannot be included: PixelData, nonsense, ")
+    assert warning.startswith("The following attributes cannot be included: nonsense, 00020010, ")
     assert warning.endswith(" and others")
     assert warning.isascii()
     assert warning.isprintable()
+
+
+def test_any_attribute_is_included_in_instances() -> None:
+    fields = "includefield=PixelSpacing,00081140.00081155,PatientComments"
+
+    included = {(0x00280030,), (0x00081140, 0x00081155), (0x00104000,)}
+    assert parse_search(Level.INSTANCE, fields).query.include == included
+    assert studies(fields).query.include == {(0x00104000,)}  # QRY-20
 
 
 # Properties
 
 names = st.sampled_from(
     [a.keyword for table in ATTRIBUTES.values() for a in table.values()]
-    + ["limit", "offset", "includefield", "fuzzymatching", "00400275.00400009", "x"]
+    + ["limit", "offset", "includefield", "orderby", "cursor", "x", "00090010", "00091001"]
+    + ["00400275.00400009", "00081140.00091001", "PixelSpacing", "PixelData", "00081140.00404005"]
 )
-values = st.text(max_size=12) | st.text(alphabet="0123456789.-*?,\\:^=", max_size=14)
+switches = st.sampled_from(["fuzzymatching", "emptyvaluematching", "multiplevaluematching"])
+values = (
+    st.text(max_size=12)
+    | st.text(alphabet="0123456789.-+*?,\\:^=", max_size=14)
+    | st.sampled_from(['""', "20240105-", "-0500", "2024-2025+0100", "1e9999", "StudyDate", "WyIi"])
+)
 
 
-@given(st.lists(st.tuples(names, values), max_size=4), st.sampled_from(Level))
-def test_any_values_are_a_query_or_refused(pairs: list[tuple[str, str]], level: Level) -> None:
-    query_string = "&".join(f"{name}={quote(value)}" for name, value in pairs)
+@given(st.lists(st.tuples(names, values), max_size=4), st.sets(switches), st.sampled_from(Level))
+def test_any_values_are_a_query_or_refused(
+    pairs: list[tuple[str, str]], on: set[str], level: Level
+) -> None:
+    pieces = [f"{name}={quote(value)}" for name, value in pairs] + [f"{name}=true" for name in on]
     with contextlib.suppress(InvalidParameter):
-        parsed = parse_search(level, query_string)
+        parsed = parse_search(level, "&".join(pieces))
 
-        matches_dataset(parsed.query.conditions, {})
+        matches_dataset(parsed.query.conditions, {}, parsed.query.reading)
         for condition in parsed.query.conditions.values():
-            if isinstance(condition, Range) and condition.low and condition.high:
+            if isinstance(condition, Range | DateTimeRange) and condition.low and condition.high:
                 assert condition.low <= condition.high
 
 
-@given(st.binary() | st.text())
-def test_any_query_string_is_a_query_or_refused(query_string: bytes | str) -> None:
+# Bytes that are nearly a query string.
+raw = st.one_of(
+    st.binary(max_size=6),
+    names.map(str.encode),
+    values.map(lambda value: value.encode("utf-8", "surrogatepass")),
+    st.sampled_from([b"&", b"=", b"%", b"%00", b"%ED%A0%80", b"+", b",", b"true", b"."]),
+)
+
+
+@given(st.lists(raw, max_size=12).map(b"".join) | st.text(), st.sampled_from(Level))
+def test_any_query_string_is_a_query_or_refused(query_string: bytes | str, level: Level) -> None:
     with contextlib.suppress(InvalidParameter):
-        studies(query_string)
+        parse_search(level, query_string)

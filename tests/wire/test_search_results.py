@@ -1,16 +1,19 @@
 """Search results (digest 4.1, 4.4; QRY-20 to 26, traps 46 and 47)."""
 
+import json
+from dataclasses import replace
 from typing import Any
 
-import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomweb_server.dicom.attributes import ATTRIBUTES
 from dicomweb_server.dicom.description import JsonDataset
-from dicomweb_server.dicom.query import Found, Level
+from dicomweb_server.dicom.packing import pack_metadata
+from dicomweb_server.dicom.query import Found, Level, SearchQuery
+from dicomweb_server.dicom.search_document import document_of, line_of
 from dicomweb_server.wire.search import parse_search
-from dicomweb_server.wire.search_results import remaining_text, search_result, warning
+from dicomweb_server.wire.search_results import ResultWriter, remaining_text, warning
 
 BASE = "http://h:8080/dicomweb"
 STUDY, SERIES, INSTANCE = "1.2", "1.2.3", "1.2.3.4"
@@ -47,30 +50,64 @@ INSTANCE_JSON: JsonDataset = {
 }
 
 
+METADATA: JsonDataset = {
+    **INSTANCE_JSON,
+    "00090010": {"vr": "LO", "Value": ["OTHER"]},
+    "00090011": {"vr": "LO", "Value": ["ACME"]},
+    "00091002": {"vr": "LO", "Value": ["not theirs"]},
+    "00091102": {"vr": "LO", "Value": ["theirs"]},
+    "00189004": {"vr": "CS", "Value": ["PRODUCT"]},
+    "00081140": {
+        "vr": "SQ",
+        "Value": [{"00081150": {"vr": "UI"}, "00081155": {"vr": "UI", "Value": ["1.9"]}}],
+    },
+    "7FE00010": {"vr": "OW", "BulkDataURI": "\x01/7FE00010"},
+}
+
+
 def found(
     level: Level,
     study: JsonDataset = STUDY_JSON,
     syntax: str = "1.2.840.10008.1.2.4.80",
 ) -> Found:
+    documents = {Level.STUDY: document_of(study)}
     below: dict[str, Any] = {}
     if level >= Level.SERIES:
-        below |= {
-            "series_instance_uid": SERIES,
-            "series": orjson.dumps(SERIES_JSON),
-            "number_of_series_related_instances": 30,
-        }
+        documents[Level.SERIES] = document_of(SERIES_JSON)
+        below |= {"series_instance_uid": SERIES, "number_of_series_related_instances": 30}
     if level >= Level.INSTANCE:
+        documents[Level.INSTANCE] = document_of(INSTANCE_JSON)
+        text = json.dumps(METADATA).encode().replace(rb"\u0001", b"\x01")
         below |= {
             "sop_instance_uid": INSTANCE,
-            "instance": orjson.dumps(INSTANCE_JSON),
             "transfer_syntax_uid": syntax,
+            "metadata": pack_metadata(text),
         }
-    return Found(STUDY, orjson.dumps(study), ("MR", "CT", ""), 2, 40, **below)
+    return Found(
+        STUDY,
+        place=(),
+        documents=documents,
+        modalities_in_study=("MR", "CT", ""),
+        sop_classes_in_study=("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"),
+        number_of_study_related_series=2,
+        number_of_study_related_instances=40,
+        **below,
+    )
+
+
+def write(query: SearchQuery, what: Found) -> JsonDataset:
+    """A result, of which no attribute may be there twice."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        assert len(dict(pairs)) == len(pairs)
+        return dict(pairs)
+
+    written: JsonDataset = json.loads(ResultWriter(query, BASE).write(what), object_pairs_hook=once)
+    return written
 
 
 def result(level: Level, query_string: str = "", **fixed: str) -> JsonDataset:
-    query = parse_search(level, query_string, **fixed).query
-    return search_result(query, found(level), BASE)
+    return write(parse_search(level, query_string, **fixed).query, found(level))
 
 
 def required(level: Level) -> set[str]:
@@ -130,7 +167,7 @@ def test_the_available_transfer_syntax_is_one_that_can_be_sent() -> None:
     implicit = found(Level.INSTANCE, syntax="1.2.840.10008.1.2")
 
     assert result(Level.INSTANCE)["00083002"]["Value"] == ["1.2.840.10008.1.2.4.80"]
-    assert search_result(query, implicit, BASE)["00083002"]["Value"] == ["1.2.840.10008.1.2.1"]
+    assert write(query, implicit)["00083002"]["Value"] == ["1.2.840.10008.1.2.1"]
 
 
 def test_match_keys_are_returned_with_their_stored_value() -> None:  # QRY-13, QRY-22
@@ -181,22 +218,89 @@ def test_qry_23_sequences_are_returned_as_far_as_they_are_asked_for() -> None:
     assert result(Level.SERIES)["00400275"]["Value"][0]["00401001"] == {"vr": "SH"}
 
 
+def test_what_is_kept_at_no_level_comes_from_the_metadata() -> None:
+    fields = "includefield=PulseSequenceName,00189004,ReferencedImageSequence.00081155,PixelData"
+    instance = result(Level.INSTANCE, fields)
+
+    assert instance["00189004"] == METADATA["00189004"]
+    assert instance["00081140"]["Value"] == [{"00081155": {"vr": "UI", "Value": ["1.9"]}}]
+    url = f"{BASE}/studies/{STUDY}/series/{SERIES}/instances/{INSTANCE}/bulkdata/7FE00010"
+    assert instance["7FE00010"] == {"vr": "OW", "BulkDataURI": url}
+    assert "00189005" not in instance
+    assert "00189004" not in result(Level.SERIES, fields)  # QRY-20
+    assert "00189004" not in result(Level.INSTANCE, "includefield=all")  # QRY-21
+
+
+def test_a_deep_match_key_asks_for_its_path_alone() -> None:
+    inner = {"00080100": {"vr": "SH", "Value": ["mm"]}, "00080104": {"vr": "LO", "Value": ["x"]}}
+    sequence = {"vr": "SQ", "Value": [{"00081110": {"vr": "SQ", "Value": [inner]}}]}
+    study = STUDY_JSON | {"00101002": sequence}
+    query = parse_search(Level.STUDY, "00101002.00081110.00080100=mm").query
+
+    [item] = write(query, found(Level.STUDY, study))["00101002"]["Value"]
+
+    assert item["00081110"]["Value"] == [{"00080100": inner["00080100"]}]
+
+
+def test_a_private_attribute_comes_with_its_creator_from_the_block_of_its_own() -> None:
+    private = result(Level.INSTANCE, "00090010=ACME&includefield=00091002")
+
+    assert private["00091102"]["Value"] == ["theirs"]
+    assert private["00090011"]["Value"] == ["ACME"]
+    assert "00091002" not in private
+
+
+def test_sop_classes_in_study_are_returned_where_they_are_asked_for() -> None:
+    assert "00080062" not in result(Level.STUDY)
+    for asked in ("includefield=all", "includefield=00080062", "SOPClassesInStudy="):
+        assert len(result(Level.STUDY, asked)["00080062"]["Value"]) == 2
+
+
+def test_only_what_is_returned_has_to_be_fetched() -> None:
+    def returned(level: Level, query_string: str = "", **fixed: str) -> Any:
+        return ResultWriter(parse_search(level, query_string, **fixed).query, BASE).returned
+
+    every = frozenset(Level)
+    of_series = {"study_instance_uid": STUDY, "series_instance_uid": SERIES}
+    assert returned(Level.INSTANCE).documents == every
+    assert returned(Level.INSTANCE, **of_series).documents == {Level.INSTANCE}
+    asked = returned(Level.INSTANCE, "includefield=PatientID", **of_series)
+    assert asked.documents == {Level.INSTANCE, Level.STUDY}
+    assert not returned(Level.INSTANCE, "includefield=all").metadata
+    assert returned(Level.INSTANCE, "PulseSequenceName=*").metadata
+    assert not returned(Level.STUDY, "PulseSequenceName=*").metadata
+    assert returned(Level.STUDY, "includefield=SOPClassesInStudy").sop_classes
+
+
+def test_4_7_what_remains_is_told_exactly_or_as_the_least() -> None:
+    assert remaining_text(12) == "There are 12 additional results that can be requested"
+    assert remaining_text(10000, exact=False) == (
+        "There are more than 10000 additional results that can be requested"
+    )
+
+
 def test_the_time_zone_is_returned_at_every_level_if_known() -> None:
-    study = STUDY_JSON | {"00080201": {"vr": "SH", "Value": ["+0100"]}}
-    query = parse_search(
-        Level.INSTANCE, "", study_instance_uid=STUDY, series_instance_uid=SERIES
-    ).query
+    """Each entity's own, where the instances of a study differ."""
+    zones = dict(zip(Level, ("+0100", "+0200", "+0300"), strict=True))
+    for level, zone in zones.items():
+        entity = found(level)
+        documents = {
+            each: b"\n".join(
+                sorted([document, line_of("00080201", {"vr": "SH", "Value": [zones[each]]})])
+            )
+            for each, document in entity.documents.items()
+        }
+        query = parse_search(level, "", study_instance_uid=STUDY).query
+        answer = write(query, replace(entity, documents=documents))
 
-    answer = search_result(query, found(Level.INSTANCE, study), BASE)
-
-    assert answer["00080201"]["Value"] == ["+0100"]
+        assert answer["00080201"]["Value"] == [zone]
 
 
 def test_jsn_31_the_character_set_is_named_when_text_is_not_ascii() -> None:
     study = STUDY_JSON | {"00100010": {"vr": "PN", "Value": [{"Alphabetic": "Müller"}]}}
     query = parse_search(Level.STUDY, "").query
 
-    answer = search_result(query, found(Level.STUDY, study), BASE)
+    answer = write(query, found(Level.STUDY, study))
 
     assert answer["00080005"] == {"vr": "CS", "Value": ["ISO_IR 192"]}
     assert next(iter(answer)) == "00080005"

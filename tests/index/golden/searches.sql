@@ -1,0 +1,865 @@
+-- newest
+--   $1 = 21
+--   $2 = 0
+--   $3 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = $3
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $1::bigint OFFSET $2::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- newest of five
+--   $1 = 21
+--   $2 = 0
+--   $3 = [1, 2, 3, 4, 5]
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT key, place_0, place_1, place_2
+  FROM unnest($3::int[]) AS own (id)
+  CROSS JOIN LATERAL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM studies s
+  WHERE s.institution_id = own.id
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $1::bigint + $2::bigint) AS walk
+  ORDER BY place_0 DESC, place_1, place_2
+  LIMIT $1::bigint OFFSET $2::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- newest of all
+--   $1 = 21
+--   $2 = 0
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE TRUE
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $1::bigint OFFSET $2::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- granted studies
+--   $1 = ['1.7', '1.8']
+--   $2 = 21
+--   $3 = 0
+--   $4 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = $4
+  AND s.study_instance_uid = ANY ($1::text[])
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- days
+--   $1 = 20200103000000
+--   $2 = 20200104999999
+--   $3 = 21
+--   $4 = 0
+--   $5 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = $5
+  AND s.sort_key > 0
+  AND s.sort_key >= $1
+  AND s.sort_key <= $2
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $3::bigint OFFSET $4::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- combined
+--   $1 = '20200103100000.000000'
+--   $2 = '20200104125959.999999'
+--   $3 = 20200103100000
+--   $4 = 20200104125959
+--   $5 = 21
+--   $6 = 0
+--   $7 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = $7
+  AND s.study_date IS NOT NULL
+  AND (s.study_date || coalesce(s.study_time, '000000.000000')) >= $1
+  AND (s.study_date || coalesce(s.study_time, '000000.000000')) <= $2
+  AND s.sort_key >= $3
+  AND s.sort_key <= $4
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $5::bigint OFFSET $6::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- another zone
+--   $1 = 20200101000000
+--   $2 = 20200105999999
+--   $3 = 21
+--   $4 = 0
+--   $5 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = $5
+  AND s.sort_key > 0
+  AND s.sort_key >= $1
+  AND s.sort_key <= $2
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $3::bigint OFFSET $4::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- patient
+--   $1 = ['P77']
+--   $2 = 21
+--   $3 = 0
+--   $4 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = $4
+  AND s.patient_id = ANY ($1::text[])
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- patient of five
+--   $1 = ['P77']
+--   $2 = 21
+--   $3 = 0
+--   $4 = [1, 2, 3, 4, 5]
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = ANY ($4::int[])
+  AND s.patient_id = ANY ($1::text[])
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- patient of all
+--   $1 = ['P77']
+--   $2 = 21
+--   $3 = 0
+--   $4 = [1, 2, 3, 4, 5]
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = ANY ($4::int[])
+  AND s.patient_id = ANY ($1::text[])
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- accession
+--   $1 = 'A77%'
+--   $2 = 21
+--   $3 = 0
+--   $4 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = $4
+  AND (s.accession_number LIKE $1)
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- name
+--   $1 = 'ABC%'
+--   $2 = 21
+--   $3 = 0
+--   $4 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = $4
+  AND ((s.patient_name <> ''
+  AND s.patient_name LIKE $1 OR s.patient_name_other IS NOT NULL
+  AND (split_part(s.patient_name_other, '=', 1) <> ''
+  AND split_part(s.patient_name_other, '=', 1) LIKE $1 OR split_part(s.patient_name_other, '=', 2) <> ''
+  AND split_part(s.patient_name_other, '=', 2) LIKE $1)))
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- name of all
+--   $1 = 'ABC%'
+--   $2 = 21
+--   $3 = 0
+--   $4 = [1, 2, 3, 4, 5]
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT key, place_0, place_1, place_2
+  FROM unnest($4::int[]) AS own (id)
+  CROSS JOIN LATERAL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM studies s
+  WHERE s.institution_id = own.id
+  AND ((s.patient_name <> ''
+  AND s.patient_name LIKE $1 OR s.patient_name_other IS NOT NULL
+  AND (split_part(s.patient_name_other, '=', 1) <> ''
+  AND split_part(s.patient_name_other, '=', 1) LIKE $1 OR split_part(s.patient_name_other, '=', 2) <> ''
+  AND split_part(s.patient_name_other, '=', 2) LIKE $1)))
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $2::bigint + $3::bigint) AS walk
+  ORDER BY place_0 DESC, place_1, place_2
+  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- name within
+--   $1 = '%ABCDE%'
+--   $2 = 21
+--   $3 = 0
+--   $4 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = $4
+  AND ((s.patient_name <> ''
+  AND s.patient_name LIKE $1 OR s.patient_name_other IS NOT NULL
+  AND (split_part(s.patient_name_other, '=', 1) <> ''
+  AND split_part(s.patient_name_other, '=', 1) LIKE $1 OR split_part(s.patient_name_other, '=', 2) <> ''
+  AND split_part(s.patient_name_other, '=', 2) LIKE $1)))
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- name in its place
+--   $1 = 'ABC%'
+--   $2 = '山%'
+--   $3 = 21
+--   $4 = 0
+--   $5 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = $5
+  AND (s.patient_name LIKE $1
+  AND split_part(s.patient_name_other, '=', 1) LIKE $2)
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $3::bigint OFFSET $4::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- fuzzy
+--   $1 = ['ABCDE', '~3BKD']
+--   $2 = ['JOHN', '~J4N']
+--   $3 = 21
+--   $4 = 0
+--   $5 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = $5
+  AND s.patient_name_tokens && $1::text[]
+  AND s.patient_name_tokens && $2::text[]
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $3::bigint OFFSET $4::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- fuzzy with stars
+--   $1 = ['ABCDE', '~3BKD']
+--   $2 = '%ABCDE%'
+--   $3 = 21
+--   $4 = 0
+--   $5 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = $5
+  AND (s.patient_name_tokens && $1::text[] OR (s.patient_name <> ''
+  AND s.patient_name LIKE $2 OR s.patient_name_other IS NOT NULL
+  AND (split_part(s.patient_name_other, '=', 1) <> ''
+  AND split_part(s.patient_name_other, '=', 1) LIKE $2 OR split_part(s.patient_name_other, '=', 2) <> ''
+  AND split_part(s.patient_name_other, '=', 2) LIKE $2)))
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $3::bigint OFFSET $4::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- a modality
+--   $1 = 21
+--   $2 = 0
+--   $3 = 1
+--   $4 = 'CT'
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid)
+  WHERE s.institution_id = $3
+  AND s.modality = $4
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $1::bigint OFFSET $2::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- a modality of five
+--   $1 = 21
+--   $2 = 0
+--   $3 = [1, 2, 3, 4, 5]
+--   $4 = 'CT'
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT key, place_0, place_1, place_2
+  FROM unnest($3::int[]) AS own (id)
+  CROSS JOIN LATERAL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid)
+  WHERE s.institution_id = own.id
+  AND s.modality = $4
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $1::bigint + $2::bigint) AS walk
+  ORDER BY place_0 DESC, place_1, place_2
+  LIMIT $1::bigint OFFSET $2::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- two modalities
+--   $1 = 21
+--   $2 = 0
+--   $3 = 1
+--   $4 = ['CT', 'ECG']
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT DISTINCT key, place_0, place_1, place_2
+  FROM unnest($4::text[]) AS wanted (modality)
+  CROSS JOIN LATERAL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid)
+  WHERE s.institution_id = $3
+  AND s.modality = wanted.modality
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $1::bigint + $2::bigint) AS walk
+  ORDER BY place_0 DESC, place_1, place_2
+  LIMIT $1::bigint OFFSET $2::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- two modalities of five
+--   $1 = 21
+--   $2 = 0
+--   $3 = [1, 2, 3, 4, 5]
+--   $4 = ['CT', 'ECG']
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT DISTINCT key, place_0, place_1, place_2
+  FROM unnest($3::int[]) AS own (id)
+  CROSS JOIN unnest($4::text[]) AS wanted (modality)
+  CROSS JOIN LATERAL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid)
+  WHERE s.institution_id = own.id
+  AND s.modality = wanted.modality
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $1::bigint + $2::bigint) AS walk
+  ORDER BY place_0 DESC, place_1, place_2
+  LIMIT $1::bigint OFFSET $2::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- a modality since
+--   $1 = ['ECG']
+--   $2 = 'S%'
+--   $3 = 20200601000000
+--   $4 = 21
+--   $5 = 0
+--   $6 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = $6
+  AND s.modalities && $1::text[]
+  AND (s.study_id LIKE $2)
+  AND s.sort_key > 0
+  AND s.sort_key >= $3
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $4::bigint OFFSET $5::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- both modalities
+--   $1 = ['CT', 'SR']
+--   $2 = 20200103000000
+--   $3 = 20200103999999
+--   $4 = 21
+--   $5 = 0
+--   $6 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = $6
+  AND s.modalities @> $1::text[]
+  AND s.sort_key > 0
+  AND s.sort_key >= $2
+  AND s.sort_key <= $3
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $4::bigint OFFSET $5::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- a series key
+--   $1 = ['ECG']
+--   $2 = 21
+--   $3 = 0
+--   $4 = 1
+--   $5 = 'ECG'
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid)
+  WHERE s.institution_id = $4
+  AND EXISTS (SELECT
+  FROM series e
+  WHERE e.study_id = s.id
+  AND e.modality = ANY ($1::text[]))
+  AND s.modality = $5
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- series keys
+--   $1 = ['CT']
+--   $2 = ['CT']
+--   $3 = [1]
+--   $4 = ['P77']
+--   $5 = 21
+--   $6 = 0
+--   $7 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = $7
+  AND s.modalities && $1::text[]
+  AND s.patient_id = ANY ($4::text[])
+  AND EXISTS (SELECT
+  FROM series e
+  WHERE e.study_id = s.id
+  AND e.modality = ANY ($2::text[])
+  AND e.series_number = ANY ($3::bigint[]))
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $5::bigint OFFSET $6::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- an instance key
+--   $1 = ['1.7.1.1']
+--   $2 = 21
+--   $3 = 0
+--   $4 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = $4
+  AND EXISTS (SELECT
+  FROM series e JOIN instances i ON i.series_id = e.id
+  WHERE e.study_id = s.id
+  AND i.sop_instance_uid = ANY ($1::text[]))
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- keys of every level
+--   $1 = ['S77']
+--   $2 = [1]
+--   $3 = [2]
+--   $4 = 21
+--   $5 = 0
+--   $6 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = $6
+  AND s.study_id = ANY ($1::text[])
+  AND EXISTS (SELECT
+  FROM series e JOIN instances i ON i.series_id = e.id
+  WHERE e.study_id = s.id
+  AND e.series_number = ANY ($2::bigint[])
+  AND i.instance_number = ANY ($3::bigint[]))
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $4::bigint OFFSET $5::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- a request
+--   $1 = ['R77']
+--   $2 = 21
+--   $3 = 0
+--   $4 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, e.series_instance_uid, e.number_of_instances AS number_in_series, s.document AS study, e.document AS series, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2, e.series_number AS place_3, e.series_instance_uid AS place_4
+  FROM (SELECT e.id AS key
+  FROM studies s JOIN series e ON e.study_id = s.id
+  WHERE s.institution_id = $4
+  AND EXISTS (SELECT
+  FROM series_requests r
+  WHERE r.series_id = e.id
+  AND r.scheduled_procedure_step_id = ANY ($1::text[]))
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid
+  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s JOIN series e ON e.study_id = s.id
+  WHERE e.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid;
+
+-- series of a modality
+--   $1 = ['ECG']
+--   $2 = 21
+--   $3 = 0
+--   $4 = 1
+--   $5 = 'ECG'
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, e.series_instance_uid, e.number_of_instances AS number_in_series, s.document AS study, e.document AS series, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2, e.series_number AS place_3, e.series_instance_uid AS place_4
+  FROM (SELECT e.id AS key
+  FROM study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid) JOIN series e ON e.study_id = s.id
+  WHERE s.institution_id = $4
+  AND e.modality = ANY ($1::text[])
+  AND s.modality = $5
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid
+  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s JOIN series e ON e.study_id = s.id
+  WHERE e.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid;
+
+-- series of a study
+--   $1 = '1.7'
+--   $2 = 21
+--   $3 = 0
+--   $4 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, e.series_instance_uid, e.number_of_instances AS number_in_series, s.document AS study, e.document AS series, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2, e.series_number AS place_3, e.series_instance_uid AS place_4
+  FROM (SELECT e.id AS key
+  FROM studies s JOIN series e ON e.study_id = s.id
+  WHERE s.institution_id = $4
+  AND s.study_instance_uid = $1
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid
+  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s JOIN series e ON e.study_id = s.id
+  WHERE e.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid;
+
+-- instances of a series
+--   $1 = '1.7'
+--   $2 = '1.7.1'
+--   $3 = 21
+--   $4 = 0
+--   $5 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, e.series_instance_uid, e.number_of_instances AS number_in_series, i.sop_instance_uid, i.transfer_syntax_uid, s.document AS study, e.document AS series, i.document AS instance, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2, e.series_number AS place_3, e.series_instance_uid AS place_4, i.instance_number AS place_5, i.sop_instance_uid AS place_6
+  FROM (SELECT i.id AS key
+  FROM studies s JOIN series e ON e.study_id = s.id JOIN instances i ON i.series_id = e.id
+  WHERE s.institution_id = $5
+  AND s.study_instance_uid = $1
+  AND e.series_instance_uid = $2
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid, i.instance_number, i.sop_instance_uid
+  LIMIT $3::bigint OFFSET $4::bigint) AS page, studies s JOIN series e ON e.study_id = s.id JOIN instances i ON i.series_id = e.id
+  WHERE i.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid, i.instance_number, i.sop_instance_uid;
+
+-- the metadata of instances
+--   $1 = ['1.7.1']
+--   $2 = 21
+--   $3 = 0
+--   $4 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, e.series_instance_uid, e.number_of_instances AS number_in_series, i.sop_instance_uid, i.transfer_syntax_uid, s.document AS study, e.document AS series, i.document AS instance, i.metadata, ARRAY (SELECT DISTINCT unnest(c.sop_classes)
+  FROM series c
+                         
+  WHERE c.study_id = s.id
+  ORDER BY 1) AS sop_classes, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2, e.series_number AS place_3, e.series_instance_uid AS place_4, i.instance_number AS place_5, i.sop_instance_uid AS place_6
+  FROM (SELECT i.id AS key
+  FROM studies s JOIN series e ON e.study_id = s.id JOIN instances i ON i.series_id = e.id
+  WHERE s.institution_id = $4
+  AND e.series_instance_uid = ANY ($1::text[])
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid, i.instance_number, i.sop_instance_uid
+  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s JOIN series e ON e.study_id = s.id JOIN instances i ON i.series_id = e.id
+  WHERE i.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid, i.instance_number, i.sop_instance_uid;
+
+-- deep
+--   $1 = 21
+--   $2 = 100000
+--   $3 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = $3
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $1::bigint OFFSET $2::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- next
+--   $1 = 20200301000030
+--   $2 = '1.59'
+--   $3 = 59
+--   $4 = 21
+--   $5 = 0
+--   $6 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = $6
+  AND s.sort_key <= $1::bigint
+  AND (s.sort_key < $1::bigint OR s.sort_key = $1::bigint
+  AND (s.study_instance_uid > $2::text OR s.study_instance_uid IS NULL) OR s.sort_key = $1::bigint
+  AND s.study_instance_uid = $2::text
+  AND (s.id > $3::bigint OR s.id IS NULL))
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $4::bigint OFFSET $5::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- next of five
+--   $1 = 20200301000030
+--   $2 = '1.59'
+--   $3 = 59
+--   $4 = 21
+--   $5 = 0
+--   $6 = [1, 2, 3, 4, 5]
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT key, place_0, place_1, place_2
+  FROM unnest($6::int[]) AS own (id)
+  CROSS JOIN LATERAL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM studies s
+  WHERE s.institution_id = own.id
+  AND s.sort_key <= $1::bigint
+  AND (s.sort_key < $1::bigint OR s.sort_key = $1::bigint
+  AND (s.study_instance_uid > $2::text OR s.study_instance_uid IS NULL) OR s.sort_key = $1::bigint
+  AND s.study_instance_uid = $2::text
+  AND (s.id > $3::bigint OR s.id IS NULL))
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $4::bigint + $5::bigint) AS walk
+  ORDER BY place_0 DESC, place_1, place_2
+  LIMIT $4::bigint OFFSET $5::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- next of a modality
+--   $1 = 20200301000030
+--   $2 = '1.59'
+--   $3 = 59
+--   $4 = 21
+--   $5 = 0
+--   $6 = 1
+--   $7 = 'CT'
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid)
+  WHERE s.institution_id = $6
+  AND s.sort_key <= $1::bigint
+  AND (s.sort_key < $1::bigint OR s.sort_key = $1::bigint
+  AND (s.study_instance_uid > $2::text OR s.study_instance_uid IS NULL) OR s.sort_key = $1::bigint
+  AND s.study_instance_uid = $2::text
+  AND (s.id > $3::bigint OR s.id IS NULL))
+  AND s.modality = $7
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $4::bigint OFFSET $5::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- next instances
+--   $1 = 20200301000030
+--   $2 = '1.59'
+--   $3 = 59
+--   $4 = 1
+--   $5 = '1.59.1'
+--   $6 = '1.59.1.1'
+--   $7 = 21
+--   $8 = 0
+--   $9 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, e.series_instance_uid, e.number_of_instances AS number_in_series, i.sop_instance_uid, i.transfer_syntax_uid, s.document AS study, e.document AS series, i.document AS instance, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2, e.series_number AS place_3, e.series_instance_uid AS place_4, i.instance_number AS place_5, i.sop_instance_uid AS place_6
+  FROM (SELECT i.id AS key
+  FROM studies s JOIN series e ON e.study_id = s.id JOIN instances i ON i.series_id = e.id
+  WHERE s.institution_id = $9
+  AND s.sort_key <= $1::bigint
+  AND (s.sort_key < $1::bigint OR s.sort_key = $1::bigint
+  AND (s.study_instance_uid > $2::text OR s.study_instance_uid IS NULL) OR s.sort_key = $1::bigint
+  AND s.study_instance_uid = $2::text
+  AND (s.id > $3::bigint OR s.id IS NULL) OR s.sort_key = $1::bigint
+  AND s.study_instance_uid = $2::text
+  AND s.id = $3::bigint
+  AND (e.series_number > $4::bigint OR e.series_number IS NULL) OR s.sort_key = $1::bigint
+  AND s.study_instance_uid = $2::text
+  AND s.id = $3::bigint
+  AND e.series_number = $4::bigint
+  AND (e.series_instance_uid > $5::text OR e.series_instance_uid IS NULL) OR s.sort_key = $1::bigint
+  AND s.study_instance_uid = $2::text
+  AND s.id = $3::bigint
+  AND e.series_number = $4::bigint
+  AND e.series_instance_uid = $5::text
+  AND FALSE OR s.sort_key = $1::bigint
+  AND s.study_instance_uid = $2::text
+  AND s.id = $3::bigint
+  AND e.series_number = $4::bigint
+  AND e.series_instance_uid = $5::text
+  AND i.instance_number IS NULL
+  AND (i.sop_instance_uid > $6::text OR i.sop_instance_uid IS NULL))
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid, i.instance_number, i.sop_instance_uid
+  LIMIT $7::bigint OFFSET $8::bigint) AS page, studies s JOIN series e ON e.study_id = s.id JOIN instances i ON i.series_id = e.id
+  WHERE i.id = page.key
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid, i.instance_number, i.sop_instance_uid;
+
+-- by name
+--   $1 = 21
+--   $2 = 0
+--   $3 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.patient_name AS place_0, s.sort_key AS place_1, s.study_instance_uid AS place_2, s.id AS place_3
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = $3
+  ORDER BY s.patient_name, s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $1::bigint OFFSET $2::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.patient_name, s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- next by name, descending
+--   $1 = 'ABC'
+--   $2 = 20200301000030
+--   $3 = '1.59'
+--   $4 = 59
+--   $5 = 21
+--   $6 = 0
+--   $7 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.patient_name AS place_0, s.sort_key AS place_1, s.study_instance_uid AS place_2, s.id AS place_3
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = $7
+  AND (s.patient_name < $1::text OR s.patient_name = $1::text
+  AND s.sort_key < $2::bigint OR s.patient_name = $1::text
+  AND s.sort_key = $2::bigint
+  AND (s.study_instance_uid > $3::text OR s.study_instance_uid IS NULL) OR s.patient_name = $1::text
+  AND s.sort_key = $2::bigint
+  AND s.study_instance_uid = $3::text
+  AND (s.id > $4::bigint OR s.id IS NULL))
+  ORDER BY s.patient_name DESC, s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $5::bigint OFFSET $6::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.patient_name DESC, s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- next by what has no value
+--   $1 = 20200301000030
+--   $2 = '1.59'
+--   $3 = 59
+--   $4 = 21
+--   $5 = 0
+--   $6 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.patient_name AS place_0, s.sort_key AS place_1, s.study_instance_uid AS place_2, s.id AS place_3
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = $6
+  AND (FALSE OR s.patient_name IS NULL
+  AND s.sort_key < $1::bigint OR s.patient_name IS NULL
+  AND s.sort_key = $1::bigint
+  AND (s.study_instance_uid > $2::text OR s.study_instance_uid IS NULL) OR s.patient_name IS NULL
+  AND s.sort_key = $1::bigint
+  AND s.study_instance_uid = $2::text
+  AND (s.id > $3::bigint OR s.id IS NULL))
+  ORDER BY s.patient_name, s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $4::bigint OFFSET $5::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.patient_name, s.sort_key DESC, s.study_instance_uid, s.id;
+
+-- oldest
+--   $1 = 21
+--   $2 = 0
+--   $3 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
+  FROM studies s
+  WHERE s.institution_id = $3
+  ORDER BY s.sort_key, s.study_instance_uid, s.id
+  LIMIT $1::bigint OFFSET $2::bigint) AS page, studies s
+  WHERE s.id = page.key
+  ORDER BY s.sort_key, s.study_instance_uid, s.id;
+
+-- count: days
+--   $1 = 20200103000000
+--   $2 = 20200104999999
+--   $3 = 1
+--   $4 = 10001
+SELECT (count(*))::bigint
+  FROM (SELECT
+  FROM studies s
+  WHERE s.institution_id = $3
+  AND s.sort_key > 0
+  AND s.sort_key >= $1
+  AND s.sort_key <= $2
+  LIMIT $4) AS counted;
+
+-- count: a modality
+--   $1 = 1
+--   $2 = 'CT'
+--   $3 = 10001
+SELECT (count(*))::bigint
+  FROM (SELECT
+  FROM study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid)
+  WHERE s.institution_id = $1
+  AND s.modality = $2
+  LIMIT $3) AS counted;
+
+-- count: two modalities
+--   $1 = ['CT', 'ECG']
+--   $2 = 1
+--   $3 = 10001
+SELECT (count(*))::bigint
+  FROM (SELECT
+  FROM studies s
+  WHERE s.institution_id = $2
+  AND s.modalities && $1::text[]
+  LIMIT $3) AS counted;
+
+-- count: series keys
+--   $1 = ['CT']
+--   $2 = ['CT']
+--   $3 = [1]
+--   $4 = ['P77']
+--   $5 = 1
+--   $6 = 10001
+SELECT (count(*))::bigint
+  FROM (SELECT
+  FROM studies s
+  WHERE s.institution_id = $5
+  AND s.modalities && $1::text[]
+  AND s.patient_id = ANY ($4::text[])
+  AND EXISTS (SELECT
+  FROM series e
+  WHERE e.study_id = s.id
+  AND e.modality = ANY ($2::text[])
+  AND e.series_number = ANY ($3::bigint[]))
+  LIMIT $6) AS counted;
+
+-- count: series of a modality
+--   $1 = ['ECG']
+--   $2 = 1
+--   $3 = 'ECG'
+--   $4 = 10001
+SELECT (count(*))::bigint
+  FROM (SELECT
+  FROM study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid) JOIN series e ON e.study_id = s.id
+  WHERE s.institution_id = $2
+  AND e.modality = ANY ($1::text[])
+  AND s.modality = $3
+  LIMIT $4) AS counted;
+
+-- count: instances of a series
+--   $1 = '1.7'
+--   $2 = '1.7.1'
+--   $3 = 1
+SELECT (coalesce(sum(e.number_of_instances), 0))::bigint
+  FROM studies s JOIN series e ON e.study_id = s.id
+  WHERE s.institution_id = $3
+  AND s.study_instance_uid = $1
+  AND e.series_instance_uid = $2;
+
+-- count: next
+--   $1 = 1
+--   $2 = 20200301000030
+--   $3 = '1.59'
+--   $4 = 59
+--   $5 = 10001
+SELECT (count(*))::bigint
+  FROM (SELECT
+  FROM studies s
+  WHERE s.institution_id = $1
+  AND s.sort_key <= $2::bigint
+  AND (s.sort_key < $2::bigint OR s.sort_key = $2::bigint
+  AND (s.study_instance_uid > $3::text OR s.study_instance_uid IS NULL) OR s.sort_key = $2::bigint
+  AND s.study_instance_uid = $3::text
+  AND (s.id > $4::bigint OR s.id IS NULL))
+  LIMIT $5) AS counted;
