@@ -180,7 +180,7 @@ class Settings(BaseSettings):
     @field_validator("timezone_offset")
     @classmethod
     def _an_offset(cls, text: str) -> str:
-        if re.fullmatch(r"[+-](0\d|1[0-4])[0-5]\d", text) is None:
+        if re.fullmatch(r"[+-](0\d|1[01])[0-5]\d|[+-]1200|\+1[23][0-5]\d|\+1400", text) is None:
             raise ValueError("should be an offset from UTC, as +0100")
         return text
 

@@ -21,7 +21,7 @@ from dicomweb_server.index.search_statements import order_of
 
 _FIRST_STEP, _LONGEST_STEP = 64, 256  # rows
 _LONGEST_WITH_METADATA = 128  # rows, of which each is parsed whole
-_COUNTING_SECONDS = 0.1  # that counting takes when the page is full
+_COUNTED = 2_000  # rows that are looked at to count what remains: some tenths of a second
 
 
 async def search(
@@ -49,7 +49,7 @@ class _Scan:
 
     async def run(self) -> SearchPage:
         deadline = time.monotonic() + self.archive.settings.search_timeout_seconds
-        full: float | None = None
+        counted = 0  # rows looked at since the page was full
         found: list[Found] = []
         matches = 0
         last: tuple[str | None, ...] | None = None
@@ -67,13 +67,12 @@ class _Scan:
             if more is None:
                 remaining = max(matches - self.query.offset - len(found), 0)
                 return SearchPage(found, remaining)
-            now = time.monotonic()
-            if matches > self.query.offset + self.query.limit:
-                full = full or now + _COUNTING_SECONDS
-                if now > full:
-                    remaining = matches - self.query.offset - len(found)
-                    return SearchPage(found, remaining, exact=False)
-            elif now > deadline:
+            full = matches >= self.query.offset + self.query.limit
+            counted += step.limit if full else 0
+            if counted > _COUNTED or (full and time.monotonic() > deadline):
+                remaining = matches - self.query.offset - len(found)
+                return SearchPage(found, remaining, exact=False)
+            if time.monotonic() > deadline:
                 raise Unavailable(index.ADVICE, retry_after=60)
             step = replace(step, after=more, limit=min(step.limit * 2, self._longest))
 

@@ -31,8 +31,8 @@ ADVICE = (
 )
 
 _TURN = 256  # rows, which take some milliseconds; then others get their turn
-_COUNTED = 10_000  # matches beyond a page that are counted whatever it takes
-_SECONDS = 0.1  # that counting them all may take
+_COUNTED = 10_000  # matches beyond a page that are counted in any case, if that is no great work
+_SECONDS = 0.1  # that counting may take
 _COST = 25_000.0  # of a plan, in the planner's units: as much as it gets done in that time
 
 
@@ -40,7 +40,8 @@ _COST = 25_000.0  # of a plan, in the planner's units: as much as it gets done i
 class SearchPage:
     """One page of a search, and the number of matches after it.
 
-    Not `exact`: there are more than `remaining`, and counting them would take too long.
+    Not `exact`: there are more than `remaining`, and counting them would take too long; if that
+    is 0 nobody knows whether there is one more.
     """
 
     found: list[Found]
@@ -64,7 +65,7 @@ async def search(
     del found[query.limit :]
     passed = query.offset + len(found)
     matches, exact = await _count(conn, scope, query, passed)
-    return SearchPage(found, max(matches - passed, 0 if exact else 1), exact)
+    return SearchPage(found, max(matches - passed, 0), exact)
 
 
 async def find(
@@ -114,20 +115,35 @@ async def _count(
         return await conn.fetchval(TOTALS[query.level], list(scope.institution_ids)), True
     most = passed + _COUNTED + 1
     statement, arguments = compile_count(whole, scope, most)
-    try:
-        matches: int = await conn.fetchval(statement, *arguments, timeout=_SECONDS)
-    except TimeoutError:
-        return passed + 1, False
+    matches = await _counted(conn, statement, arguments)
+    if matches is None:
+        return passed, False
     if matches < most:
         return matches, True
     statement, arguments = compile_count(whole, scope)
-    plan = await conn.fetchval(f"EXPLAIN (FORMAT JSON) {statement}", *arguments)
-    if orjson.loads(plan)[0]["Plan"]["Total Cost"] > _COST:
+    if await _cost(conn, statement, arguments) > _COST:
         return most - 1, False
+    all_of_them = await _counted(conn, statement, arguments)
+    return (most - 1, False) if all_of_them is None else (all_of_them, True)
+
+
+async def _counted(conn: Connection, statement: str, arguments: list[object]) -> int | None:
+    """What a statement counts; None if that takes long because it is much, and not because the
+    machine is busy."""
     try:
-        return await conn.fetchval(statement, *arguments, timeout=_SECONDS), True
+        count: int = await conn.fetchval(statement, *arguments, timeout=_SECONDS)
     except TimeoutError:
-        return most - 1, False
+        if await _cost(conn, statement, arguments) > _COST:
+            return None
+        count = await conn.fetchval(statement, *arguments)
+    return count
+
+
+async def _cost(conn: Connection, statement: str, arguments: list[object]) -> float:
+    """What the planner expects of a statement, in its own units."""
+    plan = await conn.fetchval(f"EXPLAIN (FORMAT JSON) {statement}", *arguments)
+    cost: float = orjson.loads(plan)[0]["Plan"]["Total Cost"]
+    return cost
 
 
 def _found(row: Any, level: Level, returned: Returned, places: Sequence[str]) -> Found:

@@ -68,7 +68,7 @@ async def _search(request: Request, level: Level) -> Response:
         headers = {**PRIVATE, "Vary": VARY}
         response = Response(status_code=204, headers=headers)  # not an empty list (4.7)
     warnings = [*parsed.warnings]
-    if page.remaining:
+    if page.remaining or not page.exact:
         warnings.append(remaining_text(page.remaining, exact=page.exact))
     for text in warnings:
         response.headers.append("Warning", warning(base_url, text))
@@ -87,7 +87,7 @@ def _add_paging(request: Request, response: Response, query: SearchQuery, page: 
         passed = query.offset + len(page.found)
         if page.found or not query.offset:
             response.headers["X-Total-Count"] = str(passed + page.remaining)
-    if not page.remaining or not page.found:
+    if not page.found or (page.exact and not page.remaining):
         return
     place, orderby = page.found[-1].place, request.query_params.get("orderby", "")
     query_string = next_query(request.scope["query_string"], place, orderby)

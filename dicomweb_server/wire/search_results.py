@@ -44,6 +44,8 @@ def warning(base_url: str, text: str) -> str:
 def remaining_text(remaining: int, *, exact: bool = True) -> str:
     """What a warning says when a search has `remaining` more results (digest 1.8), or, if that
     is not `exact`, more than so many."""
+    if not exact and remaining == 0:
+        return "There may be additional results that can be requested"
     number = f"{remaining}" if exact else f"more than {remaining}"
     return f"There are {number} additional results that can be requested"
 

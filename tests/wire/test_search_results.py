@@ -277,6 +277,7 @@ def test_4_7_what_remains_is_told_exactly_or_as_the_least() -> None:
     assert remaining_text(10000, exact=False) == (
         "There are more than 10000 additional results that can be requested"
     )
+    assert remaining_text(0, exact=False).startswith("There may be additional results")
 
 
 def test_the_time_zone_is_returned_at_every_level_if_known() -> None:
