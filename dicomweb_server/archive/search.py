@@ -17,7 +17,7 @@ from dicomweb_server.errors import Unavailable
 from dicomweb_server.index import search as index
 from dicomweb_server.index.conditions import is_answered
 from dicomweb_server.index.search import SearchPage
-from dicomweb_server.index.search_statements import order_of
+from dicomweb_server.index.search_order import order_of
 
 _FIRST_STEP, _LONGEST_STEP = 64, 256  # rows
 _LONGEST_WITH_METADATA = 128  # rows, of which each is parsed whole

@@ -17,13 +17,9 @@ from dicomweb_server.dicom.packing import unpack_document
 from dicomweb_server.dicom.query import Found, Level, Returned, SearchQuery
 from dicomweb_server.errors import NotFound, Unavailable
 from dicomweb_server.index.database import Connection
-from dicomweb_server.index.search_statements import (
-    TOTALS,
-    compile_count,
-    compile_search,
-    is_unrestricted,
-    order_of,
-)
+from dicomweb_server.index.search_order import order_of
+from dicomweb_server.index.search_statements import TOTALS, compile_count, compile_search
+from dicomweb_server.index.search_ways import is_unrestricted
 
 ADVICE = (
     "the search takes too long: restrict it further, by Study Date, Patient ID or Accession "

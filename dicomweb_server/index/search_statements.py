@@ -7,36 +7,30 @@ offset passes over index entries and not over rows.
 What restricts the institutions decides how the inner part goes: an index walked for one of them
 is in the order that is asked for, one walked for ANY of several is not. So several are walked
 each for itself, a page of each at most (LATERAL), unless a key is so exact that order does not
-matter. Likewise each of several modalities.
+matter. Likewise each of several modalities. Walks of a few institutions are merged as they go
+(UNION ALL), so that a deep offset costs what it passes over, and not that for each of them.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 
 from dicomweb_server.access.policy import Scope
-from dicomweb_server.dicom.query import (
-    Condition,
-    Equal,
-    Item,
-    Level,
-    Path,
-    Returned,
-    SearchQuery,
-    UidList,
-    Universal,
-    Wildcard,
+from dicomweb_server.dicom.query import Equal, Level, Returned, SearchQuery
+from dicomweb_server.index.conditions import Arguments, compile_condition, level_at
+from dicomweb_server.index.search_order import Term, after, order_of, ordered
+from dicomweb_server.index.search_ways import (
+    MODALITIES_IN_STUDY,
+    MODALITY,
+    asked,
+    is_exact,
+    is_of_modality_alone,
+    is_short,
+    walked_modalities,
+    walks_each,
 )
-from dicomweb_server.errors import InvalidParameter
-from dicomweb_server.index.conditions import COLUMNS, Arguments, compile_condition, level_at
 
 _FARTHEST = 2**40  # rows; no archive has more, and bigint holds it
-_MODALITY, _MODALITIES_IN_STUDY = (0x00080060,), (0x00080061,)
-_NAMES = frozenset({(0x00100010,), (0x00080090,)})
-# Keys of which few entities have the same value.
-_IDENTIFIERS = frozenset(
-    {0x0020000D, 0x00100020, 0x00080050, 0x00200010, 0x0020000E, 0x00080018, 0x00400275}
-)
-_ORDERED_BY = frozenset({"text", "uid", "name", "number", "day", "date", "time"})
+_MERGED = 16  # institutions at the most whose walks are merged; the text grows with them
 
 _TABLES = {
     Level.STUDY: "studies s",
@@ -46,7 +40,7 @@ _TABLES = {
 }
 # The walk through the studies of a modality: it has the columns that the order goes by, under
 # the same names; t has the others.
-_BY_MODALITY = "study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid)"
+_BYMODALITY = "study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid)"
 _NOT_IN_WALK = re.compile(r"\bs\.(?!(?:id|sort_key|institution_id|study_instance_uid)\b)")
 
 _KEY = {Level.STUDY: "s.id", Level.SERIES: "e.id", Level.INSTANCE: "i.id"}
@@ -71,56 +65,6 @@ _SOP_CLASSES = """ARRAY (SELECT DISTINCT unnest(c.sop_classes) FROM series c
 Statement = tuple[str, list[object]]
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
-    """One of the things that results are ordered by. What has no value comes last, descending
-    first: so an index serves both ways."""
-
-    sql: str
-    descending: bool = False
-    number: bool = False
-
-    def ordered(self, name: str) -> str:
-        return f"{name} DESC" if self.descending else name
-
-
-_ORDER = {
-    Level.STUDY: (
-        Term("s.sort_key", descending=True, number=True),
-        Term("s.study_instance_uid"),
-        Term("s.id", number=True),
-    ),
-    Level.SERIES: (Term("e.series_number", number=True), Term("e.series_instance_uid")),
-    Level.INSTANCE: (Term("i.instance_number", number=True), Term("i.sop_instance_uid")),
-}
-
-
-def order_of(query: SearchQuery) -> tuple[Term, ...]:
-    """The newest study first, then by its UID; series by number and UID; instances by number and
-    UID; before all of it what the query wants.
-
-    Raises InvalidParameter for what has no column of the query's level or above.
-    """
-    terms: dict[str, Term] = {}
-    for wanted in query.order:
-        column = COLUMNS.get(wanted.path[0])
-        if (
-            column is None
-            or len(wanted.path) > 1
-            or column.kind not in _ORDERED_BY
-            or column.level > query.level
-        ):
-            name = ".".join(f"{tag:08X}" for tag in wanted.path)
-            raise InvalidParameter("orderby", name, "an indexed attribute of the level or above")
-        sql = "s.sort_key" if column.kind == "day" else column.sql
-        terms.setdefault(sql, Term(sql, wanted.descending, column.kind in ("day", "number")))
-    for level in Level:
-        if level <= query.level:
-            for term in _ORDER[level]:
-                terms.setdefault(term.sql, term)
-    return tuple(terms.values())
-
-
 def compile_search(query: SearchQuery, scope: Scope, returned: Returned) -> Statement:
     """The statement of `query`, and its arguments. It gives up to ``query.limit + 1`` rows, of
     which the last one says that there are more.
@@ -129,55 +73,130 @@ def compile_search(query: SearchQuery, scope: Scope, returned: Returned) -> Stat
     """
     level, arguments = query.level, Arguments()
     terms = order_of(query)
-    page = _page(query, scope, terms, arguments)
     columns = [_RETURNED[each] for each in Level if each <= level]
     columns += [_DOCUMENT[each] for each in sorted(returned.documents)]
     columns += ["i.metadata"] * returned.metadata + [_SOP_CLASSES] * returned.sop_classes
     columns += [f"{term.sql} AS place_{number}" for number, term in enumerate(terms)]
-    order = ", ".join(term.ordered(term.sql) for term in terms)
+    select = f"SELECT {', '.join(columns)}"
+    if is_short(query, scope):
+        where = _institutions(query, scope, arguments)
+        where += _where(query, scope, terms, arguments, walked=False)
+        source = f"{_TABLES[level]} WHERE {' AND '.join(where) or 'TRUE'}"
+        limit, offset = _limits(query, arguments)
+        order = ordered(terms)
+        return f"{select} FROM {source} ORDER BY {order} LIMIT {limit} OFFSET {offset}", arguments
+    page = _page(query, scope, terms, arguments)
     return (
-        f"SELECT {', '.join(columns)} FROM ({page}) AS page, {_TABLES[level]} "  # noqa: S608
-        f"WHERE {_KEY[level]} = page.key ORDER BY {order}",
+        f"{select} FROM ({page}) AS page, {_TABLES[level]} "
+        f"WHERE {_KEY[level]} = page.key ORDER BY {ordered(terms)}",
         arguments,
     )
 
 
-def _page(query: SearchQuery, scope: Scope, terms: tuple[Term, ...], arguments: Arguments) -> str:
-    key = _KEY[query.level]
-    modalities = _walked_modalities(query, scope)
-    where = _where(query, scope, arguments, walked=modalities is not None)
-    if query.after is not None:
-        where.append(_after(terms, query.after, arguments))
-    order = ", ".join(term.ordered(term.sql) for term in terms)
+def _limits(query: SearchQuery, arguments: Arguments) -> tuple[str, str]:
     limit = f"{arguments.add(query.limit + 1)}::bigint"
-    offset = f"{arguments.add(min(query.offset, _FARTHEST))}::bigint"
-    each = _walks_each(query, scope)
-    walks = []
-    if each:
-        walks.append(f"unnest({arguments.add(list(scope.institution_ids))}::int[]) AS own (id)")
-        where.insert(0, "s.institution_id = own.id")
-    else:
+    return limit, f"{arguments.add(min(query.offset, _FARTHEST))}::bigint"
+
+
+def _page(query: SearchQuery, scope: Scope, terms: tuple[Term, ...], arguments: Arguments) -> str:
+    if is_of_modality_alone(query, scope):
+        return _series_of_studies(query, scope, terms, arguments)
+    modalities = walked_modalities(query, scope)
+    where = _where(query, scope, terms, arguments, walked=modalities is not None)
+    limit, offset = _limits(query, arguments)
+    several = modalities is not None and len(modalities) > 1
+    if modalities and not several:
+        where.append(f"s.modality = {arguments.add(modalities[0])}")
+    if not several and not walks_each(query, scope):
         where[:0] = _institutions(query, scope, arguments)
+        source = _source(query.level, where, walked=modalities is not None)
+        key, order = _KEY[query.level], ordered(terms)
+        return f"SELECT {key} AS key FROM {source} ORDER BY {order} LIMIT {limit} OFFSET {offset}"  # noqa: S608
+    if several or not 0 < len(scope.institution_ids) <= _MERGED:
+        walks = _lateral(query, scope, terms, where, f"{limit} + {offset}", arguments)
+    else:
+        walks = _merged(query, scope, terms, where, f"{limit} + {offset}", arguments)
+    names = ", ".join(f"place_{number}" for number in range(len(terms)))
+    order = ordered(terms, by_place=True)
+    distinct = "DISTINCT " if several else ""
+    return (
+        f"SELECT {distinct}key, {names} FROM {walks} "  # noqa: S608
+        f"ORDER BY {order} LIMIT {limit} OFFSET {offset}"
+    )
+
+
+def _walk(
+    query: SearchQuery, terms: tuple[Term, ...], where: list[str], most: str, *, walked: bool
+) -> str:
+    """What an institution has at the most of a page, in order."""
+    places = ", ".join(f"{term.sql} AS place_{number}" for number, term in enumerate(terms))
+    source = _source(query.level, where, walked=walked)
+    return (
+        f"SELECT {_KEY[query.level]} AS key, {places} FROM {source} "  # noqa: S608
+        f"ORDER BY {ordered(terms)} LIMIT {most}"
+    )
+
+
+def _merged(
+    query: SearchQuery,
+    scope: Scope,
+    terms: tuple[Term, ...],
+    where: list[str],
+    most: str,
+    arguments: Arguments,
+) -> str:
+    """The walks of a few institutions, which are merged as they go: no more is read of each than
+    the page, and what the offset passes, have of it."""
+    walked = walked_modalities(query, scope) is not None
+    walks = []
+    for institution in scope.institution_ids:
+        own = [f"s.institution_id = {arguments.add(institution)}", *where]
+        walks.append(f"({_walk(query, terms, own, most, walked=walked)})")
+    return f"({' UNION ALL '.join(walks)}) AS walks"
+
+
+def _lateral(
+    query: SearchQuery,
+    scope: Scope,
+    terms: tuple[Term, ...],
+    where: list[str],
+    most: str,
+    arguments: Arguments,
+) -> str:
+    """A walk for each institution and modality."""
+    modalities = walked_modalities(query, scope)
+    walks = []
+    if walks_each(query, scope):
+        walks.append(f"unnest({arguments.add(list(scope.institution_ids))}::int[]) AS own (id)")
+        where = ["s.institution_id = own.id", *where]
+    else:
+        where = [*_institutions(query, scope, arguments), *where]
     if modalities and len(modalities) > 1:
         walks.append(f"unnest({arguments.add(list(modalities))}::text[]) AS wanted (modality)")
-        where.append("s.modality = wanted.modality")
-    elif modalities:
-        where.append(f"s.modality = {arguments.add(modalities[0])}")
-    source = _source(query.level, where, walked=modalities is not None)
-    if not walks:
-        return f"SELECT {key} AS key FROM {source} ORDER BY {order} LIMIT {limit} OFFSET {offset}"  # noqa: S608
-    places = ", ".join(f"{term.sql} AS place_{number}" for number, term in enumerate(terms))
-    walk = (
-        f"SELECT {key} AS key, {places} FROM {source} "  # noqa: S608
-        f"ORDER BY {order} LIMIT {limit} + {offset}"
+        where = [*where, "s.modality = wanted.modality"]
+    walk = _walk(query, terms, where, most, walked=modalities is not None)
+    return f"{' CROSS JOIN '.join(walks)} CROSS JOIN LATERAL ({walk}) AS walk"
+
+
+def _series_of_studies(
+    query: SearchQuery, scope: Scope, terms: tuple[Term, ...], arguments: Arguments
+) -> str:
+    """Series of a modality, of no more studies than there are series wanted: each has one."""
+    others = {path: each for path, each in query.conditions.items() if path != MODALITY}
+    above = replace(
+        query,
+        level=Level.STUDY,
+        conditions=others | {MODALITIES_IN_STUDY: query.conditions[MODALITY]},
+        limit=query.limit + query.offset,
+        offset=0,
     )
-    names = [f"place_{number}" for number in range(len(terms))]
-    order = ", ".join(term.ordered(name) for term, name in zip(terms, names, strict=True))
-    distinct = "DISTINCT " if modalities and len(modalities) > 1 else ""
+    studies = _page(above, scope, order_of(above), arguments)
+    wanted = compile_condition(MODALITY, query.conditions[MODALITY], arguments)
+    limit, offset = _limits(query, arguments)
     return (
-        f"SELECT {distinct}key, {', '.join(names)} "  # noqa: S608
-        f"FROM {' CROSS JOIN '.join(walks)} CROSS JOIN LATERAL ({walk}) AS walk "
-        f"ORDER BY {order} LIMIT {limit} OFFSET {offset}"
+        f"SELECT e.id AS key FROM ({studies}) AS found JOIN studies s ON s.id = found.key "  # noqa: S608
+        f"JOIN series e ON e.study_id = s.id WHERE {wanted} "
+        f"ORDER BY {ordered(terms)} LIMIT {limit} OFFSET {offset}"
     )
 
 
@@ -188,7 +207,7 @@ def _source(level: Level, where: list[str], *, walked: bool) -> str:
         condition = _NOT_IN_WALK.sub("t.", condition.replace("s.modality =", "\0"))
         condition = condition.replace("\0", "s.modality =")
         rest = " JOIN studies t ON t.id = s.id" if "t." in condition else ""
-        tables = tables.replace("studies s", f"{_BY_MODALITY}{rest}", 1)
+        tables = tables.replace("studies s", f"{_BYMODALITY}{rest}", 1)
     return f"{tables} WHERE {condition}"
 
 
@@ -198,12 +217,10 @@ def compile_count(query: SearchQuery, scope: Scope, most: int | None = None) -> 
     arguments = Arguments()
     # Where no condition is on the level itself, the counters of the level above know.
     level = _deepest(query) if query.after is None else query.level
-    modalities = _walked_modalities(query, scope) if level is query.level else None
+    modalities = walked_modalities(query, scope) if level is query.level else None
     walked = modalities is not None and len(modalities) == 1
-    where = _where(query, scope, arguments, walked=walked)
+    where = _where(query, scope, order_of(query), arguments, walked=walked)
     where[:0] = _institutions(query, scope, arguments)
-    if query.after is not None:
-        where.append(_after(order_of(query), query.after, arguments))
     if walked and modalities is not None:
         where.append(f"s.modality = {arguments.add(modalities[0])}")
     source = _source(level, where, walked=walked)
@@ -218,26 +235,8 @@ def compile_count(query: SearchQuery, scope: Scope, most: int | None = None) -> 
 def _deepest(query: SearchQuery) -> Level:
     """The lowest level, down to the query's, that a condition or the path speaks of."""
     levels = [Level.STUDY if query.series_instance_uid is None else Level.SERIES]
-    levels += [level_at(path) for path in _asked(query)]
+    levels += [level_at(path) for path in asked(query)]
     return min(max(levels), query.level)
-
-
-def _asked(query: SearchQuery) -> dict[Path, Condition]:
-    return {
-        path: condition
-        for path, condition in query.conditions.items()
-        if not isinstance(condition, Universal)
-    }
-
-
-def is_unrestricted(query: SearchQuery, scope: Scope) -> bool:
-    """Whether all that the institutions have is found."""
-    return (
-        scope.study_instance_uids is None
-        and query.study_instance_uid is None
-        and query.after is None
-        and not _asked(query)
-    )
 
 
 TOTALS = {
@@ -247,58 +246,10 @@ TOTALS = {
 }
 
 
-def _is_exact(query: SearchQuery, scope: Scope) -> bool:
-    """Whether so few can match that no order of an index is needed."""
-    return (
-        scope.study_instance_uids is not None
-        or query.study_instance_uid is not None
-        or any(
-            path[0] in _IDENTIFIERS and isinstance(condition, Equal | UidList | Item)
-            for path, condition in query.conditions.items()
-        )
-    )
-
-
-def _walked_modalities(query: SearchQuery, scope: Scope) -> tuple[str, ...] | None:
-    """The modalities whose walk is the best way: nothing that is asked is rarer."""
-    if query.order or _is_exact(query, scope):
-        return None
-    for path, condition in query.conditions.items():
-        if isinstance(condition, Universal):
-            continue
-        if path in _NAMES or (path[0] in _IDENTIFIERS and isinstance(condition, Wildcard)):
-            return None
-    for path in (_MODALITIES_IN_STUDY, _MODALITY):
-        condition = query.conditions.get(path, Universal())
-        if isinstance(condition, Equal):
-            return tuple(dict.fromkeys(value.rstrip(" \0") for value in condition.values))
-    return None
-
-
-def _walks_each(query: SearchQuery, scope: Scope) -> bool:
-    """Whether each institution is walked for itself."""
-    if len(scope.institution_ids) == 1 or _is_exact(query, scope):
-        return False
-    if not scope.everything:
-        return True
-    if _walked_modalities(query, scope) is not None:
-        return True
-    return any(
-        path in _NAMES and isinstance(condition, Equal | Wildcard) and not _is_infix(condition)
-        for path, condition in query.conditions.items()
-    )
-
-
-def _is_infix(condition: Equal | Wildcard) -> bool:
-    return isinstance(condition, Wildcard) and all(
-        pattern.startswith(("*", "?")) for pattern in condition.patterns
-    )
-
-
 def _institutions(query: SearchQuery, scope: Scope, arguments: Arguments) -> list[str]:
     """Equality where it can be: an index walked for ANY of a list is not in order. Nothing where
     all are meant."""
-    if scope.everything and not _is_exact(query, scope):
+    if scope.everything and not is_exact(query, scope):
         return []
     match scope.institution_ids:
         case (one,):
@@ -307,7 +258,14 @@ def _institutions(query: SearchQuery, scope: Scope, arguments: Arguments) -> lis
             return [f"s.institution_id = ANY ({arguments.add(list(several))}::int[])"]
 
 
-def _where(query: SearchQuery, scope: Scope, arguments: Arguments, *, walked: bool) -> list[str]:
+def _where(
+    query: SearchQuery,
+    scope: Scope,
+    terms: tuple[Term, ...],
+    arguments: Arguments,
+    *,
+    walked: bool,
+) -> list[str]:
     """All that restricts the search but its institutions and, if they are `walked`, modalities."""
     parts = []
     if scope.study_instance_uids is not None:
@@ -317,19 +275,21 @@ def _where(query: SearchQuery, scope: Scope, arguments: Arguments, *, walked: bo
         parts.append(f"s.study_instance_uid = {arguments.add(query.study_instance_uid)}")
     if query.series_instance_uid is not None:
         parts.append(f"e.series_instance_uid = {arguments.add(query.series_instance_uid)}")
-    asked = _asked(query)
-    if walked and isinstance(asked.get(_MODALITIES_IN_STUDY), Equal):
-        del asked[_MODALITIES_IN_STUDY]
-    elif not walked and isinstance(modality := asked.get(_MODALITY), Equal):  # implied
-        parts.append(compile_condition(_MODALITIES_IN_STUDY, modality, arguments))
+    conditions = asked(query)
+    if walked and isinstance(conditions.get(MODALITIES_IN_STUDY), Equal):
+        del conditions[MODALITIES_IN_STUDY]
+    elif not walked and isinstance(modality := conditions.get(MODALITY), Equal):  # implied
+        parts.append(compile_condition(MODALITIES_IN_STUDY, modality, arguments))
     below: dict[Level, list[str]] = {}
-    for path, condition in asked.items():
+    for path, condition in conditions.items():
         level = level_at(path)
         expression = compile_condition(path, condition, arguments)
         if expression != "TRUE":
             (parts if level <= query.level else below.setdefault(level, [])).append(expression)
     if below:
         parts.append(_exists(query.level, below))
+    if query.after is not None:
+        parts.append(after(terms, query.after, arguments))
     return parts
 
 
@@ -343,40 +303,3 @@ def _exists(level: Level, below: dict[Level, list[str]]) -> str:
     }[level, max(below)]
     expressions = [expression for each in below.values() for expression in each]
     return f"EXISTS (SELECT FROM {tables} AND {' AND '.join(expressions)})"
-
-
-def _after(
-    terms: tuple[Term, ...], place: tuple[int | str | None, ...], arguments: Arguments
-) -> str:
-    """What comes after `place` in the order of `terms`, or of the first of them.
-
-    Besides the whole truth there is a bound on the first term alone, from which an index goes on.
-    Raises InvalidParameter for a place of another order.
-    """
-    if not 0 < len(place) <= len(terms) or not all(
-        value is None or isinstance(value, int) == term.number
-        for term, value in zip(terms, place, strict=False)
-    ):
-        raise InvalidParameter("cursor", "", "that of the same search")
-    values = [
-        # A parameter that stands nowhere in the text has no type.
-        "NULL" if value is None else f"{arguments.add(value)}::{kind}"
-        for term, value in zip(terms, place, strict=False)
-        for kind in ["bigint" if term.number else "text"]
-    ]
-    ways = []
-    same: list[str] = []
-    for term, value, known in zip(terms, values, place, strict=False):
-        ways.append(" AND ".join([*same, _beyond(term, value, known)]))
-        same.append(f"{term.sql} IS NULL" if known is None else f"{term.sql} = {value}")
-    first = terms[0]
-    after = f"({' OR '.join(ways)})"
-    if first.sql == "s.sort_key":  # which is never NULL
-        return f"s.sort_key {'<=' if first.descending else '>='} {values[0]} AND {after}"
-    return after
-
-
-def _beyond(term: Term, value: str, known: int | str | None) -> str:
-    if term.descending:
-        return f"{term.sql} IS NOT NULL" if known is None else f"{term.sql} < {value}"
-    return "FALSE" if known is None else f"({term.sql} > {value} OR {term.sql} IS NULL)"

@@ -14,15 +14,34 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 -- newest of five
 --   $1 = 21
 --   $2 = 0
---   $3 = [1, 2, 3, 4, 5]
+--   $3 = 1
+--   $4 = 2
+--   $5 = 3
+--   $6 = 4
+--   $7 = 5
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM (SELECT key, place_0, place_1, place_2
-  FROM unnest($3::int[]) AS own (id)
-  CROSS JOIN LATERAL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM ((SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM studies s
-  WHERE s.institution_id = own.id
+  WHERE s.institution_id = $3
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $1::bigint + $2::bigint) AS walk
+  LIMIT $1::bigint + $2::bigint) UNION ALL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM studies s
+  WHERE s.institution_id = $4
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $1::bigint + $2::bigint) UNION ALL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM studies s
+  WHERE s.institution_id = $5
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $1::bigint + $2::bigint) UNION ALL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM studies s
+  WHERE s.institution_id = $6
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $1::bigint + $2::bigint) UNION ALL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM studies s
+  WHERE s.institution_id = $7
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $1::bigint + $2::bigint)) AS walks
   ORDER BY place_0 DESC, place_1, place_2
   LIMIT $1::bigint OFFSET $2::bigint) AS page, studies s
   WHERE s.id = page.key
@@ -41,19 +60,16 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- granted studies
---   $1 = ['1.7', '1.8']
---   $2 = 21
---   $3 = 0
---   $4 = 1
+--   $1 = 1
+--   $2 = ['1.7', '1.8']
+--   $3 = 21
+--   $4 = 0
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
   FROM studies s
-  WHERE s.institution_id = $4
-  AND s.study_instance_uid = ANY ($1::text[])
+  WHERE s.institution_id = $1
+  AND s.study_instance_uid = ANY ($2::text[])
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s
-  WHERE s.id = page.key
-  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+  LIMIT $3::bigint OFFSET $4::bigint;
 
 -- days
 --   $1 = 20200103000000
@@ -114,49 +130,40 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- patient
---   $1 = ['P77']
---   $2 = 21
---   $3 = 0
---   $4 = 1
+--   $1 = 1
+--   $2 = ['P77']
+--   $3 = 21
+--   $4 = 0
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
   FROM studies s
-  WHERE s.institution_id = $4
-  AND s.patient_id = ANY ($1::text[])
+  WHERE s.institution_id = $1
+  AND s.patient_id = ANY ($2::text[])
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s
-  WHERE s.id = page.key
-  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+  LIMIT $3::bigint OFFSET $4::bigint;
 
 -- patient of five
---   $1 = ['P77']
---   $2 = 21
---   $3 = 0
---   $4 = [1, 2, 3, 4, 5]
+--   $1 = [1, 2, 3, 4, 5]
+--   $2 = ['P77']
+--   $3 = 21
+--   $4 = 0
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
   FROM studies s
-  WHERE s.institution_id = ANY ($4::int[])
-  AND s.patient_id = ANY ($1::text[])
+  WHERE s.institution_id = ANY ($1::int[])
+  AND s.patient_id = ANY ($2::text[])
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s
-  WHERE s.id = page.key
-  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+  LIMIT $3::bigint OFFSET $4::bigint;
 
 -- patient of all
---   $1 = ['P77']
---   $2 = 21
---   $3 = 0
---   $4 = [1, 2, 3, 4, 5]
+--   $1 = [1, 2, 3, 4, 5]
+--   $2 = ['P77']
+--   $3 = 21
+--   $4 = 0
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
   FROM studies s
-  WHERE s.institution_id = ANY ($4::int[])
-  AND s.patient_id = ANY ($1::text[])
+  WHERE s.institution_id = ANY ($1::int[])
+  AND s.patient_id = ANY ($2::text[])
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s
-  WHERE s.id = page.key
-  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+  LIMIT $3::bigint OFFSET $4::bigint;
 
 -- accession
 --   $1 = 'A77%'
@@ -196,20 +203,59 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $1 = 'ABC%'
 --   $2 = 21
 --   $3 = 0
---   $4 = [1, 2, 3, 4, 5]
+--   $4 = 1
+--   $5 = 2
+--   $6 = 3
+--   $7 = 4
+--   $8 = 5
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM (SELECT key, place_0, place_1, place_2
-  FROM unnest($4::int[]) AS own (id)
-  CROSS JOIN LATERAL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM ((SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM studies s
-  WHERE s.institution_id = own.id
+  WHERE s.institution_id = $4
   AND ((s.patient_name <> ''
   AND s.patient_name LIKE $1 OR s.patient_name_other IS NOT NULL
   AND (split_part(s.patient_name_other, '=', 1) <> ''
   AND split_part(s.patient_name_other, '=', 1) LIKE $1 OR split_part(s.patient_name_other, '=', 2) <> ''
   AND split_part(s.patient_name_other, '=', 2) LIKE $1)))
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $2::bigint + $3::bigint) AS walk
+  LIMIT $2::bigint + $3::bigint) UNION ALL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM studies s
+  WHERE s.institution_id = $5
+  AND ((s.patient_name <> ''
+  AND s.patient_name LIKE $1 OR s.patient_name_other IS NOT NULL
+  AND (split_part(s.patient_name_other, '=', 1) <> ''
+  AND split_part(s.patient_name_other, '=', 1) LIKE $1 OR split_part(s.patient_name_other, '=', 2) <> ''
+  AND split_part(s.patient_name_other, '=', 2) LIKE $1)))
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $2::bigint + $3::bigint) UNION ALL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM studies s
+  WHERE s.institution_id = $6
+  AND ((s.patient_name <> ''
+  AND s.patient_name LIKE $1 OR s.patient_name_other IS NOT NULL
+  AND (split_part(s.patient_name_other, '=', 1) <> ''
+  AND split_part(s.patient_name_other, '=', 1) LIKE $1 OR split_part(s.patient_name_other, '=', 2) <> ''
+  AND split_part(s.patient_name_other, '=', 2) LIKE $1)))
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $2::bigint + $3::bigint) UNION ALL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM studies s
+  WHERE s.institution_id = $7
+  AND ((s.patient_name <> ''
+  AND s.patient_name LIKE $1 OR s.patient_name_other IS NOT NULL
+  AND (split_part(s.patient_name_other, '=', 1) <> ''
+  AND split_part(s.patient_name_other, '=', 1) LIKE $1 OR split_part(s.patient_name_other, '=', 2) <> ''
+  AND split_part(s.patient_name_other, '=', 2) LIKE $1)))
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $2::bigint + $3::bigint) UNION ALL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM studies s
+  WHERE s.institution_id = $8
+  AND ((s.patient_name <> ''
+  AND s.patient_name LIKE $1 OR s.patient_name_other IS NOT NULL
+  AND (split_part(s.patient_name_other, '=', 1) <> ''
+  AND split_part(s.patient_name_other, '=', 1) LIKE $1 OR split_part(s.patient_name_other, '=', 2) <> ''
+  AND split_part(s.patient_name_other, '=', 2) LIKE $1)))
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $2::bigint + $3::bigint)) AS walks
   ORDER BY place_0 DESC, place_1, place_2
   LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s
   WHERE s.id = page.key
@@ -291,13 +337,13 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 -- a modality
 --   $1 = 21
 --   $2 = 0
---   $3 = 1
---   $4 = 'CT'
+--   $3 = 'CT'
+--   $4 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM (SELECT s.id AS key
   FROM study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid)
-  WHERE s.institution_id = $3
-  AND s.modality = $4
+  WHERE s.institution_id = $4
+  AND s.modality = $3
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
   LIMIT $1::bigint OFFSET $2::bigint) AS page, studies s
   WHERE s.id = page.key
@@ -306,17 +352,40 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 -- a modality of five
 --   $1 = 21
 --   $2 = 0
---   $3 = [1, 2, 3, 4, 5]
---   $4 = 'CT'
+--   $3 = 'CT'
+--   $4 = 1
+--   $5 = 2
+--   $6 = 3
+--   $7 = 4
+--   $8 = 5
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM (SELECT key, place_0, place_1, place_2
-  FROM unnest($3::int[]) AS own (id)
-  CROSS JOIN LATERAL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM ((SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid)
-  WHERE s.institution_id = own.id
-  AND s.modality = $4
+  WHERE s.institution_id = $4
+  AND s.modality = $3
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $1::bigint + $2::bigint) AS walk
+  LIMIT $1::bigint + $2::bigint) UNION ALL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid)
+  WHERE s.institution_id = $5
+  AND s.modality = $3
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $1::bigint + $2::bigint) UNION ALL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid)
+  WHERE s.institution_id = $6
+  AND s.modality = $3
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $1::bigint + $2::bigint) UNION ALL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid)
+  WHERE s.institution_id = $7
+  AND s.modality = $3
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $1::bigint + $2::bigint) UNION ALL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid)
+  WHERE s.institution_id = $8
+  AND s.modality = $3
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $1::bigint + $2::bigint)) AS walks
   ORDER BY place_0 DESC, place_1, place_2
   LIMIT $1::bigint OFFSET $2::bigint) AS page, studies s
   WHERE s.id = page.key
@@ -405,135 +474,120 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $1 = ['ECG']
 --   $2 = 21
 --   $3 = 0
---   $4 = 1
---   $5 = 'ECG'
+--   $4 = 'ECG'
+--   $5 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM (SELECT s.id AS key
   FROM study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid)
-  WHERE s.institution_id = $4
+  WHERE s.institution_id = $5
   AND EXISTS (SELECT
   FROM series e
   WHERE e.study_id = s.id
   AND e.modality = ANY ($1::text[]))
-  AND s.modality = $5
+  AND s.modality = $4
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
   LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s
   WHERE s.id = page.key
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- series keys
---   $1 = ['CT']
+--   $1 = 1
 --   $2 = ['CT']
---   $3 = [1]
---   $4 = ['P77']
---   $5 = 21
---   $6 = 0
---   $7 = 1
+--   $3 = ['CT']
+--   $4 = [1]
+--   $5 = ['P77']
+--   $6 = 21
+--   $7 = 0
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
   FROM studies s
-  WHERE s.institution_id = $7
-  AND s.modalities && $1::text[]
-  AND s.patient_id = ANY ($4::text[])
+  WHERE s.institution_id = $1
+  AND s.modalities && $2::text[]
+  AND s.patient_id = ANY ($5::text[])
   AND EXISTS (SELECT
   FROM series e
   WHERE e.study_id = s.id
-  AND e.modality = ANY ($2::text[])
-  AND e.series_number = ANY ($3::bigint[]))
+  AND e.modality = ANY ($3::text[])
+  AND e.series_number = ANY ($4::bigint[]))
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $5::bigint OFFSET $6::bigint) AS page, studies s
-  WHERE s.id = page.key
-  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+  LIMIT $6::bigint OFFSET $7::bigint;
 
 -- an instance key
---   $1 = ['1.7.1.1']
---   $2 = 21
---   $3 = 0
---   $4 = 1
+--   $1 = 1
+--   $2 = ['1.7.1.1']
+--   $3 = 21
+--   $4 = 0
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
   FROM studies s
-  WHERE s.institution_id = $4
+  WHERE s.institution_id = $1
   AND EXISTS (SELECT
   FROM series e JOIN instances i ON i.series_id = e.id
   WHERE e.study_id = s.id
-  AND i.sop_instance_uid = ANY ($1::text[]))
+  AND i.sop_instance_uid = ANY ($2::text[]))
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s
-  WHERE s.id = page.key
-  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+  LIMIT $3::bigint OFFSET $4::bigint;
 
 -- keys of every level
---   $1 = ['S77']
---   $2 = [1]
---   $3 = [2]
---   $4 = 21
---   $5 = 0
---   $6 = 1
+--   $1 = 1
+--   $2 = ['S77']
+--   $3 = [1]
+--   $4 = [2]
+--   $5 = 21
+--   $6 = 0
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
   FROM studies s
-  WHERE s.institution_id = $6
-  AND s.study_id = ANY ($1::text[])
+  WHERE s.institution_id = $1
+  AND s.study_id = ANY ($2::text[])
   AND EXISTS (SELECT
   FROM series e JOIN instances i ON i.series_id = e.id
   WHERE e.study_id = s.id
-  AND e.series_number = ANY ($2::bigint[])
-  AND i.instance_number = ANY ($3::bigint[]))
+  AND e.series_number = ANY ($3::bigint[])
+  AND i.instance_number = ANY ($4::bigint[]))
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $4::bigint OFFSET $5::bigint) AS page, studies s
-  WHERE s.id = page.key
-  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+  LIMIT $5::bigint OFFSET $6::bigint;
 
 -- a request
---   $1 = ['R77']
---   $2 = 21
---   $3 = 0
---   $4 = 1
+--   $1 = 1
+--   $2 = ['R77']
+--   $3 = 21
+--   $4 = 0
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, e.series_instance_uid, e.number_of_instances AS number_in_series, s.document AS study, e.document AS series, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2, e.series_number AS place_3, e.series_instance_uid AS place_4
-  FROM (SELECT e.id AS key
   FROM studies s JOIN series e ON e.study_id = s.id
-  WHERE s.institution_id = $4
+  WHERE s.institution_id = $1
   AND EXISTS (SELECT
   FROM series_requests r
   WHERE r.series_id = e.id
-  AND r.scheduled_procedure_step_id = ANY ($1::text[]))
+  AND r.scheduled_procedure_step_id = ANY ($2::text[]))
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid
-  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s JOIN series e ON e.study_id = s.id
-  WHERE e.id = page.key
-  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid;
+  LIMIT $3::bigint OFFSET $4::bigint;
 
 -- series of a modality
 --   $1 = ['ECG']
 --   $2 = 21
 --   $3 = 0
---   $4 = 1
---   $5 = 'ECG'
+--   $4 = 'ECG'
+--   $5 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, e.series_instance_uid, e.number_of_instances AS number_in_series, s.document AS study, e.document AS series, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2, e.series_number AS place_3, e.series_instance_uid AS place_4
   FROM (SELECT e.id AS key
   FROM study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid) JOIN series e ON e.study_id = s.id
-  WHERE s.institution_id = $4
+  WHERE s.institution_id = $5
   AND e.modality = ANY ($1::text[])
-  AND s.modality = $5
+  AND s.modality = $4
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid
   LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s JOIN series e ON e.study_id = s.id
   WHERE e.id = page.key
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid;
 
 -- series of a study
---   $1 = '1.7'
---   $2 = 21
---   $3 = 0
---   $4 = 1
+--   $1 = 1
+--   $2 = '1.7'
+--   $3 = 21
+--   $4 = 0
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, e.series_instance_uid, e.number_of_instances AS number_in_series, s.document AS study, e.document AS series, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2, e.series_number AS place_3, e.series_instance_uid AS place_4
-  FROM (SELECT e.id AS key
   FROM studies s JOIN series e ON e.study_id = s.id
-  WHERE s.institution_id = $4
-  AND s.study_instance_uid = $1
+  WHERE s.institution_id = $1
+  AND s.study_instance_uid = $2
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid
-  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s JOIN series e ON e.study_id = s.id
-  WHERE e.id = page.key
-  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid;
+  LIMIT $3::bigint OFFSET $4::bigint;
 
 -- instances of a series
 --   $1 = '1.7'
@@ -611,20 +665,59 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $3 = 59
 --   $4 = 21
 --   $5 = 0
---   $6 = [1, 2, 3, 4, 5]
+--   $6 = 1
+--   $7 = 2
+--   $8 = 3
+--   $9 = 4
+--   $10 = 5
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM (SELECT key, place_0, place_1, place_2
-  FROM unnest($6::int[]) AS own (id)
-  CROSS JOIN LATERAL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM ((SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM studies s
-  WHERE s.institution_id = own.id
+  WHERE s.institution_id = $6
   AND s.sort_key <= $1::bigint
   AND (s.sort_key < $1::bigint OR s.sort_key = $1::bigint
   AND (s.study_instance_uid > $2::text OR s.study_instance_uid IS NULL) OR s.sort_key = $1::bigint
   AND s.study_instance_uid = $2::text
   AND (s.id > $3::bigint OR s.id IS NULL))
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $4::bigint + $5::bigint) AS walk
+  LIMIT $4::bigint + $5::bigint) UNION ALL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM studies s
+  WHERE s.institution_id = $7
+  AND s.sort_key <= $1::bigint
+  AND (s.sort_key < $1::bigint OR s.sort_key = $1::bigint
+  AND (s.study_instance_uid > $2::text OR s.study_instance_uid IS NULL) OR s.sort_key = $1::bigint
+  AND s.study_instance_uid = $2::text
+  AND (s.id > $3::bigint OR s.id IS NULL))
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $4::bigint + $5::bigint) UNION ALL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM studies s
+  WHERE s.institution_id = $8
+  AND s.sort_key <= $1::bigint
+  AND (s.sort_key < $1::bigint OR s.sort_key = $1::bigint
+  AND (s.study_instance_uid > $2::text OR s.study_instance_uid IS NULL) OR s.sort_key = $1::bigint
+  AND s.study_instance_uid = $2::text
+  AND (s.id > $3::bigint OR s.id IS NULL))
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $4::bigint + $5::bigint) UNION ALL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM studies s
+  WHERE s.institution_id = $9
+  AND s.sort_key <= $1::bigint
+  AND (s.sort_key < $1::bigint OR s.sort_key = $1::bigint
+  AND (s.study_instance_uid > $2::text OR s.study_instance_uid IS NULL) OR s.sort_key = $1::bigint
+  AND s.study_instance_uid = $2::text
+  AND (s.id > $3::bigint OR s.id IS NULL))
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $4::bigint + $5::bigint) UNION ALL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM studies s
+  WHERE s.institution_id = $10
+  AND s.sort_key <= $1::bigint
+  AND (s.sort_key < $1::bigint OR s.sort_key = $1::bigint
+  AND (s.study_instance_uid > $2::text OR s.study_instance_uid IS NULL) OR s.sort_key = $1::bigint
+  AND s.study_instance_uid = $2::text
+  AND (s.id > $3::bigint OR s.id IS NULL))
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $4::bigint + $5::bigint)) AS walks
   ORDER BY place_0 DESC, place_1, place_2
   LIMIT $4::bigint OFFSET $5::bigint) AS page, studies s
   WHERE s.id = page.key
@@ -636,18 +729,18 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $3 = 59
 --   $4 = 21
 --   $5 = 0
---   $6 = 1
---   $7 = 'CT'
+--   $6 = 'CT'
+--   $7 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM (SELECT s.id AS key
   FROM study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid)
-  WHERE s.institution_id = $6
+  WHERE s.institution_id = $7
   AND s.sort_key <= $1::bigint
   AND (s.sort_key < $1::bigint OR s.sort_key = $1::bigint
   AND (s.study_instance_uid > $2::text OR s.study_instance_uid IS NULL) OR s.sort_key = $1::bigint
   AND s.study_instance_uid = $2::text
   AND (s.id > $3::bigint OR s.id IS NULL))
-  AND s.modality = $7
+  AND s.modality = $6
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
   LIMIT $4::bigint OFFSET $5::bigint) AS page, studies s
   WHERE s.id = page.key
@@ -848,18 +941,18 @@ SELECT (coalesce(sum(e.number_of_instances), 0))::bigint
   AND e.series_instance_uid = $2;
 
 -- count: next
---   $1 = 1
---   $2 = 20200301000030
---   $3 = '1.59'
---   $4 = 59
+--   $1 = 20200301000030
+--   $2 = '1.59'
+--   $3 = 59
+--   $4 = 1
 --   $5 = 10001
 SELECT (count(*))::bigint
   FROM (SELECT
   FROM studies s
-  WHERE s.institution_id = $1
-  AND s.sort_key <= $2::bigint
-  AND (s.sort_key < $2::bigint OR s.sort_key = $2::bigint
-  AND (s.study_instance_uid > $3::text OR s.study_instance_uid IS NULL) OR s.sort_key = $2::bigint
-  AND s.study_instance_uid = $3::text
-  AND (s.id > $4::bigint OR s.id IS NULL))
+  WHERE s.institution_id = $4
+  AND s.sort_key <= $1::bigint
+  AND (s.sort_key < $1::bigint OR s.sort_key = $1::bigint
+  AND (s.study_instance_uid > $2::text OR s.study_instance_uid IS NULL) OR s.sort_key = $1::bigint
+  AND s.study_instance_uid = $2::text
+  AND (s.id > $3::bigint OR s.id IS NULL))
   LIMIT $5) AS counted;

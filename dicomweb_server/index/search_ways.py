@@ -1,0 +1,103 @@
+"""Which way a search goes through the index: what restricts it most decides."""
+
+from dicomweb_server.access.policy import Scope
+from dicomweb_server.dicom.query import (
+    Condition,
+    Equal,
+    Item,
+    Level,
+    Path,
+    SearchQuery,
+    UidList,
+    Universal,
+    Wildcard,
+)
+from dicomweb_server.index.conditions import level_at
+
+MODALITY, MODALITIES_IN_STUDY = (0x00080060,), (0x00080061,)
+_NAMES = frozenset({(0x00100010,), (0x00080090,)})
+# Keys of which few entities have the same value.
+_IDENTIFIERS = frozenset(
+    {0x0020000D, 0x00100020, 0x00080050, 0x00200010, 0x0020000E, 0x00080018, 0x00400275}
+)
+
+
+def asked(query: SearchQuery) -> dict[Path, Condition]:
+    return {
+        path: condition
+        for path, condition in query.conditions.items()
+        if not isinstance(condition, Universal)
+    }
+
+
+def is_unrestricted(query: SearchQuery, scope: Scope) -> bool:
+    """Whether all that the institutions have is found."""
+    return (
+        scope.study_instance_uids is None
+        and query.study_instance_uid is None
+        and query.after is None
+        and not asked(query)
+    )
+
+
+def is_exact(query: SearchQuery, scope: Scope) -> bool:
+    """Whether so few can match that no order of an index is needed."""
+    return (
+        scope.study_instance_uids is not None
+        or query.study_instance_uid is not None
+        or any(
+            path[0] in _IDENTIFIERS and isinstance(condition, Equal | UidList | Item)
+            for path, condition in query.conditions.items()
+        )
+    )
+
+
+def is_short(query: SearchQuery, scope: Scope) -> bool:
+    """Whether all that matches can be fetched and put in order, without a page of keys first."""
+    return query.level is not Level.INSTANCE and is_exact(query, scope)
+
+
+def is_of_modality_alone(query: SearchQuery, scope: Scope) -> bool:
+    """Whether series of many institutions are asked for by nothing but their modality, and what
+    is of their studies: then the studies can be found first."""
+    if query.level is not Level.SERIES or query.after is not None or not walks_each(query, scope):
+        return False
+    if walked_modalities(query, scope) is None or MODALITIES_IN_STUDY in query.conditions:
+        return False
+    return all(level_at(path) is Level.STUDY for path in asked(query) if path != MODALITY)
+
+
+def walked_modalities(query: SearchQuery, scope: Scope) -> tuple[str, ...] | None:
+    """The modalities whose walk is the best way: nothing that is asked is rarer."""
+    if query.order or is_exact(query, scope):
+        return None
+    for path, condition in query.conditions.items():
+        if isinstance(condition, Universal):
+            continue
+        if path in _NAMES or (path[0] in _IDENTIFIERS and isinstance(condition, Wildcard)):
+            return None
+    for path in (MODALITIES_IN_STUDY, MODALITY):
+        condition = query.conditions.get(path, Universal())
+        if isinstance(condition, Equal):
+            return tuple(dict.fromkeys(value.rstrip(" \0") for value in condition.values))
+    return None
+
+
+def walks_each(query: SearchQuery, scope: Scope) -> bool:
+    """Whether each institution is walked for itself."""
+    if len(scope.institution_ids) == 1 or is_exact(query, scope):
+        return False
+    if not scope.everything:
+        return True
+    if walked_modalities(query, scope) is not None:
+        return True
+    return any(
+        path in _NAMES and isinstance(condition, Equal | Wildcard) and not _is_infix(condition)
+        for path, condition in query.conditions.items()
+    )
+
+
+def _is_infix(condition: Equal | Wildcard) -> bool:
+    return isinstance(condition, Wildcard) and all(
+        pattern.startswith(("*", "?")) for pattern in condition.patterns
+    )
