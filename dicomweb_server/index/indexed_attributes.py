@@ -1,0 +1,129 @@
+"""The list of indexed attributes, and what a process knows of it.
+
+Whatever changes the list changes its version in the same transaction, under the lock of the
+change counter. So a store that was made for another version is found out (STALE); and a search
+whose version still holds when it has ended saw all values of what it knew to be ready, as these
+are removed after the version changed.
+"""
+
+import time
+
+import asyncpg
+
+from dicomweb_server.dicom.query import Path
+from dicomweb_server.index.attribute_values import Attributes, IndexedAttribute
+from dicomweb_server.index.database import Connection
+
+_SECONDS = 5.0  # after which a search looks whether more is ready
+_STALE = "DW001"  # of check_attributes
+_GONE = "attribute_values_attribute_id_fkey"
+
+READ = """
+SELECT c.attributes AS version, a.id, a.path, a.ready
+  FROM change_counter c LEFT JOIN indexed_attributes a ON true
+ ORDER BY a.id
+"""
+VERSION = "SELECT attributes FROM change_counter"
+ADD = "INSERT INTO indexed_attributes (path) VALUES ($1)"
+CHANGED = "UPDATE change_counter SET attributes = attributes + 1"
+READY = "UPDATE indexed_attributes SET ready = true WHERE id = $1 RETURNING id"
+NOT_READY = "UPDATE indexed_attributes SET ready = false WHERE id = $1"
+REMOVE = "DELETE FROM indexed_attributes WHERE id = $1"
+REMOVE_VALUES = """
+DELETE FROM attribute_values
+ WHERE ctid = ANY (ARRAY(SELECT ctid FROM attribute_values WHERE attribute_id = $1 LIMIT $2))
+"""
+COUNT_VALUES = "SELECT count(*) FROM attribute_values WHERE attribute_id = $1"
+
+
+def path_text(path: Path) -> str:
+    """A path as the list has it: tags of eight digits, joined by dots."""
+    return ".".join(f"{tag:08X}" for tag in path)
+
+
+async def read_attributes(conn: Connection) -> Attributes:
+    """The list as it is now."""
+    rows = await conn.fetch(READ)
+    found = (
+        IndexedAttribute(
+            row["id"], tuple(int(tag, 16) for tag in row["path"].split(".")), row["ready"]
+        )
+        for row in rows
+        if row["id"] is not None
+    )
+    return Attributes(rows[0]["version"], tuple(found))
+
+
+async def add_attribute(conn: Connection, path: Path) -> None:
+    """Have values of an attribute made by all that is stored from now on. It must not be there."""
+    async with conn.transaction(isolation="read_committed"):
+        await conn.execute(ADD, path_text(path))
+        await conn.execute(CHANGED)
+
+
+async def make_ready(conn: Connection, attribute: int) -> bool:
+    """Let searches use it; False if it was dropped meanwhile."""
+    return await conn.fetchval(READY, attribute) is not None
+
+
+async def make_unready(conn: Connection, attribute: int) -> None:
+    """Let searches use it no more; to be followed by nothing but its removal."""
+    async with conn.transaction(isolation="read_committed"):
+        await conn.execute(NOT_READY, attribute)
+        await conn.execute(CHANGED)
+
+
+async def remove_values(conn: Connection, attribute: int, limit: int) -> int:
+    """Remove some of its values; returns how many, 0 once there are none."""
+    status = await conn.execute(REMOVE_VALUES, attribute, limit)
+    return int(status.split()[-1])
+
+
+async def count_values(conn: Connection, attribute: int) -> int:
+    """How many values an attribute has."""
+    count: int = await conn.fetchval(COUNT_VALUES, attribute)
+    return count
+
+
+async def remove_attribute(conn: Connection, attribute: int) -> None:
+    """Take it off the list, with what values stores have made of it meanwhile.
+
+    The row before the counter, as stores do: they lock it by the values that refer to it.
+    """
+    async with conn.transaction(isolation="read_committed"):
+        await conn.execute(REMOVE, attribute)
+        await conn.execute(CHANGED)
+
+
+def is_stale(error: asyncpg.PostgresError) -> bool:
+    """Whether a store was refused because it was made for another version of the list."""
+    if isinstance(error, asyncpg.ForeignKeyViolationError):
+        return bool(error.constraint_name == _GONE)  # type: ignore[attr-defined]
+    return bool(error.sqlstate == _STALE)
+
+
+class AttributeList:
+    """The list as a process knows it: `known`."""
+
+    def __init__(self) -> None:
+        self.known = Attributes()
+        self._read_at = float("-inf")
+
+    async def reload(self, conn: Connection) -> Attributes:
+        """The list as it is now, known from now on."""
+        self.known = await read_attributes(conn)
+        self._read_at = time.monotonic()
+        return self.known
+
+    async def recent(self, conn: Connection) -> Attributes:
+        """The list as it was seconds ago at the most."""
+        if time.monotonic() - self._read_at > _SECONDS:
+            return await self.reload(conn)
+        return self.known
+
+    async def still_holds(self, conn: Connection) -> bool:
+        """Whether what is known is still the list; if not, it is read anew."""
+        if await conn.fetchval(VERSION) == self.known.version:
+            return True
+        await self.reload(conn)
+        return False
