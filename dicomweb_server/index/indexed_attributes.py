@@ -98,7 +98,7 @@ async def remove_attribute(conn: Connection, attribute: int) -> None:
 def is_stale(error: asyncpg.PostgresError) -> bool:
     """Whether a store was refused because it was made for another version of the list."""
     if isinstance(error, asyncpg.ForeignKeyViolationError):
-        return bool(error.constraint_name == _GONE)  # type: ignore[attr-defined]
+        return bool(error.constraint_name == _GONE)
     return bool(error.sqlstate == _STALE)
 
 

@@ -131,6 +131,7 @@ def replace_paging(query: SearchQuery) -> SearchQuery:
         query.study_instance_uid,
         query.series_instance_uid,
         reading=query.reading,
+        indexed=query.indexed,
     )
 
 

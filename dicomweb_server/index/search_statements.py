@@ -27,6 +27,7 @@ from dicomweb_server.dicom.query import (
     Wildcard,
 )
 from dicomweb_server.errors import InvalidParameter
+from dicomweb_server.index.attribute_conditions import compile_indexed
 from dicomweb_server.index.conditions import COLUMNS, Arguments, compile_condition, level_at
 
 _FARTHEST = 2**40  # rows; no archive has more, and bigint holds it
@@ -125,7 +126,8 @@ def compile_search(query: SearchQuery, scope: Scope, returned: Returned) -> Stat
     """The statement of `query`, and its arguments. It gives up to ``query.limit + 1`` rows, of
     which the last one says that there are more.
 
-    Conditions that SQL does not answer (``conditions.is_answered``) are not in it.
+    Conditions that SQL does not answer (``conditions.is_answered``) are not in it, but for what
+    ``query.indexed`` says of them.
     """
     level, arguments = query.level, Arguments()
     terms = order_of(query)
@@ -216,6 +218,7 @@ def _deepest(query: SearchQuery) -> Level:
     """The lowest level, down to the query's, that a condition or the path speaks of."""
     levels = [Level.STUDY if query.series_instance_uid is None else Level.SERIES]
     levels += [level_at(path) for path in _asked(query)]
+    levels += [level_at(each.path) for each in query.indexed]
     return min(max(levels), query.level)
 
 
@@ -230,7 +233,10 @@ def _asked(query: SearchQuery) -> dict[Path, Condition]:
 def is_unrestricted(query: SearchQuery, scope: Scope) -> bool:
     """Whether all that the institutions have is found."""
     return (
-        scope.study_instance_uids is None and query.study_instance_uid is None and not _asked(query)
+        scope.study_instance_uids is None
+        and query.study_instance_uid is None
+        and not _asked(query)
+        and not query.indexed
     )
 
 
@@ -250,6 +256,7 @@ def _is_exact(query: SearchQuery, scope: Scope) -> bool:
             path[0] in _IDENTIFIERS and isinstance(condition, Equal | UidList | Item)
             for path, condition in query.conditions.items()
         )
+        or any(isinstance(each.condition, Equal) for each in query.indexed)
     )
 
 
@@ -322,6 +329,10 @@ def _where(query: SearchQuery, scope: Scope, arguments: Arguments, *, walked: bo
         expression = compile_condition(path, condition, arguments)
         if expression != "TRUE":
             (parts if level <= query.level else below.setdefault(level, [])).append(expression)
+    for each in query.indexed:
+        level = level_at(each.path)
+        expression = compile_indexed(each, scope.institution_ids, arguments)
+        (parts if level <= query.level else below.setdefault(level, [])).append(expression)
     if below:
         parts.append(_exists(query.level, below))
     return parts

@@ -82,7 +82,9 @@ def conditions(draw: st.DrawFn, kind: str, values: list[Any]) -> Condition:
     """Conditions on an attribute that has these values, most of them met."""
     stored = [texts_of(value) for value in values]
     text = st.sampled_from([*stored, "x", "", " ", "=", "a=b", LONG]) if stored else st.just("x")
-    text = text.flatmap(lambda t: st.sampled_from([t, t + " ", t.lower(), t + "^", "=" + t, t + "="]))
+    text = text.flatmap(
+        lambda t: st.sampled_from([t, t + " ", t.lower(), t + "^", "=" + t, t + "="])
+    )
     some = st.lists(text, min_size=1, max_size=2).map(tuple)
     jokers = st.sampled_from(["*", "?", "**", "*?"])
     patterns = st.builds(
