@@ -1,6 +1,6 @@
 """Indexed attributes, and their values of one instance, its series and study."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -10,7 +10,9 @@ import orjson
 from dicomweb_server.dicom.attributes import level_of
 from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
 from dicomweb_server.dicom.match_values import match_values
+from dicomweb_server.dicom.packing import unpack_document, unpack_metadata
 from dicomweb_server.dicom.query import Level, Path
+from dicomweb_server.dicom.search_document import attributes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +73,16 @@ def whole_dataset(metadata: bytes) -> JsonDataset:
     """The data set of an instance's metadata, unpacked."""
     dataset: JsonDataset = orjson.loads(metadata.replace(BULK_BASE, b""))
     return dataset
+
+
+def values_of_contents(path: Path, contents: Sequence[bytes], documents: bool) -> list[list[str]]:
+    """The values at `path` of each packed document, or of the metadata of each instance. CPU
+    work: 10 µs a document, 0.1 ms an instance that has the attribute."""
+    return [sorted(_values(path, content, documents)) for content in contents]
+
+
+def _values(path: Path, content: bytes, documents: bool) -> frozenset[str]:
+    text = unpack_document(content) if documents else unpack_metadata(content)
+    if b'"%08X":' % path[0] not in text:
+        return frozenset()
+    return match_values(path, attributes_of(text) if documents else whole_dataset(text))

@@ -29,11 +29,22 @@ CHANGED = "UPDATE change_counter SET attributes = attributes + 1"
 READY = "UPDATE indexed_attributes SET ready = true WHERE id = $1 RETURNING id"
 NOT_READY = "UPDATE indexed_attributes SET ready = false WHERE id = $1"
 REMOVE = "DELETE FROM indexed_attributes WHERE id = $1"
+# In the order of an index, and from a place on: what was removed before is not passed over again.
 REMOVE_VALUES = """
-DELETE FROM attribute_values
- WHERE ctid = ANY (ARRAY(SELECT ctid FROM attribute_values WHERE attribute_id = $1 LIMIT $2))
+WITH gone AS (
+  DELETE FROM attribute_values
+   WHERE ctid = ANY (ARRAY(
+           SELECT ctid FROM attribute_values
+            WHERE attribute_id = $1 AND (institution_id, value) >= ($2, $3)
+            ORDER BY institution_id, value
+            LIMIT $4))
+  RETURNING institution_id, value)
+SELECT institution_id, value, (count(*) OVER ())::bigint AS count
+  FROM gone ORDER BY institution_id DESC, value DESC LIMIT 1
 """
-COUNT_VALUES = "SELECT count(*) FROM attribute_values WHERE attribute_id = $1"
+
+Place = tuple[int, str]  # institution, value
+BEGINNING: Place = (0, "")
 
 
 def path_text(path: Path) -> str:
@@ -73,16 +84,13 @@ async def make_unready(conn: Connection, attribute: int) -> None:
         await conn.execute(CHANGED)
 
 
-async def remove_values(conn: Connection, attribute: int, limit: int) -> int:
-    """Remove some of its values; returns how many, 0 once there are none."""
-    status = await conn.execute(REMOVE_VALUES, attribute, limit)
-    return int(status.split()[-1])
-
-
-async def count_values(conn: Connection, attribute: int) -> int:
-    """How many values an attribute has."""
-    count: int = await conn.fetchval(COUNT_VALUES, attribute)
-    return count
+async def remove_values(
+    conn: Connection, attribute: int, place: Place, limit: int
+) -> tuple[int, Place]:
+    """Remove some of its values, from `place` on; returns how many, 0 once there are none, and
+    where the next begin."""
+    row = await conn.fetchrow(REMOVE_VALUES, attribute, *place, limit)
+    return (row["count"], (row["institution_id"], row["value"])) if row else (0, place)
 
 
 async def remove_attribute(conn: Connection, attribute: int) -> None:
