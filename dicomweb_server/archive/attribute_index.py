@@ -31,9 +31,10 @@ from dicomweb_server.index.database import Pool, acquire
 from dicomweb_server.index.indexed_attributes import (
     BEGINNING,
     add_attribute,
+    forget_attribute,
+    has_values,
+    list_attributes,
     make_ready,
-    make_unready,
-    read_attributes,
     remove_attribute,
     remove_values,
 )
@@ -42,6 +43,7 @@ from dicomweb_server.index.progress import alone_with_attributes, forget_progres
 DOCUMENTS = 500  # a transaction
 WHOLE = 200  # instances whose metadata is parsed, a transaction
 REMOVED = 10_000  # values a transaction
+_PAUSE = 0.1  # seconds
 _REQUESTS = 0x00400275
 
 
@@ -90,6 +92,9 @@ async def index_attribute(archive: Archive, path: Path, watcher: Watcher) -> Fil
     check_path(path)
     async with alone_with_attributes(archive.pool):
         attribute = await _listed(archive.pool, path)
+        if attribute is not None and attribute.dropped:
+            await _drop(archive.pool, attribute, lambda count: None)
+            attribute = None
         if attribute is None:
             async with acquire(archive.pool) as conn:
                 await add_attribute(conn, path)
@@ -102,8 +107,8 @@ async def index_attribute(archive: Archive, path: Path, watcher: Watcher) -> Fil
 
 async def _listed(pool: Pool, path: Path) -> IndexedAttribute | None:
     async with acquire(pool) as conn:
-        known = await read_attributes(conn)
-    return next((each for each in known.all if each.path == path), None)
+        listed = await list_attributes(conn)
+    return next((each for each in listed if each.path == path), None)
 
 
 def _work(attribute: IndexedAttribute) -> str:
@@ -188,13 +193,23 @@ async def drop_attribute(pool: Pool, path: Path, removed: Callable[[int], None])
         attribute = await _listed(pool, path)
         if attribute is None:
             raise NotFound("it is not indexed")
-        async with acquire(pool) as conn:
-            await make_unready(conn, attribute.id)
-            await forget_progress(conn, _work(attribute))
+        await _drop(pool, attribute, removed)
+
+
+async def _drop(pool: Pool, attribute: IndexedAttribute, removed: Callable[[int], None]) -> None:
+    async with acquire(pool) as conn:
+        await forget_attribute(conn, attribute.id)
+        await forget_progress(conn, _work(attribute))
+        left = await has_values(conn, attribute.id)
+    while left:
         count, place = 1, BEGINNING
         while count:
             async with acquire(pool) as conn:
                 count, place = await remove_values(conn, attribute.id, place, REMOVED)
             removed(count)
         async with acquire(pool) as conn:
-            await remove_attribute(conn, attribute.id)
+            left = await has_values(conn, attribute.id)
+        if left:  # to those who are removing them with their entities, or have not done so
+            await asyncio.sleep(_PAUSE)
+    async with acquire(pool) as conn:
+        await remove_attribute(conn, attribute.id)

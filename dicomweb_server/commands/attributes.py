@@ -21,7 +21,7 @@ from dicomweb_server.dicom.query import Level, Path
 from dicomweb_server.index.attribute_fill import AttributeGone
 from dicomweb_server.index.attribute_values import IndexedAttribute
 from dicomweb_server.index.database import Pool, acquire
-from dicomweb_server.index.indexed_attributes import path_text, read_attributes
+from dicomweb_server.index.indexed_attributes import list_attributes, path_text
 from dicomweb_server.wire.search import attribute_path
 
 _NAMES = {Level.STUDY: "study", Level.SERIES: "series", Level.INSTANCE: "instance"}
@@ -63,9 +63,9 @@ def run_list(settings: Settings) -> int:
 
     async def work(pool: Pool) -> None:
         async with acquire(pool) as conn:
-            known = await read_attributes(conn)
+            listed = await list_attributes(conn)
         table = Table("Attribute", "Path", "Level", "State", box=None)
-        for each in known.all:
+        for each in listed:
             table.add_row(_keywords(each.path), path_text(each.path), *_state(each))
         Console(markup=False, highlight=False).print(table)
 
@@ -73,8 +73,9 @@ def run_list(settings: Settings) -> int:
 
 
 def _state(attribute: IndexedAttribute) -> tuple[str, str]:
-    # What is not ready has been broken off, or is being made.
-    return _NAMES[attribute.level], "ready" if attribute.ready else "incomplete"
+    # What is not ready is under way, or was broken off.
+    done = "ready" if attribute.ready else "incomplete"
+    return _NAMES[attribute.level], "dropped, incomplete" if attribute.dropped else done
 
 
 def run_drop(settings: Settings, name: str) -> int:

@@ -22,6 +22,7 @@ class IndexedAttribute:
     id: int
     path: Path
     ready: bool  # whether what was there before has its values
+    dropped: bool = False  # no longer indexed; what is left of its values means nothing
 
     @property
     def level(self) -> Level:

@@ -19,7 +19,7 @@ _STALE = "DW001"  # of check_attributes
 _GONE = "attribute_values_attribute_id_fkey"
 
 READ = """
-SELECT c.attributes AS version, a.id, a.path, a.ready
+SELECT c.attributes AS version, a.id, a.path, a.ready, a.dropped
   FROM change_counter c LEFT JOIN indexed_attributes a ON true
  ORDER BY a.id
 """
@@ -27,9 +27,10 @@ VERSION = "SELECT attributes FROM change_counter"
 ADD = "INSERT INTO indexed_attributes (path) VALUES ($1)"
 CHANGED = "UPDATE change_counter SET attributes = attributes + 1"
 READY = "UPDATE indexed_attributes SET ready = true WHERE id = $1 RETURNING id"
-NOT_READY = "UPDATE indexed_attributes SET ready = false WHERE id = $1"
+DROP = "UPDATE indexed_attributes SET ready = false, dropped = true WHERE id = $1"
 REMOVE = "DELETE FROM indexed_attributes WHERE id = $1"
 # In the order of an index, and from a place on: what was removed before is not passed over again.
+# What others are removing is left to them, as each would wait for the other.
 REMOVE_VALUES = """
 WITH gone AS (
   DELETE FROM attribute_values
@@ -37,11 +38,14 @@ WITH gone AS (
            SELECT ctid FROM attribute_values
             WHERE attribute_id = $1 AND (institution_id, value) >= ($2, $3)
             ORDER BY institution_id, value
-            LIMIT $4))
+            LIMIT $4
+              FOR UPDATE SKIP LOCKED))
   RETURNING institution_id, value)
 SELECT institution_id, value, (count(*) OVER ())::bigint AS count
   FROM gone ORDER BY institution_id DESC, value DESC LIMIT 1
 """
+
+HAS_VALUES = "SELECT EXISTS (SELECT FROM attribute_values WHERE attribute_id = $1)"
 
 Place = tuple[int, str]  # institution, value
 BEGINNING: Place = (0, "")
@@ -53,16 +57,28 @@ def path_text(path: Path) -> str:
 
 
 async def read_attributes(conn: Connection) -> Attributes:
-    """The list as it is now."""
+    """The list as it is now, without what was dropped."""
+    version, listed = await _read(conn)
+    return Attributes(version, tuple(each for each in listed if not each.dropped))
+
+
+async def list_attributes(conn: Connection) -> list[IndexedAttribute]:
+    """All that is on the list, with what was dropped and has values left."""
+    _, listed = await _read(conn)
+    return listed
+
+
+async def _read(conn: Connection) -> tuple[int, list[IndexedAttribute]]:
     rows = await conn.fetch(READ)
-    found = (
-        IndexedAttribute(
-            row["id"], tuple(int(tag, 16) for tag in row["path"].split(".")), row["ready"]
-        )
+    return rows[0]["version"], [
+        IndexedAttribute(row["id"], _path(row["path"]), row["ready"], row["dropped"])
         for row in rows
         if row["id"] is not None
-    )
-    return Attributes(rows[0]["version"], tuple(found))
+    ]
+
+
+def _path(text: str) -> Path:
+    return tuple(int(tag, 16) for tag in text.split("."))
 
 
 async def add_attribute(conn: Connection, path: Path) -> None:
@@ -77,10 +93,10 @@ async def make_ready(conn: Connection, attribute: int) -> bool:
     return await conn.fetchval(READY, attribute) is not None
 
 
-async def make_unready(conn: Connection, attribute: int) -> None:
-    """Let searches use it no more; to be followed by nothing but its removal."""
+async def forget_attribute(conn: Connection, attribute: int) -> None:
+    """Let searches use it no more, and stores make no values of it."""
     async with conn.transaction(isolation="read_committed"):
-        await conn.execute(NOT_READY, attribute)
+        await conn.execute(DROP, attribute)
         await conn.execute(CHANGED)
 
 
@@ -93,14 +109,15 @@ async def remove_values(
     return (row["count"], (row["institution_id"], row["value"])) if row else (0, place)
 
 
-async def remove_attribute(conn: Connection, attribute: int) -> None:
-    """Take it off the list, with what values stores have made of it meanwhile.
+async def has_values(conn: Connection, attribute: int) -> bool:
+    """Whether any are left."""
+    some: bool = await conn.fetchval(HAS_VALUES, attribute)
+    return some
 
-    The row before the counter, as stores do: they lock it by the values that refer to it.
-    """
-    async with conn.transaction(isolation="read_committed"):
-        await conn.execute(REMOVE, attribute)
-        await conn.execute(CHANGED)
+
+async def remove_attribute(conn: Connection, attribute: int) -> None:
+    """Take an attribute off the list that is forgotten and has no values."""
+    await conn.execute(REMOVE, attribute)
 
 
 def is_stale(error: asyncpg.PostgresError) -> bool:

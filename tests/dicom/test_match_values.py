@@ -19,6 +19,7 @@ from dicomweb_server.dicom.match_values import (
     prefilter,
 )
 from dicomweb_server.dicom.matching import matches_dataset, wildcard_matches
+from dicomweb_server.dicom.moments import moved
 from dicomweb_server.dicom.name_tokens import query_tokens
 from dicomweb_server.dicom.part10 import describe
 from dicomweb_server.dicom.query import (
@@ -152,6 +153,7 @@ def test_nothing_that_matches_is_turned_away(data: st.DataObject) -> None:
         ("00081070", [{"Alphabetic": "Müller^Jörg"}], Equal(("MULLER^JORG^^",))),
         ("00081070", [{"Alphabetic": "A", "Ideographic": "山田"}], Equal(("=山田",))),
         ("00081070", [{"Alphabetic": "A"}], Wildcard(("*=*",))),
+        ("00081070", [{"Alphabetic": "^"}], Wildcard(("=*",))),
         ("00081070", [{"Alphabetic": "A" * 200}], Wildcard(("A*A",))),
         ("00180060", [1e-07, 120], Equal(("120.00",))),
         ("00180060", [1e-07, 120], Equal(("0.0000001",))),
@@ -174,6 +176,19 @@ def test_values_that_files_have(vr: str, stored: list[Any], condition: Condition
 
     assert asked is None or any(meets(asked, value) for value in values)
     assert all(value and len(value) <= VALUE_LENGTH and "\0" not in value for value in values)
+
+
+@pytest.mark.parametrize("zone", [-720, 0, 840])
+def test_a_date_time_is_found_whatever_zone_is_meant(zone: int) -> None:
+    dataset = {"0008002A": {"vr": "DT", "Value": ["20200101120000"]}}
+    moment = moved("20200101120000.000000", -zone)
+    condition = Range(moment, moment)
+    assert matches_dataset({(0x0008002A,): condition}, dataset, Reading(zone=zone))
+
+    asked = prefilter((0x0008002A,), condition)
+
+    assert asked is not None
+    assert any(meets(asked, value) for value in match_values((0x0008002A,), dataset))
 
 
 def test_values_of_all_items_are_found() -> None:
