@@ -52,10 +52,10 @@ from tests.make import instance_with
 COMMENTS, OTHER_IDS = (0x00104000,), (0x00101002, 0x00100020)  # of studies
 INSTITUTION, OPERATORS, SERIES_DATE = (0x00080080,), (0x00081070,), (0x00080021,)  # of series
 IMAGE_COMMENTS, ACQUIRED = (0x00204000,), (0x0008002A,)  # kept of instances
-KVP, DEVICE, CODE = (0x00180060,), (0x00181002,), (0x00082218, 0x00080100)  # in metadata alone
+KVP, EVENT, CODE = (0x00180060,), (0x00083010,), (0x00082218, 0x00080100)  # in metadata alone
 STEP = (0x00400275, 0x00400007)  # beside columns
 ALL = [COMMENTS, OTHER_IDS, INSTITUTION, OPERATORS, SERIES_DATE]
-ALL += [IMAGE_COMMENTS, ACQUIRED, KVP, DEVICE, CODE, STEP]
+ALL += [IMAGE_COMMENTS, ACQUIRED, KVP, EVENT, CODE, STEP]
 
 
 class Silent:
@@ -88,7 +88,7 @@ def about(chance: random.Random) -> dict[str, Any]:
         "ImageComments": chance.choice(text),
         "AcquisitionDateTime": chance.choice(["20200101103000+0100", "2020", None]),
         "KVP": chance.choice(["120", "120.0", "80.5", None]),
-        "DeviceUID": chance.choice(["1.2.3", "1.2.30"]),
+        "IrradiationEventUID": chance.choice(["1.2.3", "1.2.30"]),
         "AnatomicRegionSequence": items("CodeValue", chance.sample(["T-1", "T-2", "T-3"], 1)),
         "RequestAttributesSequence": items("ScheduledProcedureStepDescription", ["head", "neck"]),
     }
@@ -129,7 +129,7 @@ CONDITIONS: list[dict[Path, Condition]] = [
     {ACQUIRED: Range("20200101090000.000000", "20200101095959.999999")},
     {KVP: Equal(("120",)), IMAGE_COMMENTS: Wildcard(("?",))},
     {KVP: Equal(("8.05e1",)), (0x00100020,): Equal(("P1",))},
-    {(0x00181002,): UidList(("1.2.3", "9.9"))},
+    {EVENT: UidList(("1.2.3", "9.9"))},
     {CODE[:1]: Item({CODE[1:]: Wildcard(("T-?",))})},
     {STEP[:1]: Item({STEP[1:]: Equal(("neck",)), (0x00400009,): Empty()})},
 ]
@@ -354,19 +354,19 @@ async def test_it_goes_on_where_it_was_broken_off(archives: tuple[Archive, Archi
 async def test_a_drop_that_was_broken_off_can_be_undone(archives: tuple[Archive, Archive]) -> None:
     archive, _ = archives
     await store(archive, files(random.Random(4)))
-    await index_attribute(archive, DEVICE, Silent())
+    await index_attribute(archive, EVENT, Silent())
 
     def stop(count: int) -> None:
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await drop_attribute(archive.pool, DEVICE, stop)
-    assert await held(archive) != await due(archive, [DEVICE])
+        await drop_attribute(archive.pool, EVENT, stop)
+    assert await held(archive) != await due(archive, [EVENT])
 
-    filled = await index_attribute(archive, DEVICE, Silent())
+    filled = await index_attribute(archive, EVENT, Silent())
 
     assert not filled.resumed
-    assert await held(archive) == await due(archive, [DEVICE])
+    assert await held(archive) == await due(archive, [EVENT])
 
 
 async def test_only_one_works_on_the_list_at_a_time(archives: tuple[Archive, Archive]) -> None:
