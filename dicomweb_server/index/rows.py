@@ -118,7 +118,7 @@ class Entry:
     instance: Values  # of INSTANCE_COLUMNS
     metadata: bytes  # packed
     problems: tuple[str, ...]
-    row_bytes: int  # of the instance's row, nearly: what bounds the groups of one statement
+    row_bytes: int  # of the instance's rows, nearly: what bounds the groups of one statement
     values: tuple[Value, ...] = ()  # of indexed attributes
     attributes: int = 0  # version of the list of those
 
@@ -127,6 +127,7 @@ def entry_of(description: Description, attributes: Attributes = NO_ATTRIBUTES) -
     """The entry of a described file, with the values of indexed attributes."""
     instance = instance_row(description)
     metadata = pack_metadata(description.metadata)
+    values = values_of(attributes, _described(description))
     return Entry(
         study_instance_uid=description.study_instance_uid,
         series_instance_uid=description.series_instance_uid,
@@ -140,8 +141,9 @@ def entry_of(description: Description, attributes: Attributes = NO_ATTRIBUTES) -
         metadata=metadata,
         problems=description.problems,
         row_bytes=len(metadata)
-        + sum(len(value) for value in instance if isinstance(value, str | bytes)),
-        values=values_of(attributes, _described(description)),
+        + sum(len(value) for value in instance if isinstance(value, str | bytes))
+        + sum(len(value.text) for value in values),
+        values=values,
         attributes=attributes.version,
     )
 

@@ -130,7 +130,7 @@ async def test_what_is_beneath_is_found_too(filled, level, column):
     query = await asking(filled, {FILTER: Equal(("V77",)), INSTITUTION: Equal(("COMMON",))}, level)
     page = await index.search(filled, SCOPE, query, everything(level))
     matches = await filled.fetchval(
-        f"SELECT count(DISTINCT {column}) FROM attribute_values "  # noqa: S608
+        f"SELECT count(DISTINCT {column}) FROM attribute_values "
         "WHERE attribute_id = (SELECT id FROM indexed_attributes WHERE path = '00181160') "
         "AND value = 'V77'"
     )
