@@ -25,6 +25,12 @@ OlderThan = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would be removed.")]
 Tokens = Annotated[list[str] | None, typer.Argument(help="As `quarantine list` shows them.")]
+AttributePath = Annotated[
+    str,
+    typer.Argument(
+        metavar="PATH", help="Keywords or tags, as InstitutionName or 00101002.PatientID."
+    ),
+]
 DataDir = Annotated[Path | None, typer.Option(help="Instead of DATA_DIR.")]
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -33,8 +39,10 @@ cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 _group = functools.partial(typer.Typer, no_args_is_help=True, pretty_exceptions_enable=False)
 quarantine = _group(help="Files that were refused and kept aside (QUARANTINE).")
 institution = _group(help="Who shares the archive.")
+attribute = _group(help="Attributes that searches find by an index, beyond those that always are.")
 cli.add_typer(quarantine, name="quarantine")
 cli.add_typer(institution, name="institution")
+cli.add_typer(attribute, name="attribute")
 
 
 @cli.callback(invoke_without_command=True)
@@ -197,6 +205,37 @@ def institution_policy(
 
     with plain_failures():
         raise typer.Exit(run_policy(read_settings(data_dir=data_dir), code, policy))
+
+
+@attribute.command("index")
+def attribute_index(path: AttributePath, data_dir: DataDir = None) -> None:
+    """Have an attribute indexed, beside a running server or without one.
+
+    What is stored from now on is indexed at once. A run that is interrupted goes on where it was
+    when it is started again; searches use the index when it is complete.
+    """
+    from dicomweb_server.commands.attributes import run_index
+
+    with plain_failures():
+        raise typer.Exit(run_index(read_settings(data_dir=data_dir), path))
+
+
+@attribute.command("list")
+def attribute_list(data_dir: DataDir = None) -> None:
+    """Show the attributes that were indexed so, and whether searches use them."""
+    from dicomweb_server.commands.attributes import run_list
+
+    with plain_failures():
+        raise typer.Exit(run_list(read_settings(data_dir=data_dir)))
+
+
+@attribute.command("drop")
+def attribute_drop(path: AttributePath, data_dir: DataDir = None) -> None:
+    """Have an attribute indexed no more; searches for it read what is stored, as before."""
+    from dicomweb_server.commands.attributes import run_drop
+
+    with plain_failures():
+        raise typer.Exit(run_drop(read_settings(data_dir=data_dir), path))
 
 
 @contextlib.contextmanager

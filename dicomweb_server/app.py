@@ -21,7 +21,8 @@ from dicomweb_server.blobs.filesystem import FilesystemBlobs
 from dicomweb_server.blobs.store import BlobDamaged, BlobStore
 from dicomweb_server.config import Settings
 from dicomweb_server.errors import Refusal
-from dicomweb_server.index.database import open_pool
+from dicomweb_server.index.database import acquire, open_pool
+from dicomweb_server.index.indexed_attributes import AttributeList
 from dicomweb_server.web.errors import damaged, refuse, refuse_http
 from dicomweb_server.web.logs import configure_logs
 from dicomweb_server.web.middleware import RequestLog, TrailingSlash
@@ -63,10 +64,15 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
     )
     try:
         workers.start()
-        committer = Committer(pool, blobs)
+        attributes = AttributeList()
+        async with acquire(pool) as conn:
+            await attributes.reload(conn)
+        committer = Committer(pool, blobs, attributes)
         pictures = PictureCache(PICTURES)
-        describer = Describer(workers, settings.inflate_limit_bytes)
-        yield Archive(settings, pool, searches, blobs, workers, describer, committer, pictures)
+        describer = Describer(workers, settings.inflate_limit_bytes, attributes)
+        yield Archive(
+            settings, pool, searches, blobs, workers, describer, committer, pictures, attributes
+        )
         await committer.close()
     finally:
         await workers.close()

@@ -15,6 +15,7 @@ from dicomweb_server.archive.workers import WorkerPool
 from dicomweb_server.blobs.store import BlobStore
 from dicomweb_server.config import Settings
 from dicomweb_server.index.database import Connection, Pool, acquire
+from dicomweb_server.index.indexed_attributes import AttributeList
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Archive:
     describer: Describer
     committer: Committer
     pictures: PictureCache
+    attributes: AttributeList
 
     @asynccontextmanager
     async def session(self, principal: Principal, action: Action) -> AsyncIterator[Session]:

@@ -16,6 +16,7 @@ from dicomweb_server.archive.staging import FLUSH, StagedFile, Staging
 from dicomweb_server.blobs.store import Place
 from dicomweb_server.dicom.part10 import describe, read_file_meta
 from dicomweb_server.dicom.transfer_syntaxes import is_encapsulated
+from dicomweb_server.index.attribute_values import NO_ATTRIBUTES, Attributes
 from dicomweb_server.index.rows import Entry, entry_of
 
 # Bytes from the beginning that are looked at. The worst that fits into them takes 7 ms; the head
@@ -27,15 +28,18 @@ Wanted = Callable[[Entry], bool]
 
 
 def arrive(
-    stagings: Sequence[Staging], place: Place | None, wanted: Wanted
+    stagings: Sequence[Staging],
+    place: Place | None,
+    wanted: Wanted,
+    attributes: Attributes = NO_ATTRIBUTES,
 ) -> list[StagedFile | OSError]:
-    """Files that are in memory, written. For a thread.
+    """Files that are in memory, written. For a thread. `attributes` are those that are indexed.
 
     Those that can be described here have their entry, and are flushed. Of these, those that are
     `wanted` are at rest under their blob's key, if `place` puts blobs there. The others are
     still to be flushed, as after `complete_all`. What cannot be written leaves nothing.
     """
-    arrived = [_arrive(staging) for staging in stagings]
+    arrived = [_arrive(staging, attributes) for staging in stagings]
     if place is None:
         return arrived
     keys = {
@@ -51,12 +55,12 @@ def arrive(
     return arrived
 
 
-def _arrive(staging: Staging) -> StagedFile | OSError:
+def _arrive(staging: Staging, attributes: Attributes) -> StagedFile | OSError:
     pieces = staging.pieces
     try:
         staged = staging.complete()
         staging.begin_flush()
-        entry = describe_head(pieces, staged.size)
+        entry = describe_head(pieces, staged.size, attributes)
         if entry is None:
             return staged  # flushed while a worker describes it
         staging.flush()
@@ -73,7 +77,9 @@ _walking = threading.Lock()
 _sheet = bytearray(2 * FLUSH)  # whose bytes from HEAD on stay zero
 
 
-def describe_head(pieces: Iterable[bytes | memoryview], size: int) -> Entry | None:
+def describe_head(
+    pieces: Iterable[bytes | memoryview], size: int, attributes: Attributes = NO_ATTRIBUTES
+) -> Entry | None:
     """The entry of a file of `size` bytes, cut into `pieces`, as a worker would give it; None if
     that takes more than its head, or if it has none.
 
@@ -92,12 +98,12 @@ def describe_head(pieces: Iterable[bytes | memoryview], size: int) -> Entry | No
                 break
         try:
             with memoryview(_sheet)[:size] as view:
-                return _entry(view)
+                return _entry(view, attributes)
         except Exception:  # a worker finds out what it is, and may crash of it
             return None
 
 
-def _entry(view: memoryview) -> Entry | None:
+def _entry(view: memoryview, attributes: Attributes) -> Entry | None:
     if len(view) > HEAD and is_encapsulated(read_file_meta(view).transfer_syntax_uid):
         return None
     description = describe(view)
@@ -106,4 +112,4 @@ def _entry(view: memoryview) -> Entry | None:
         frames is None or frames.offset > HEAD - _SEEN or frames.offset + frames.length != size
     ):
         return None
-    return entry_of(description)
+    return entry_of(description, attributes)

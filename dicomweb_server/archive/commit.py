@@ -17,6 +17,7 @@ from dicomweb_server.access.policy import Scope
 from dicomweb_server.blobs.store import BlobStore
 from dicomweb_server.errors import Unavailable, where
 from dicomweb_server.index.database import Connection, Pool, acquire
+from dicomweb_server.index.indexed_attributes import AttributeList
 from dicomweb_server.index.instances import Existing, NewInstance, find_existing, insert_instances
 
 log = structlog.get_logger()
@@ -67,9 +68,12 @@ class Candidate:
 class Committer:
     """Collects candidates while a group is being written: the busier, the larger the groups."""
 
-    def __init__(self, pool: Pool, blobs: BlobStore) -> None:
+    def __init__(
+        self, pool: Pool, blobs: BlobStore, attributes: AttributeList | None = None
+    ) -> None:
         self._pool = pool
         self._blobs = blobs
+        self._attributes = attributes
         self._waiting: list[Candidate] = []
         self._running = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -191,7 +195,7 @@ class Committer:
         def insert(conn: Connection) -> Awaitable[dict[str, Existing]]:
             for candidate in stored:
                 candidate.asked = True
-            return insert_instances(conn, scope, instances)
+            return insert_instances(conn, scope, instances, self._attributes)
 
         try:
             lost = await self._index(insert)

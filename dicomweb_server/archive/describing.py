@@ -11,6 +11,7 @@ from pathlib import Path
 from dicomweb_server.archive.work import describe_files
 from dicomweb_server.archive.workers import WorkerPool
 from dicomweb_server.errors import Unavailable
+from dicomweb_server.index.indexed_attributes import AttributeList
 from dicomweb_server.index.rows import Entry
 
 MAX_GROUP = 8  # files; a crash costs them all a second journey, each alone
@@ -27,10 +28,14 @@ class _Waiting:
 class Describer:
     """Collects files while every worker has some, then sends them on together."""
 
-    def __init__(self, workers: WorkerPool, inflate_limit: int) -> None:
-        """`inflate_limit`: bytes that a deflated data set may unpack to."""
+    def __init__(
+        self, workers: WorkerPool, inflate_limit: int, attributes: AttributeList | None = None
+    ) -> None:
+        """`inflate_limit`: bytes that a deflated data set may unpack to. `attributes`: those
+        that are indexed, whose values the entries have."""
         self._workers = workers
         self._limit = inflate_limit
+        self._attributes = attributes or AttributeList()
         self._waiting: list[_Waiting] = []
         self._running = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -77,7 +82,8 @@ class Describer:
 
     async def _describe(self, group: list[_Waiting]) -> None:
         paths = [waiting.path for waiting in group]
-        results = await self._workers.run(describe_files, paths, self._limit)
+        known = self._attributes.known
+        results = await self._workers.run(describe_files, paths, self._limit, known)
         for waiting, result in zip(group, results, strict=True):
             if waiting.outcome.done():
                 continue

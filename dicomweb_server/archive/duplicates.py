@@ -142,7 +142,8 @@ async def _replace(archive: Archive, candidate: Candidate, held: Existing) -> bo
     key = blob_key(candidate.instance.entry, replacing=True)
     await archive.committer.place(candidate, key)
     async with acquire(archive.pool) as conn:
-        return await replace_instance(conn, candidate.scope, held, candidate.instance)
+        new = candidate.instance
+        return await replace_instance(conn, candidate.scope, held, new, archive.attributes)
 
 
 async def _commit_again(archive: Archive, candidate: Candidate) -> Existing | None:

@@ -180,7 +180,8 @@ class _Rebuild:
     async def _insert_group(self, described: Described, group: Sequence[NewInstance]) -> None:
         try:
             async with acquire(self._archive.pool) as conn:
-                lost = await insert_instances(conn, described.scope, group)
+                known = self._archive.attributes
+                lost = await insert_instances(conn, described.scope, group, known)
         except Unavailable:
             raise
         except Exception as error:
@@ -206,7 +207,8 @@ class _Rebuild:
         if same_place and name is not None:
             newer = instance.current.name.replacing and instance.current.name.token > name.token
             async with acquire(self._archive.pool) as conn:
-                if newer and await replace_instance(conn, scope, held, new):
+                known = self._archive.attributes
+                if newer and await replace_instance(conn, scope, held, new, known):
                     self.rebuilt.stored += 1
                     return
             self._leave([instance.current])

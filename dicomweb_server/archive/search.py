@@ -1,20 +1,22 @@
 """Search (PS3.18 §10.6): one statement where the index answers all that is asked.
 
 What it does not answer is judged here, over the attributes that were stored: the statement's
-rows come a step at a time, in the order of the search, until the page is full.
+rows come a step at a time, in the order of the search, until the page is full. Of attributes that
+the operator has had indexed only those rows come that may have what is asked.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
-from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.archive import Archive, Session
 from dicomweb_server.archive.judging import Judge, judge
-from dicomweb_server.dicom.query import Found, Level, Returned, SearchQuery
+from dicomweb_server.dicom.query import Condition, Found, Level, Path, Returned, SearchQuery
 from dicomweb_server.errors import Unavailable
 from dicomweb_server.index import search as index
+from dicomweb_server.index.attribute_conditions import indexed_conditions
 from dicomweb_server.index.conditions import is_answered
 from dicomweb_server.index.search import SearchPage
 from dicomweb_server.index.search_order import order_of
@@ -22,6 +24,7 @@ from dicomweb_server.index.search_order import order_of
 _FIRST_STEP, _LONGEST_STEP = 64, 256  # rows
 _LONGEST_WITH_METADATA = 128  # rows, of which each is parsed whole
 _COUNTED = 2_000  # rows that are looked at to count what remains: some tenths of a second
+_ROUNDS = 3  # of a step, while the list of indexed attributes changes
 
 
 async def search(
@@ -32,7 +35,8 @@ async def search(
     the search took too long."""
     judged = {p: c for p, c in query.conditions.items() if not is_answered(p, c)}
     if judged:
-        return await _Scan(archive, principal, query, returned, Judge.of(judged, query)).run()
+        scan = _Scan(archive, principal, query, returned, judged, Judge.of(judged, query))
+        return await scan.run()
     async with archive.session(principal, Action.SEARCH) as session:
         return await index.search(session.conn, session.scope, query, returned)
 
@@ -45,6 +49,7 @@ class _Scan:
     principal: Principal
     query: SearchQuery
     returned: Returned
+    judged: Mapping[Path, Condition]
     judge: Judge
 
     async def run(self) -> SearchPage:
@@ -101,7 +106,7 @@ class _Scan:
             metadata=self.returned.metadata or self.judge.metadata,
         )
         async with self.archive.session(self.principal, Action.SEARCH) as session:
-            rows = await index.find(session.conn, session.scope, step, returned)
+            rows = await self._find(session, step, returned)
             if not rows and step.after is None:
                 await index.require_parent(session.conn, session.scope, step)
         more = rows[step.limit - 1].place if len(rows) > step.limit else None
@@ -111,6 +116,19 @@ class _Scan:
         else:
             meeting = judge(self.judge, rows)
         return [row for row, meets in zip(rows, meeting, strict=True) if meets], more
+
+    async def _find(self, session: Session, step: SearchQuery, returned: Returned) -> list[Found]:
+        """The rows of a step that may be met, as far as indexed attributes tell."""
+        attributes = self.archive.attributes
+        known = await attributes.recent(session.conn)
+        for _ in range(_ROUNDS):
+            indexed = indexed_conditions(self.judged, known.ready)
+            asked = replace(step, indexed=indexed)
+            rows = await index.find(session.conn, session.scope, asked, returned)
+            if not indexed or await attributes.still_holds(session.conn):
+                return rows
+            known = attributes.known  # of one that was dropped values may have been missing
+        return await index.find(session.conn, session.scope, step, returned)
 
     def _entity(self, row: Found) -> Found:
         """The entity of the query's level that a row of a lower one belongs to."""

@@ -140,7 +140,8 @@ class Intake:
         try:
             if len(stagings) > FEW or not all(staging.is_in_memory for staging in stagings):
                 return await in_thread(complete_all, stagings)
-            return await in_thread(arrive, stagings, self.archive.blobs.place, self._is_wanted)
+            place, indexed = self.archive.blobs.place, self.archive.attributes.known
+            return await in_thread(arrive, stagings, place, self._is_wanted, indexed)
         finally:
             _Held.bytes -= size
 

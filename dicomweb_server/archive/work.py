@@ -16,30 +16,33 @@ from dicomweb_server.dicom.part10 import describe, inflate, is_deflated, read_fi
 from dicomweb_server.dicom.pixels import decode_frame, image_pixel
 from dicomweb_server.dicom.rendering import RenderOptions
 from dicomweb_server.errors import NotPart10, Refusal
+from dicomweb_server.index.attribute_values import NO_ATTRIBUTES, Attributes
 from dicomweb_server.index.rows import Entry, entry_of
 
 _CHUNK = 1 << 20  # bytes
 
 
-def describe_files(paths: Sequence[Path], inflate_limit: int) -> list[Entry | Refusal]:
-    """The entries of several files, or why a file has none."""
+def describe_files(
+    paths: Sequence[Path], inflate_limit: int, attributes: Attributes = NO_ATTRIBUTES
+) -> list[Entry | Refusal]:
+    """The entries of several files, or why a file has none. `attributes`: those indexed."""
     results: list[Entry | Refusal] = []
     for path in paths:
         try:
-            results.append(describe_file(path, inflate_limit))
+            results.append(describe_file(path, inflate_limit, attributes))
         except Refusal as refusal:
             results.append(refusal)
     return results
 
 
-def describe_file(path: Path, inflate_limit: int) -> Entry:
+def describe_file(path: Path, inflate_limit: int, attributes: Attributes = NO_ATTRIBUTES) -> Entry:
     """Walk the PS3.10 file at `path` once. Raises NotPart10 and its kinds, ContentTooLarge."""
     if path.stat().st_size == 0:
         raise NotPart10("the content is empty")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
         meta = read_file_meta(view)
         if not is_deflated(meta.transfer_syntax_uid):
-            return entry_of(describe(view))
+            return entry_of(describe(view), attributes)
         inflated = path.with_suffix(".inflated")
         try:
             inflate_file(path, inflated, inflate_limit)
@@ -47,7 +50,7 @@ def describe_file(path: Path, inflate_limit: int) -> Entry:
                 inflated.open("rb") as whole,
                 mmap.mmap(whole.fileno(), 0, access=mmap.ACCESS_READ) as data,
             ):
-                return entry_of(describe(view, data))
+                return entry_of(describe(view, data), attributes)
         finally:
             inflated.unlink(missing_ok=True)
 

@@ -23,7 +23,8 @@ from dicomweb_server.commands.serving import (
     prepare_database,
 )
 from dicomweb_server.config import Settings
-from dicomweb_server.errors import Unavailable
+from dicomweb_server.errors import NotFound, Unavailable
+from dicomweb_server.index.database import Pool, open_pool
 from dicomweb_server.index.embedded import FolderInUseError, running_url
 
 Work = Callable[[Archive], Awaitable[int]]  # its answer is an exit code
@@ -69,6 +70,30 @@ async def _with_archive(settings: Settings, work: Work) -> int:
     await prepare_database(settings.database_url)
     async with open_archive(settings) as archive:
         return await work(archive)
+
+
+def with_index(settings: Settings, work: Callable[[Pool], Awaitable[None]]) -> int:
+    """Do `work` with the index alone; returns the exit code, 1 if it was refused.
+
+    Raises what `maintain` raises.
+    """
+
+    async def connected(url: str) -> None:
+        await prepare_database(url)
+        pool = await open_pool(url, max_size=2)
+        try:
+            await work(pool)
+        finally:
+            await pool.close()
+
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with found_database(settings) as url:
+        try:
+            asyncio.run(connected(url))
+        except (NotFound, Unavailable) as refusal:
+            say(Console(stderr=True), str(refusal))
+            return 1
+    return 0
 
 
 def first_of(error: BaseException) -> BaseException:

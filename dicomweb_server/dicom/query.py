@@ -128,11 +128,21 @@ class OrderBy:
 
 
 @dataclass(frozen=True, slots=True)
+class Indexed:
+    """What values of an indexed attribute have to meet, at the least (``dicom.match_values``)."""
+
+    attribute: int  # its number in the index
+    path: Path
+    condition: Equal | Wildcard | Range  # on one of its values, normalised
+
+
+@dataclass(frozen=True, slots=True)
 class SearchQuery:
     """A search, whoever asks. Conditions on parent levels are relational (QRY-02).
 
     `after`: where the page before ended, as ``Found.place`` of its last entity; with it `offset`
-    counts from there.
+    counts from there. `indexed`: restricts it further, to what may meet conditions that are
+    judged elsewhere.
     """
 
     level: Level
@@ -146,6 +156,7 @@ class SearchQuery:
     order: tuple[OrderBy, ...] = ()
     after: tuple[int | str | None, ...] | None = None
     reading: Reading = field(default_factory=Reading)
+    indexed: tuple[Indexed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,7 +233,7 @@ def _unpadded(value: str) -> str:
     return value.rstrip(" \0").encode("utf-8", "replace").decode()
 
 
-def _like(pattern: str) -> str:
+def like(pattern: str) -> str:
     """A pattern of PS3.4 C.2.2.2.4 as one of LIKE, whose escape character is the backslash."""
     escaped = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return escaped.replace("*", "%").replace("?", "_")
@@ -242,7 +242,7 @@ def _like(pattern: str) -> str:
 def _wildcard(column: Column, pattern: str, arguments: Arguments) -> str:
     if column.kind == "name":
         return _name(column.sql, pattern, "LIKE", arguments)
-    placeholder = arguments.add(_like(_unpadded(pattern)))
+    placeholder = arguments.add(like(_unpadded(pattern)))
     if column.kind == "list":
         values = f"unnest({column.sql}) AS m (value)"
         return f"EXISTS (SELECT FROM {values} WHERE m.value LIKE {placeholder})"
@@ -258,7 +258,7 @@ def _name(column: str, text: str, operator: str, arguments: Arguments) -> str:
     wanted = [clean(fold(group)).replace("=", " ") for group in groups(text)]
     other = f"{column}_other"
     places = (column, f"split_part({other}, '=', 1)", f"split_part({other}, '=', 2)")
-    values = [_like(group) if operator == "LIKE" else group for group in wanted]
+    values = [like(group) if operator == "LIKE" else group for group in wanted]
     if "=" not in text:
         if not wanted[0]:
             return "FALSE"

@@ -5,17 +5,24 @@ locked), then instances by UID, then the counter of the change feed. So two grou
 each other only one way round.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import asyncpg
 
 from dicomweb_server.access.policy import Scope
+from dicomweb_server.dicom.query import Level
 from dicomweb_server.errors import NotFound, Unavailable
+from dicomweb_server.index.attribute_values import Attributes
 from dicomweb_server.index.audit import Changed, note_audit
 from dicomweb_server.index.changes import append_changes
 from dicomweb_server.index.database import Connection
-from dicomweb_server.index.rows import Entry
+from dicomweb_server.index.indexed_attributes import AttributeList, is_stale
+from dicomweb_server.index.rows import Entry, with_values
+
+T = TypeVar("T")
 
 _ATTEMPTS = 3  # of a transaction that Postgres broke off
 _ROUNDS = 8  # of trying again what others had and deleted meanwhile
@@ -83,7 +90,10 @@ SELECT false, stored.*
 
 
 async def insert_instances(
-    conn: Connection, scope: Scope, group: Sequence[NewInstance]
+    conn: Connection,
+    scope: Scope,
+    group: Sequence[NewInstance],
+    attributes: AttributeList | None = None,
 ) -> dict[str, Existing]:
     """Store a group in one transaction, with its series, studies, their counts, the change feed
     and the audit.
@@ -92,9 +102,9 @@ async def insert_instances(
     of the group, is left out, and what has it is returned; the others are stored together or
     not at all. A UID that is not in the answer was stored by this call.
 
-    One statement, whatever the size of the group, and a second for the others if some of its
-    UIDs are taken. `conn` must not be in a transaction. Raises
-    NotFound if a study lies outside `scope`.
+    One statement, whatever the size of the group; a second for the others if some of its UIDs
+    are taken; and again if the list of indexed `attributes` is another one by now. `conn` must
+    not be in a transaction. Raises NotFound if a study lies outside `scope`.
     """
     _check_scope(scope, group)
     wanted: dict[str, NewInstance] = {}
@@ -106,7 +116,7 @@ async def insert_instances(
     existing: dict[str, Existing] = {}
     left = wanted
     for _ in range(_ROUNDS):
-        rows = await _store(conn, scope, list(left.values()))
+        rows = await _store(conn, scope, list(left.values()), attributes)
         existing.update({row["wanted"]: _existing(row) for row in rows if row["blob_key"]})
         if any(row["before"] for row in rows):  # nothing was stored yet
             left = {uid: new for uid, new in left.items() if uid not in existing}
@@ -147,23 +157,67 @@ def _as_existing(new: NewInstance) -> Existing:
 
 
 async def _store(
-    conn: Connection, scope: Scope, group: Sequence[NewInstance]
+    conn: Connection,
+    scope: Scope,
+    group: Sequence[NewInstance],
+    attributes: AttributeList | None,
 ) -> list[asyncpg.Record]:
     """Call the function of the schema, again if Postgres broke it off for the sake of another."""
     uids = [new.entry.sop_instance_uid for new in group]
-    arguments = (scope.home, scope.principal, *arguments_of(group), uids)
-    for _ in range(_ATTEMPTS - 1):
+
+    async def store(*arguments: object) -> list[asyncpg.Record]:
+        asked = (scope.home, scope.principal, *arguments, uids)
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return await conn.fetch(STORE, *asked)
+            except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+                continue
+        return await conn.fetch(STORE, *asked)
+
+    return await with_arguments(conn, group, attributes, store)
+
+
+async def with_arguments(
+    conn: Connection,
+    group: Sequence[NewInstance],
+    attributes: AttributeList | None,
+    store: Callable[..., Awaitable[T]],
+) -> T:
+    """Call `store` with the arguments of a group; again, with other values, where it finds that
+    other attributes are indexed now. `attributes`: what is known of them already."""
+    attributes = attributes or AttributeList()
+    stale = False
+    for _ in range(_ROUNDS):
+        group = await _brought_up(conn, group, attributes, stale=stale)
         try:
-            return await conn.fetch(STORE, *arguments)
-        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
-            continue
-    return await conn.fetch(STORE, *arguments)
+            return await store(*arguments_of(group))
+        except asyncpg.PostgresError as error:
+            if not is_stale(error):
+                raise
+        stale = True
+    raise Unavailable("the list of indexed attributes changes all the time")
+
+
+async def _brought_up(
+    conn: Connection, group: Sequence[NewInstance], attributes: AttributeList, *, stale: bool
+) -> Sequence[NewInstance]:
+    """The group with values of one version of the list, the newest; of a newer one if `stale`."""
+    versions = {new.entry.attributes for new in group} | {attributes.known.version}
+    if len(versions) == 1 and not stale:
+        return group
+    if stale or max(versions) > attributes.known.version:
+        await attributes.reload(conn)
+    return await asyncio.to_thread(_with_values, group, attributes.known)
+
+
+def _with_values(group: Sequence[NewInstance], attributes: Attributes) -> list[NewInstance]:
+    return [replace(new, entry=with_values(new.entry, attributes)) for new in group]
 
 
 def arguments_of(group: Sequence[NewInstance]) -> tuple[object, ...]:
     """The arguments of the schema's functions: rows of studies, series, requests and instances,
     each with its parent's place from 1, of values of indexed attributes, and the version of
-    those attributes.
+    those attributes, which is the same for all of the group.
 
     Of a study or series the first instance of the group gives the row.
     """
@@ -173,17 +227,36 @@ def arguments_of(group: Sequence[NewInstance]) -> tuple[object, ...]:
     series_rows: list[tuple[object, ...]] = []
     request_rows: list[tuple[object, ...]] = []
     instance_rows: list[tuple[object, ...]] = []
+    value_rows: list[tuple[object, ...]] = []
     for new in group:
         entry, key = new.entry, new.series_key
-        if entry.study_instance_uid not in studies:
-            study_rows.append(entry.study)
-            studies[entry.study_instance_uid] = len(study_rows)
+        begins = Level.INSTANCE  # or what else begins with it
         if key not in series:
+            begins = Level.SERIES
+            if entry.study_instance_uid not in studies:
+                begins = Level.STUDY
+                study_rows.append(entry.study)
+                studies[entry.study_instance_uid] = len(study_rows)
             series_rows.append((studies[entry.study_instance_uid], *entry.series))
             series[key] = len(series_rows)
             request_rows.extend((series[key], *request) for request in entry.requests)
         instance_rows.append((series[key], *_row_of(new)))
-    return study_rows, series_rows, request_rows, instance_rows, [], 0
+        if entry.values:
+            places = (studies[entry.study_instance_uid], series[key], len(instance_rows))
+            value_rows.extend(_value_rows(entry, begins, places))
+    version = group[0].entry.attributes if group else 0
+    return study_rows, series_rows, request_rows, instance_rows, value_rows, version
+
+
+def _value_rows(
+    entry: Entry, begins: Level, places: tuple[int, int, int]
+) -> Iterable[tuple[object, ...]]:
+    """The values of what begins with an instance, each with the places of its entity and those
+    above it."""
+    for attribute, level, text in entry.values:
+        if level >= begins:
+            above: tuple[int | None, ...] = places[:level]
+            yield (attribute, *above, *(None,) * (len(Level) - level), text)
 
 
 def _row_of(new: NewInstance) -> tuple[object, ...]:

@@ -1,27 +1,37 @@
 """How far work got that takes longer than one run of a command, and that it is done by one."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from dicomweb_server.errors import Unavailable
 from dicomweb_server.index.database import Connection, Pool, acquire
 
-_LOCK = 0x424C4F4253  # any number that no other program takes for an advisory lock
+_BLOBS = 0x424C4F4253  # any numbers that no other program takes for advisory locks
+_ATTRIBUTES = 0x4154545253
 TRY_LOCK = "SELECT pg_try_advisory_lock($1)"
 UNLOCK = "SELECT pg_advisory_unlock($1)"
 
 
 @asynccontextmanager
-async def alone_with_blobs(pool: Pool) -> AsyncIterator[None]:
-    """Work that removes blobs without rows, or makes rows of blobs: never both at a time, for
-    the one would take from under the other what it has just read. Raises Unavailable."""
+async def _alone(pool: Pool, lock: int, otherwise: str) -> AsyncIterator[None]:
     async with acquire(pool) as conn:
-        if not await conn.fetchval(TRY_LOCK, _LOCK):
-            raise Unavailable("another sweep or rebuild-index is at work; wait for its end")
+        if not await conn.fetchval(TRY_LOCK, lock):
+            raise Unavailable(f"{otherwise}; wait for its end")
         try:
             yield
         finally:
-            await conn.execute(UNLOCK, _LOCK)
+            await conn.execute(UNLOCK, lock)
+
+
+def alone_with_blobs(pool: Pool) -> AbstractAsyncContextManager[None]:
+    """Work that removes blobs without rows, or makes rows of blobs: never both at a time, for
+    the one would take from under the other what it has just read. Raises Unavailable."""
+    return _alone(pool, _BLOBS, "another sweep or rebuild-index is at work")
+
+
+def alone_with_attributes(pool: Pool) -> AbstractAsyncContextManager[None]:
+    """Work on the list of indexed attributes. Raises Unavailable."""
+    return _alone(pool, _ATTRIBUTES, "another attribute is being indexed or dropped")
 
 
 READ = "SELECT work, position FROM progress WHERE starts_with(work, $1)"

@@ -6,18 +6,36 @@ the standard allows one are made from the first.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
-from dicomweb_server.dicom.description import BulkValue, Description, FrameTable
+from dicomweb_server.dicom.description import (
+    BulkValue,
+    Description,
+    FrameTable,
+    JsonDataset,
+)
 from dicomweb_server.dicom.matching import normal_number
 from dicomweb_server.dicom.moments import normal_date, normal_time
 from dicomweb_server.dicom.name_tokens import name_tokens
-from dicomweb_server.dicom.packing import pack_document, pack_metadata
+from dicomweb_server.dicom.packing import (
+    pack_document,
+    pack_metadata,
+    unpack_document,
+    unpack_metadata,
+)
 from dicomweb_server.dicom.person_name import fold, groups
-from dicomweb_server.dicom.search_document import document_of
+from dicomweb_server.dicom.query import Level
+from dicomweb_server.dicom.search_document import attributes_of, document_of
+from dicomweb_server.index.attribute_values import (
+    NO_ATTRIBUTES,
+    Attributes,
+    Value,
+    values_of,
+    whole_dataset,
+)
 
 # In the order of the values that the functions below give.
 STUDY_COLUMNS = (
@@ -100,13 +118,16 @@ class Entry:
     instance: Values  # of INSTANCE_COLUMNS
     metadata: bytes  # packed
     problems: tuple[str, ...]
-    row_bytes: int  # of the instance's row, nearly: what bounds the groups of one statement
+    row_bytes: int  # of the instance's rows, nearly: what bounds the groups of one statement
+    values: tuple[Value, ...] = ()  # of indexed attributes
+    attributes: int = 0  # version of the list of those
 
 
-def entry_of(description: Description) -> Entry:
-    """The entry of a described file."""
+def entry_of(description: Description, attributes: Attributes = NO_ATTRIBUTES) -> Entry:
+    """The entry of a described file, with the values of indexed attributes."""
     instance = instance_row(description)
     metadata = pack_metadata(description.metadata)
+    values = values_of(attributes, _described(description))
     return Entry(
         study_instance_uid=description.study_instance_uid,
         series_instance_uid=description.series_instance_uid,
@@ -120,8 +141,51 @@ def entry_of(description: Description) -> Entry:
         metadata=metadata,
         problems=description.problems,
         row_bytes=len(metadata)
-        + sum(len(value) for value in instance if isinstance(value, str | bytes)),
+        + sum(len(value) for value in instance if isinstance(value, str | bytes))
+        + sum(len(value.text) for value in values),
+        values=values,
+        attributes=attributes.version,
     )
+
+
+def with_values(entry: Entry, attributes: Attributes) -> Entry:
+    """The entry with the values of another version of the list of indexed attributes."""
+    if entry.attributes == attributes.version:
+        return entry
+    values = values_of(attributes, _kept(entry))
+    return replace(entry, values=values, attributes=attributes.version)
+
+
+def _described(description: Description) -> Callable[[Level | None], JsonDataset]:
+    def source(level: Level | None) -> JsonDataset:
+        match level:
+            case Level.STUDY:
+                return description.study
+            case Level.SERIES:
+                return description.series
+            case Level.INSTANCE:
+                return description.instance
+        return whole_dataset(description.metadata)
+
+    return source
+
+
+def _kept(entry: Entry) -> Callable[[Level | None], JsonDataset]:
+    rows = {
+        Level.STUDY: (STUDY_COLUMNS, entry.study),
+        Level.SERIES: (SERIES_COLUMNS, entry.series),
+        Level.INSTANCE: (INSTANCE_COLUMNS, entry.instance),
+    }
+
+    def source(level: Level | None) -> JsonDataset:
+        if level is None:
+            return whole_dataset(unpack_metadata(entry.metadata))
+        columns, row = rows[level]
+        document = row[columns.index("document")]
+        assert isinstance(document, bytes)
+        return attributes_of(unpack_document(document))
+
+    return source
 
 
 # The instances of a series have one study and one series, most often with the same attributes.

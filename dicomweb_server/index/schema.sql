@@ -215,6 +215,7 @@ CREATE TABLE indexed_attributes (
   id         integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   created_at timestamptz NOT NULL DEFAULT now(),
   ready      boolean NOT NULL DEFAULT false,  -- whether what was there before has its values
+  dropped    boolean NOT NULL DEFAULT false,  -- no longer indexed; its values are being removed
   path       text    COLLATE "C" NOT NULL UNIQUE  -- tags of eight digits, joined by dots
 );
 -- Their values, normalised (dicom.match_values), of the entity that has the attribute.

@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from dicomweb_server.access.policy import Scope
 from dicomweb_server.dicom.query import Equal, Level, Returned, SearchQuery
+from dicomweb_server.index.attribute_conditions import compile_indexed
 from dicomweb_server.index.conditions import Arguments, compile_condition, level_at
 from dicomweb_server.index.search_order import Term, after, order_of, ordered
 from dicomweb_server.index.search_ways import (
@@ -69,7 +70,8 @@ def compile_search(query: SearchQuery, scope: Scope, returned: Returned) -> Stat
     """The statement of `query`, and its arguments. It gives up to ``query.limit + 1`` rows, of
     which the last one says that there are more.
 
-    Conditions that SQL does not answer (``conditions.is_answered``) are not in it.
+    Conditions that SQL does not answer (``conditions.is_answered``) are not in it, but for what
+    ``query.indexed`` says of them.
     """
     level, arguments = query.level, Arguments()
     terms = order_of(query)
@@ -236,6 +238,7 @@ def _deepest(query: SearchQuery) -> Level:
     """The lowest level, down to the query's, that a condition or the path speaks of."""
     levels = [Level.STUDY if query.series_instance_uid is None else Level.SERIES]
     levels += [level_at(path) for path in asked(query)]
+    levels += [level_at(each.path) for each in query.indexed]
     return min(max(levels), query.level)
 
 
@@ -286,6 +289,10 @@ def _where(
         expression = compile_condition(path, condition, arguments)
         if expression != "TRUE":
             (parts if level <= query.level else below.setdefault(level, [])).append(expression)
+    for each in query.indexed:
+        level = level_at(each.path)
+        expression = compile_indexed(each, scope.institution_ids, arguments)
+        (parts if level <= query.level else below.setdefault(level, [])).append(expression)
     if below:
         parts.append(_exists(query.level, below))
     if query.after is not None:

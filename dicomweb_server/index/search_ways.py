@@ -37,6 +37,7 @@ def is_unrestricted(query: SearchQuery, scope: Scope) -> bool:
         and query.study_instance_uid is None
         and query.after is None
         and not asked(query)
+        and not query.indexed
     )
 
 
@@ -49,12 +50,13 @@ def is_exact(query: SearchQuery, scope: Scope) -> bool:
             path[0] in _IDENTIFIERS and isinstance(condition, Equal | UidList | Item)
             for path, condition in query.conditions.items()
         )
+        or any(isinstance(each.condition, Equal) for each in query.indexed)
     )
 
 
 def is_short(query: SearchQuery, scope: Scope) -> bool:
     """Whether all that matches can be fetched and put in order, without a page of keys first."""
-    return query.level is not Level.INSTANCE and is_exact(query, scope)
+    return query.level is not Level.INSTANCE and not query.indexed and is_exact(query, scope)
 
 
 def is_of_modality_alone(query: SearchQuery, scope: Scope) -> bool:

@@ -11,7 +11,8 @@ from dicomweb_server.access.policy import Scope
 from dicomweb_server.errors import NotFound
 from dicomweb_server.index.audit import Changed, note_audit
 from dicomweb_server.index.database import Connection
-from dicomweb_server.index.instances import Existing, NewInstance, arguments_of
+from dicomweb_server.index.indexed_attributes import AttributeList
+from dicomweb_server.index.instances import Existing, NewInstance, with_arguments
 
 Duplicates = Literal["refuse", "replace"]
 
@@ -38,17 +39,26 @@ SELECT replace_instance($1, $2, $3, $4::new_study[], $5::new_series[], $6::new_r
 
 
 async def replace_instance(
-    conn: Connection, scope: Scope, existing: Existing, new: NewInstance
+    conn: Connection,
+    scope: Scope,
+    existing: Existing,
+    new: NewInstance,
+    attributes: AttributeList | None = None,
 ) -> bool:
     """Put `new` in the place of `existing`, of the same study and series, in one transaction.
 
     The new version gives its series and study their attributes. False if `existing` is no
-    longer what is stored: another has replaced or deleted it.
+    longer what is stored: another has replaced or deleted it. `attributes`: as of
+    ``insert_instances``.
     """
-    done: bool = await conn.fetchval(
-        REPLACE, scope.home, scope.principal, existing.blob_key, *arguments_of([new])
-    )
-    return done
+
+    async def replace(*arguments: object) -> bool:
+        done: bool = await conn.fetchval(
+            REPLACE, scope.home, scope.principal, existing.blob_key, *arguments
+        )
+        return done
+
+    return await with_arguments(conn, [new], attributes, replace)
 
 
 HEAL = """

@@ -135,7 +135,7 @@ def _holds_plus(name: str) -> bool:
     """Whether a bare plus in the value is the sign of a time zone (QRY-10)."""
     if not _LIKE_ATTRIBUTE.fullmatch(name):
         return False
-    found = _path(name)
+    found = attribute_path(name)
     return found is not None and (found[1] == "DT" or found[0] == (TIMEZONE_OFFSET,))
 
 
@@ -178,7 +178,7 @@ def _order(text: str) -> tuple[OrderBy, ...]:
     descends."""
     terms = []
     for name in filter(None, (part.strip() for part in text.split(","))):
-        found = _path(name.removeprefix("-"))
+        found = attribute_path(name.removeprefix("-"))
         if found is None:
             raise InvalidParameter("orderby", _shown(name), "names of attributes")
         terms.append(OrderBy(found[0], name.startswith("-")))
@@ -206,7 +206,7 @@ def _is_creator(tag: int) -> bool:
     return bool(tag >> 16 & 1) and 0x10 <= tag & 0xFFFF <= 0xFF
 
 
-def _path(name: str) -> tuple[Path, str] | None:
+def attribute_path(name: str) -> tuple[Path, str] | None:
     """Where a dotted name of keywords and tags points, and the VR there; None if there is no
     such attribute: a part in no dictionary, or one that is no sequence before the last."""
     parts = name.split(".", MAX_DEPTH)
@@ -225,7 +225,7 @@ def _path(name: str) -> tuple[Path, str] | None:
 
 def _match_key(name: str, value: str, fixed: dict[int, str | None], collected: _Collected) -> None:
     """Take one match key, or note why it is not matched."""
-    found = _path(name)
+    found = attribute_path(name)
     if found is None:
         # QRY-11: a misspelt PatientID that is ignored would show other patients
         raise InvalidParameter(_shown(name), value, "the name of a DICOM attribute")
@@ -309,7 +309,7 @@ def _include(value: str, level: Level, collected: _Collected) -> None:
     """Take the attributes of an ``includefield``; those of lower levels are silently left out
     (QRY-20)."""
     for name in filter(None, (part.strip() for part in value.split(","))):
-        found = _path(name) if name != "all" else None
+        found = attribute_path(name) if name != "all" else None
         if name == "all":
             collected.include_all = True
         elif found is None or found[0][0] >> 16 in _ELSEWHERE:

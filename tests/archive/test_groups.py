@@ -80,9 +80,9 @@ async def test_a_group_has_a_limit_in_bytes(
     sizes = []
     insert = commit.insert_instances
 
-    async def note(conn: Any, scope: Scope, instances: Any) -> Any:
+    async def note(conn: Any, scope: Scope, instances: Any, *rest: Any) -> Any:
         sizes.append(len(instances))
-        return await insert(conn, scope, instances)
+        return await insert(conn, scope, instances, *rest)
 
     monkeypatch.setattr(commit, "insert_instances", note)
 
