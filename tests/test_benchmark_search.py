@@ -1,0 +1,120 @@
+"""The databases that searches are measured on: what is in them, and that every search runs."""
+
+import pytest
+
+from conformance.benchmark.search import fill
+from conformance.benchmark.search.names import RARE, surnames
+from conformance.benchmark.search.population import COMBINATIONS, INSTITUTIONS, Population
+from conformance.benchmark.search.rows import COLUMNS, add_rows, descriptions
+from dicomweb_server.access.policy import Scope
+from dicomweb_server.index.database import open_pool
+from dicomweb_server.index.instances import NewInstance, insert_instances
+from dicomweb_server.index.rows import entry_of
+
+STUDIES, REAL = 300, 20
+POPULATION = Population(STUDIES, seed=7, instances=2, real=REAL)
+
+# Rows of a table without what depends on when and in which order they were stored.
+CONTENT = {
+    "studies": "SELECT to_jsonb(t) - '{id,created_at,updated_at}'::text[] FROM studies t",
+    "study_modalities": """
+        SELECT to_jsonb(t) - 'study_id', s.study_instance_uid FROM study_modalities t
+          JOIN studies s ON s.id = t.study_id""",
+    "series": """
+        SELECT to_jsonb(t) - '{id,study_id}'::text[], s.study_instance_uid FROM series t
+          JOIN studies s ON s.id = t.study_id""",
+    "instances": """
+        SELECT to_jsonb(t) - '{id,study_id,series_id,stored_at}'::text[],
+               s.study_instance_uid, e.series_instance_uid
+          FROM instances t JOIN series e ON e.id = t.series_id
+          JOIN studies s ON s.id = t.study_id AND s.id = e.study_id""",
+    "institution_totals": "SELECT to_jsonb(t) FROM institution_totals t",
+}
+INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
+
+
+@pytest.fixture(scope="module")
+async def filled(new_database, template):
+    """A pool for a database that the generator has filled."""
+    async with new_database(template) as url:
+        await fill.fill(url, POPULATION, lambda what, share: None)
+        async with await open_pool(url) as pool:
+            yield pool
+
+
+def studies(population=POPULATION):
+    return [study for chunk in range(population.chunks) for study in population.chunk(chunk)]
+
+
+async def content(conn, table):
+    return sorted(tuple(row) for row in await conn.fetch(CONTENT[table]))
+
+
+async def test_rows_are_those_that_the_server_would_have_stored(filled, conn):
+    await conn.executemany(
+        "INSERT INTO institutions (id, code) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        [(number, f"h{number}") for number in range(1, INSTITUTIONS + 1)],
+    )
+    for study in studies():
+        group = [
+            NewInstance(entry_of(description), *file)
+            for description, *file in descriptions(POPULATION, study)
+        ]
+        assert await insert_instances(conn, Scope((study.institution,)), group) == {}
+
+    async with filled.acquire() as generated:
+        for table in CONTENT:
+            assert await content(generated, table) == await content(conn, table), table
+
+
+async def test_all_indexes_are_built_and_all_references_hold(filled, conn):
+    async with filled.acquire() as generated:
+        assert sorted(await generated.fetch(INDEXES)) == sorted(await conn.fetch(INDEXES))
+        assert await generated.fetchval("SELECT count(*) FROM series") == 2 * STUDIES
+        assert await generated.fetchval("SELECT max(id) FROM instances") == 4 * STUDIES
+        await generated.execute(
+            "INSERT INTO series (study_id, institution_id, number_of_instances, document, "
+            "series_instance_uid) VALUES (1, 1, 0, '', 'next'); "
+            "DELETE FROM series WHERE series_instance_uid = 'next'"
+        )
+
+
+def rows_of(population):
+    rows = {table: [] for table in COLUMNS}
+    for study in studies(population):
+        add_rows(rows, population, study)
+    return rows
+
+
+def test_the_same_seed_gives_the_same_rows():
+    again = Population(STUDIES, seed=7, instances=2, real=REAL)
+    assert rows_of(again) == rows_of(POPULATION)
+    assert rows_of(Population(STUDIES, seed=8, instances=2, real=REAL)) != rows_of(POPULATION)
+
+
+def test_sizes_names_and_modalities_are_spread_as_in_a_large_archive():
+    made = studies(Population(60_000, seed=1))
+    total = len(made)
+
+    def share(matching):
+        return sum(map(matching, made)) / total
+
+    assert len({study.uid for study in made}) == total
+    assert 0.05 < share(lambda s: s.institution == 1) < 0.07
+    assert 0.002 < share(lambda s: s.institution == INSTITUTIONS) < 0.005
+    assert 0.2 < share(lambda s: s.modalities == ("CT",)) < 0.24
+    assert 0 < share(lambda s: s.modalities == ("ECG",)) < 0.001
+    assert share(lambda s: s.surname.text == "SMITH") > 0.005
+    assert share(lambda s: s.surname.text == "ROSSITER") < 0.0005
+    late = sum(study.day < before.day for before, study in zip(made, made[1:], strict=False))
+    assert 0.04 < late / total < 0.08
+    assert made[0].day[:4] == "2008"
+    assert max(study.day for study in made)[:4] == "2023"
+
+
+def test_there_are_as_many_names_and_combinations_as_said():
+    names = [name.text for name in surnames()]
+    assert len(names) == len(set(names)) == 20_000
+    assert all(names.index(name) == rank for name, rank in RARE.items())
+    assert len(COMBINATIONS) == 20
+    assert sum(share for _, share in COMBINATIONS) == pytest.approx(100)
