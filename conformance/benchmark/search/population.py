@@ -25,7 +25,7 @@ CHUNK = 10_000
 """Studies that are made at a time."""
 
 REAL = 50_000
-"""Studies whose instances have more than a few bytes of metadata, for want of time to make it."""
+"""Studies below which all is whole; to make the documents of twenty million series takes long."""
 
 _FLATTEN_SIZES = 5  # so that the largest institution has 6 % of the studies, the smallest 0.3 %
 _STUDIES_A_PATIENT = 3
@@ -33,7 +33,8 @@ _FIRST_DAY, _DAYS = date(2008, 1, 1), 16 * 365 + 4
 _OUT_OF_ORDER = 0.06  # share of studies that come later than they were made: imports, transfers
 _OPENS, _OPEN = 7 * 3600, 12 * 3600  # seconds of a day
 
-# The modalities of a study and their share in per cent; a study's series go through them.
+# The modalities of a study, in alphabetical order, and their share in per cent; a study's series
+# go through them.
 COMBINATIONS: tuple[tuple[tuple[str, ...], float], ...] = (
     (("CT",), 22),
     (("DX",), 15),
@@ -42,7 +43,7 @@ COMBINATIONS: tuple[tuple[tuple[str, ...], float], ...] = (
     (("CR",), 10),
     (("MG",), 6),
     (("CT", "SR"), 5),
-    (("US", "SR"), 3),
+    (("ES", "US"), 3),
     (("CT", "PT"), 2.5),
     (("NM",), 2),
     (("XA",), 2),
@@ -56,7 +57,7 @@ COMBINATIONS: tuple[tuple[tuple[str, ...], float], ...] = (
     (("OP",), 0.18),
     (("ECG",), 0.02),
 )
-_PARTS = ("CHEST", "ABDOMEN", "HEAD", "KNEE", "SPINE", "PELVIS", "HEART", "SHOULDER")
+BODY_PARTS = ("CHEST", "ABDOMEN", "HEAD", "KNEE", "SPINE", "PELVIS", "HEART", "SHOULDER")
 _DESCRIPTIONS = ("ROUTINE", "WITH CONTRAST", "WITHOUT CONTRAST", "FOLLOW UP", "EMERGENCY")
 
 
@@ -115,8 +116,9 @@ def institution_shares() -> np.ndarray:
 class Population:
     """All studies of a database.
 
-    `series` of each study, `instances` of each series. The instances of the last `real` studies
-    have metadata as of real files.
+    `series` of each study, `instances` of each series. What lies below the last `real` studies is
+    whole; below the others, series and instances have documents that many share, without UIDs and
+    times, and metadata of a few bytes.
     """
 
     def __init__(
@@ -143,7 +145,7 @@ class Population:
         return -(-self.studies // CHUNK)
 
     def is_real(self, study: Study) -> bool:
-        """Whether the instances of `study` have metadata as of real files."""
+        """Whether what lies below `study` is whole."""
         return study.number > self.studies - self.real
 
     def chunk(self, which: int) -> Iterator[Study]:
@@ -162,7 +164,7 @@ class Population:
             moments.tolist(),
             _drawn(rng, shares, size).tolist(),
             rng.integers(0, PHYSICIANS // INSTITUTIONS, size).tolist(),
-            rng.integers(0, len(_PARTS), size).tolist(),
+            rng.integers(0, len(BODY_PARTS), size).tolist(),
             rng.integers(0, len(_DESCRIPTIONS), size).tolist(),
             self._institution[patients].tolist(),
             self._surname[patients].tolist(),
@@ -190,8 +192,8 @@ class Population:
                 f"{max(0, number + 365 * 78 - born) // 365:03d}Y",
                 self._physicians[(where - 1) * (PHYSICIANS // INSTITUTIONS) + by],
                 modalities,
-                _PARTS[part],
-                f"{modalities[0]} {_PARTS[part]} {_DESCRIPTIONS[why]}",
+                BODY_PARTS[part],
+                f"{modalities[0]} {BODY_PARTS[part]} {_DESCRIPTIONS[why]}",
             )
 
 

@@ -1,27 +1,34 @@
 """Rows of made studies, as the server would have stored them, and quickly.
 
-`descriptions` is what the server's own ``index.rows.entry_of`` takes: attributes by level. The
-rows here are put together from parts that are made once a name or a modality; a test compares
-what both lead to.
+Studies, of which there are most kinds of values, are put together from parts that are made once
+a name; a test compares them with what the server's own ``index.rows`` makes of `describe_instance`.
 """
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
+from itertools import product
 from typing import Any
 
 from conformance.benchmark.search.names import Name
-from conformance.benchmark.search.population import Population, Study
+from conformance.benchmark.search.population import (
+    BODY_PARTS,
+    INSTITUTIONS,
+    Population,
+    Study,
+)
 from dicomweb_server.dicom.description import BulkValue, Description, FrameTable
 from dicomweb_server.dicom.moments import normal_time
 from dicomweb_server.dicom.packing import pack_document, pack_metadata
 from dicomweb_server.dicom.part10 import describe
-from dicomweb_server.dicom.search_document import attributes_of, document_of
+from dicomweb_server.dicom.search_document import attributes_of
 from dicomweb_server.index.rows import (
     INSTANCE_COLUMNS,
     SERIES_COLUMNS,
     STUDY_COLUMNS,
     instance_row,
+    series_row,
     sort_key,
 )
 from tests.make import ct_instance
@@ -43,7 +50,6 @@ COLUMNS = {
         *("metadata", *INSTANCE_COLUMNS),
     ),
 }
-Rows = dict[str, list[tuple[object, ...]]]
 
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
@@ -59,10 +65,10 @@ _MAKERS = (
     ("CANON", "Aquilion ONE"),
 )
 _SIDE = 512
-_SIZE = 2 * _SIDE * _SIDE + 4000  # bytes of a file
+FILE_SIZE = 2 * _SIDE * _SIDE + 4000  # bytes of a file
 _FRAMES = FrameTable(1, False, 4000, 2 * _SIDE * _SIDE, 16 * _SIDE * _SIDE, word=2)
 _BULK = {"7FE00010": BulkValue(4000, 2 * _SIDE * _SIDE, "OW")}
-_EMPTY = pack_metadata(b"{}")
+NO_METADATA = pack_metadata(b"{}")
 
 
 def sop_class(modality: str) -> str:
@@ -102,7 +108,7 @@ def series_document(study: Study, uid: str, number: int, modality: str) -> bytes
         f'"00080060":{{"vr":"CS","Value":["{modality}"]}}\n'
         f'"00080070":{{"vr":"LO","Value":["{maker}"]}}\n'
         f'"00080080":{{"vr":"LO","Value":["HOSPITAL {study.institution}"]}}\n'
-        f'"00081010":{{"vr":"SH","Value":["{modality}{study.number % 4 + 1}"]}}\n'
+        f'"00081010":{{"vr":"SH","Value":["{modality}{study.institution % 4 + 1}"]}}\n'
         f'"0008103E":{{"vr":"LO","Value":["{study.body_part} {modality} {number}"]}}\n'
         f'"00081090":{{"vr":"LO","Value":["{model}"]}}\n'
         f'"00180015":{{"vr":"CS","Value":["{study.body_part}"]}}\n'
@@ -113,11 +119,10 @@ def series_document(study: Study, uid: str, number: int, modality: str) -> bytes
     ).encode()
 
 
-def _instance_attributes(uid: str | None, modality: str, number: int) -> dict[str, Any]:
-    """Those of an instance; without its UID where one row's document serves them all."""
-    own = {} if uid is None else {"00080018": {"vr": "UI", "Value": [uid]}}
-    return own | {
+def _instance_attributes(uid: str, modality: str, number: int) -> dict[str, Any]:
+    return {
         "00080016": {"vr": "UI", "Value": [sop_class(modality)]},
+        "00080018": {"vr": "UI", "Value": [uid]},
         "00200013": {"vr": "IS", "Value": [number]},
         "00280002": {"vr": "US", "Value": [1]},
         "00280004": {"vr": "CS", "Value": ["MONOCHROME2"]},
@@ -136,16 +141,11 @@ def _metadata() -> tuple[bytes, bytes]:
     return before, behind
 
 
-def metadata_of(uid: str, *, real: bool) -> bytes:
-    """The metadata of an instance: that of a CT if `real`, else nearly nothing."""
-    return uid.encode().join(_metadata()) if real else b"{}"
-
-
-def _description(study: Study, series: int, instance: int, *, real: bool) -> Description:
+def describe_instance(study: Study, series: int, instance: int) -> Description:
+    """An instance as the server would describe its file; both numbers count from 1."""
     series_uid = f"{study.uid}.{series}"
     uid = f"{series_uid}.{instance}"
     modality = study.modalities[(series - 1) % len(study.modalities)]
-    document = series_document(study, series_uid, series, modality)
     return Description(
         study_instance_uid=study.uid,
         series_instance_uid=series_uid,
@@ -153,30 +153,18 @@ def _description(study: Study, series: int, instance: int, *, real: bool) -> Des
         sop_class_uid=sop_class(modality),
         transfer_syntax_uid=EXPLICIT_LITTLE,
         dataset_offset=352,
-        metadata=metadata_of(uid, real=real),
+        metadata=uid.encode().join(_metadata()),
         study=attributes_of(study_document(study)),
-        series=attributes_of(document),
-        instance=_instance_attributes(uid if real else None, modality, instance),
+        series=attributes_of(series_document(study, series_uid, series, modality)),
+        instance=_instance_attributes(uid, modality, instance),
         bulk=_BULK,
         frames=_FRAMES,
     )
 
 
-def descriptions(
-    population: Population, study: Study
-) -> Iterator[tuple[Description, str, int, bytes]]:
-    """The instances of a study as the server would describe them; blob key, size and digest."""
-    for series in range(1, population.series + 1):
-        for instance in range(1, population.instances + 1):
-            made = _description(study, series, instance, real=population.is_real(study))
-            uid = made.sop_instance_uid
-            yield made, *_file(uid)
-
-
-def _file(uid: str) -> tuple[str, int, bytes]:
-    """The key of its blob, its size in bytes and its digest."""
-    digest = hashlib.sha256(uid.encode()).digest()
-    return f"default/{uid}~{digest.hex()[:24]}.dcm", _SIZE, digest
+def file_of(uid: str) -> tuple[str, int, bytes]:
+    """The key of an instance's blob, its size in bytes and its digest."""
+    return f"default/{uid}.dcm", FILE_SIZE, hashlib.sha256(uid.encode()).digest()
 
 
 _time = lru_cache(maxsize=86400)(normal_time)
@@ -190,18 +178,6 @@ def _tokens(surname: Name, given: Name) -> list[str]:
 @lru_cache(maxsize=1 << 13)
 def _tokens_of(name: Name) -> list[str]:
     return sorted(name.tokens)
-
-
-@lru_cache(maxsize=1 << 12)
-def _instance_template(modality: str, number: int) -> tuple[object, ...]:
-    """The values of an instance's row beyond its UID; those of its document without it."""
-    row = instance_row(
-        Description(
-            *("", "", "", sop_class(modality), EXPLICIT_LITTLE, 352, b""),
-            *({}, {}, _instance_attributes(None, modality, number), _BULK, _FRAMES),
-        )
-    )
-    return row[1:]
 
 
 def _study_values(study: Study) -> tuple[object, ...]:
@@ -229,49 +205,68 @@ def _study_values(study: Study) -> tuple[object, ...]:
     )
 
 
-_DOCUMENT = INSTANCE_COLUMNS.index("document") - 1
-
-
-def add_rows(rows: Rows, population: Population, study: Study) -> None:
-    """Append the rows of one study to those of each table. Ids count in the order of arrival."""
+def study_record(population: Population, study: Study) -> tuple[object, ...]:
+    """The row of a study."""
     n_series, n_instances = population.series, population.instances
-    real = population.is_real(study)
-    modalities = sorted({study.modalities[k % len(study.modalities)] for k in range(n_series)})
-    values = _study_values(study)
-    key, time = values[1], values[3]
-    rows["studies"].append(
-        (
-            *(study.number, study.institution, n_series, n_series * n_instances),
-            *(_SIZE * n_series * n_instances, modalities, *values),
-        )
+    return (
+        *(study.number, study.institution, n_series, n_series * n_instances),
+        *(FILE_SIZE * n_series * n_instances, study.modalities[:n_series], *_study_values(study)),
     )
-    rows["study_modalities"].extend(
-        (study.number, key, study.institution, modality, study.uid) for modality in modalities
-    )
-    for k in range(n_series):
-        modality = study.modalities[k % len(study.modalities)]
-        uid = f"{study.uid}.{k + 1}"
-        series_id = (study.number - 1) * n_series + k + 1
-        classes = [sop_class(modality)]
-        document = pack_document(series_document(study, uid, k + 1, modality))
-        rows["series"].append(
-            (
-                *(series_id, study.number, study.institution, n_instances, classes, uid, modality),
-                *(k + 1, f"{study.body_part} {modality} {k + 1}", study.body_part, study.day),
-                *(time, document),
-            )
-        )
-        for j in range(1, n_instances + 1):
-            sop_uid = f"{uid}.{j}"
-            template, metadata = _instance_template(modality, j), _EMPTY
-            if real:
-                own = pack_document(document_of(_instance_attributes(sop_uid, modality, j)))
-                template = (*template[:_DOCUMENT], own, *template[_DOCUMENT + 1 :])
-                metadata = pack_metadata(metadata_of(sop_uid, real=True))
-            blob_key, size, digest = _file(sop_uid)
-            rows["instances"].append(
+
+
+def rows_below(
+    population: Population, study: Study
+) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
+    """The rows of the series and the instances of a study, whole."""
+    series, instances = [], []
+    for k in range(1, population.series + 1):
+        series_id = (study.number - 1) * population.series + k
+        for j in range(1, population.instances + 1):
+            made = describe_instance(study, k, j)
+            blob_key, size, digest = file_of(made.sop_instance_uid)
+            instances.append(
                 (
-                    *((series_id - 1) * n_instances + j, series_id, study.number),
-                    *(study.institution, size, blob_key, digest, metadata, sop_uid, *template),
+                    *((series_id - 1) * population.instances + j, series_id, study.number),
+                    *(study.institution, size, blob_key, digest, pack_metadata(made.metadata)),
+                    *instance_row(made),
                 )
             )
+        series.append(
+            (
+                *(series_id, study.number, study.institution, population.instances),
+                *([made.sop_class_uid], *series_row(made)),
+            )
+        )
+    return series, instances
+
+
+# What rows have in common below studies that are not whole.
+SERIES_TEMPLATE = ("institution_id", "modality", "series_number", "body_part_examined")
+SERIES_TEMPLATE += ("sop_classes", "document")
+INSTANCE_TEMPLATE = ("modality", *INSTANCE_COLUMNS)
+
+
+def series_templates(population: Population) -> Iterator[tuple[object, ...]]:
+    """The rows of `SERIES_TEMPLATE`."""
+    own = (b'"0008002', b'"0008003', b'"0020000E', b'"0040024')
+    study = next(population.chunk(0))
+    for number, modality in _kinds(population.series):
+        for institution, part in product(range(1, INSTITUTIONS + 1), BODY_PARTS):
+            like = replace(study, institution=institution, body_part=part)
+            whole = series_document(like, "", number, modality)
+            shared = b"\n".join(line for line in whole.split(b"\n") if not line.startswith(own))
+            classes = [sop_class(modality)]
+            yield institution, modality, number, part, classes, pack_document(shared)
+
+
+def instance_templates(population: Population) -> Iterator[tuple[object, ...]]:
+    """The rows of `INSTANCE_TEMPLATE`; the UID is missing."""
+    study = next(population.chunk(0))
+    for number, modality in _kinds(population.instances):
+        like = describe_instance(replace(study, modalities=(modality,)), 1, number)
+        shared = {key: value for key, value in like.instance.items() if key != "00080018"}
+        yield modality, *instance_row(replace(like, instance=shared, sop_instance_uid=""))
+
+
+def _kinds(numbers: int) -> Iterator[tuple[int, str]]:
+    return product(range(1, numbers + 1), _SOP_CLASSES)
