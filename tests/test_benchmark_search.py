@@ -5,15 +5,27 @@ import itertools
 import pytest
 
 from conformance.benchmark.search import fill
+from conformance.benchmark.search.__main__ import arguments
+from conformance.benchmark.search.cases import CASES
+from conformance.benchmark.search.measure import Figure, measure, measure_unindexed, sizes
 from conformance.benchmark.search.names import RARE, surnames
 from conformance.benchmark.search.population import COMBINATIONS, INSTITUTIONS, Population
-from conformance.benchmark.search.rows import describe_instance, file_of, rows_below, study_record
+from conformance.benchmark.search.report import Run, as_markdown, searches
+from conformance.benchmark.search.requests import Measured, measure_requests
+from conformance.benchmark.search.rows import (
+    COLUMNS,
+    describe_instance,
+    file_of,
+    rows_below,
+    study_record,
+)
 from dicomweb_server.access.policy import Scope
 from dicomweb_server.index.database import open_pool
 from dicomweb_server.index.instances import NewInstance, insert_instances
 from dicomweb_server.index.rows import entry_of
 
 STUDIES, REAL = 300, 20
+HERE = {"date": "today", "cpus": 2, "cpu": "CPU", "system": "Linux", "load_average": 0.5}
 POPULATION = Population(STUDIES, seed=7, instances=2, real=REAL)
 
 # Rows of a table without what depends on when and in which order they were stored, and without
@@ -42,11 +54,10 @@ INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public
 
 @pytest.fixture(scope="module")
 async def filled(new_database, template):
-    """A pool for a database that the generator has filled."""
+    """The URL of a database that the generator has filled."""
     async with new_database(template) as url:
         await fill.fill(url, POPULATION, lambda what, share: None)
-        async with await open_pool(url) as pool:
-            yield pool
+        yield url
 
 
 def studies(population=POPULATION):
@@ -71,13 +82,13 @@ async def test_rows_are_those_that_the_server_would_have_stored(filled, conn):
             group.append(NewInstance(entry_of(made), *file_of(made.sop_instance_uid)))
         assert await insert_instances(conn, Scope((study.institution,)), group) == {}
 
-    async with filled.acquire() as generated:
+    async with await open_pool(filled) as pool, pool.acquire() as generated:
         for table in CONTENT:
             assert await content(generated, table) == await content(conn, table), table
 
 
 async def test_all_indexes_are_built_and_all_references_hold(filled, conn):
-    async with filled.acquire() as generated:
+    async with await open_pool(filled) as pool, pool.acquire() as generated:
         assert sorted(await generated.fetch(INDEXES)) == sorted(await conn.fetch(INDEXES))
         assert await generated.fetchval("SELECT count(*) FROM series") == 2 * STUDIES
         assert await generated.fetchval("SELECT max(id) FROM instances") == 4 * STUDIES
@@ -89,13 +100,54 @@ async def test_all_indexes_are_built_and_all_references_hold(filled, conn):
 
 
 def rows_of(population):
-    return [(study_record(population, s), rows_below(population, s)) for s in studies(population)]
+    made = itertools.islice(population.chunk(0), 50)
+    return [(study_record(population, study), rows_below(population, study)) for study in made]
 
 
 def test_the_same_seed_gives_the_same_rows():
     again = Population(STUDIES, seed=7, instances=2)
     assert rows_of(again) == rows_of(POPULATION)
     assert rows_of(Population(STUDIES, seed=8, instances=2)) != rows_of(POPULATION)
+
+
+async def test_every_search_runs_and_is_reported(filled):
+    figures = await measure(filled, STUDIES, lambda what, share: None, samples=3)
+    unindexed = await measure_unindexed(filled)
+    found = {(figure.case, figure.restriction): figure for figure in figures}
+
+    assert [figure.failed for figure in figures if figure.failed] == []
+    assert found["patient ID", "all"].rows >= 3
+    assert found["100 study UIDs", "all"].rows >= 290
+    assert found["newest 101 (OHIF list)", "all"].rows == 303
+    assert [each.outcome for each in unindexed if "NOWHERE" in each.name] == ["0 found, 0 more"] * 3
+    run = Run(STUDIES, None, figures, unindexed, await sizes(filled, list(COLUMNS)))
+    text = as_markdown([run], [Measured("a request", (0.001, 0.002), 1.5, 34)], HERE)
+    assert all(case.name in text for case in CASES)
+    assert "· studies_newest_of_all" in text
+
+
+def test_what_is_missed_is_said_to_be():
+    goal = CASES[0].goals["all"]
+    slow = Figure(CASES[0].name, "all", (goal.p50 / 500,), (1.0,), 101)
+    broken = Figure(CASES[1].name, "all", failed="QueryCanceledError: too long")
+    fast = Figure(CASES[0].name, "all", (goal.p50 / 5000,), (1.0,), 101)
+    lines = searches([Run(100, None, [fast], [], []), Run(1000, None, [slow, broken], [], [])])
+
+    assert "MISSED: growth, p50" in lines[2]
+    assert "QueryCanceledError" in next(line for line in lines if "too long" in line)
+    assert (
+        sum("MISSED" in line for line in lines) == len(lines) - 2
+    )  # nothing measured, nothing met
+
+
+async def test_whole_requests_are_measured(tmp_path):
+    measured = await measure_requests(tmp_path, studies=3, series=4, seconds=0.2)
+    assert [len(each.times) > 0 for each in measured] == [True] * 3
+
+
+def test_sizes_below_the_largest_are_measured_too():
+    assert arguments(["--up-to", "3000000"]).sizes == [100_000, 1_000_000, 3_000_000]
+    assert arguments(["--sizes", "1000,500"]).sizes == [500, 1000]
 
 
 def test_sizes_names_and_modalities_are_spread_as_in_a_large_archive():

@@ -13,6 +13,7 @@ import asyncpg
 from conformance.benchmark.run import percentile
 from conformance.benchmark.search.cases import (
     CASES,
+    SAMPLES,
     Case,
     Known,
     draw,
@@ -96,16 +97,16 @@ async def measure(
     say: Callable[[str, float], None],
     *,
     seed: int = 1,
-    cases: Sequence[Case] = CASES,
+    samples: int = SAMPLES,
 ) -> list[Figure]:
     """All cases under all their restrictions."""
     figures = []
-    todo = [(case, restriction) for case in cases for restriction in case.restrictions]
+    todo = [(case, restriction) for case in CASES for restriction in case.restrictions]
     async with (
         await open_pool(url, max_size=1, statement_timeout=TIMEOUT) as pool,
         pool.acquire() as conn,
     ):
-        drawn = await draw(conn, studies, seed)
+        drawn = await draw(conn, studies, seed, samples)
         for done, (case, restriction) in enumerate(todo):
             say(f"{case.name}, {restriction}", done / len(todo))
             figures.append(await _figure(conn, case, restriction, drawn))

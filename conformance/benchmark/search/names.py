@@ -7,6 +7,7 @@ two lists: folded, and the tokens for fuzzy matching.
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dicomweb_server.dicom.name_tokens import name_tokens
 from dicomweb_server.dicom.person_name import fold
@@ -94,7 +95,8 @@ def _made(order: random.Random) -> Iterator[str]:
         yield order.choice(_BEGINNINGS) + middle + order.choice(_ENDS)
 
 
-def surnames() -> list[Name]:
+@lru_cache(maxsize=1)
+def surnames() -> tuple[Name, ...]:
     """All family names, the commonest first; the same in every run."""
     names = [name for name in dict.fromkeys(_COMMON) if name not in RARE]
     known = {*names, *RARE}
@@ -106,7 +108,7 @@ def surnames() -> list[Name]:
             names.append(name)
     for name, rank in sorted(RARE.items(), key=lambda each: each[1]):
         names.insert(rank, name)
-    return [Name.of(name) for name in names]
+    return tuple(map(Name.of, names))
 
 
 def given_names() -> tuple[list[Name], list[Name]]:
@@ -114,11 +116,12 @@ def given_names() -> tuple[list[Name], list[Name]]:
     return [Name.of(name) for name in _WOMEN], [Name.of(name) for name in _MEN]
 
 
-def physicians() -> list[Name]:
+@lru_cache(maxsize=1)
+def physicians() -> tuple[Name, ...]:
     """Referring physicians, with title and all."""
     order = random.Random(PHYSICIANS)
     known = surnames()
     given = _WOMEN + _MEN
-    return [
+    return tuple(
         Name.of(f"{order.choice(known).text}^{order.choice(given)}^^DR") for _ in range(PHYSICIANS)
-    ]
+    )

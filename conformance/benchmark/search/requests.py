@@ -14,7 +14,6 @@ from tests.make import Instance, study_of
 
 STUDIES = 1_000
 SERIES = 1_000  # instances of the one large series
-_WARM, _SECONDS = 1.0, 4.0
 OHIF = (
     f"/studies?limit={STUDIES_LISTED}&offset=0&fuzzymatching=false&includefield=00081030%2C00080060"
 )
@@ -46,7 +45,12 @@ def _patients(studies: list[Instance]) -> Iterator[Ask]:
 
 
 async def measure_requests(
-    folder: Path, *, seed: int = 1, studies: int = STUDIES, series: int = SERIES
+    folder: Path,
+    *,
+    seed: int = 1,
+    studies: int = STUDIES,
+    series: int = SERIES,
+    seconds: float = 4.0,
 ) -> list[Measured]:
     """Start our server on a new folder, store the studies and ask for them."""
     small = [study_of(1, 1, seed=seed * 10_000 + n, rows=64, columns=64)[0] for n in range(studies)]
@@ -62,7 +66,7 @@ async def measure_requests(
         await load(ours, 4, store_asks([*small, *large], batch=20))
         measured = []
         for name, asks, goal, orthanc in kinds:
-            await load(ours, 1, asks, seconds=_WARM)
-            sample = await load(ours, 1, asks, seconds=_SECONDS)
+            await load(ours, 1, asks, seconds=seconds / 4)
+            sample = await load(ours, 1, asks, seconds=seconds)
             measured.append(Measured(name, sample.latencies, goal, orthanc))
     return measured
