@@ -25,6 +25,7 @@ from dicomweb_server.index.instances import NewInstance, insert_instances
 from dicomweb_server.index.rows import entry_of
 
 STUDIES, REAL = 300, 20
+TOOK = fill.Took(1, 2, 3)
 HERE = {"date": "today", "cpus": 2, "cpu": "CPU", "system": "Linux", "load_average": 0.5}
 POPULATION = Population(STUDIES, seed=7, instances=2, real=REAL)
 
@@ -120,7 +121,7 @@ async def test_every_search_runs_and_is_reported(filled):
     assert found["100 study UIDs", "all"].rows >= 290
     assert found["newest 101 (OHIF list)", "all"].rows == 303
     assert [each.outcome for each in unindexed if "NOWHERE" in each.name] == ["0 found, 0 more"] * 3
-    run = Run(STUDIES, None, figures, unindexed, await sizes(filled, list(COLUMNS)))
+    run = Run(STUDIES, TOOK, figures, unindexed, await sizes(filled, list(COLUMNS)))
     text = as_markdown([run], [Measured("a request", (0.001, 0.002), 1.5, 34)], HERE)
     assert all(case.name in text for case in CASES)
     assert "· studies_newest_of_all" in text
@@ -128,10 +129,10 @@ async def test_every_search_runs_and_is_reported(filled):
 
 def test_what_is_missed_is_said_to_be():
     goal = CASES[0].goals["all"]
-    slow = Figure(CASES[0].name, "all", (goal.p50 / 500,), (1.0,), 101)
+    slow = Figure(CASES[0].name, "all", (goal.p50 / 500,), (goal.p50 / 500,), (1.0,), 101)
     broken = Figure(CASES[1].name, "all", failed="QueryCanceledError: too long")
-    fast = Figure(CASES[0].name, "all", (goal.p50 / 5000,), (1.0,), 101)
-    lines = searches([Run(100, None, [fast], [], []), Run(1000, None, [slow, broken], [], [])])
+    fast = Figure(CASES[0].name, "all", (goal.p50 / 5000,), (goal.p50 / 5000,), (1.0,), 101)
+    lines = searches([Run(100, TOOK, [fast], [], []), Run(1000, TOOK, [slow, broken], [], [])])
 
     assert "MISSED: growth, p50" in lines[2]
     assert "QueryCanceledError" in next(line for line in lines if "too long" in line)

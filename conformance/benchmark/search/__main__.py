@@ -2,11 +2,13 @@
 
 import argparse
 import asyncio
+import json
 import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 
 import uvloop
@@ -15,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from conformance.benchmark.report import machine
 from conformance.benchmark.search.fill import Progress as Say
-from conformance.benchmark.search.fill import fill_cluster
+from conformance.benchmark.search.fill import Took, fill_cluster
 from conformance.benchmark.search.measure import measure, measure_unindexed, sizes
 from conformance.benchmark.search.population import Population
 from conformance.benchmark.search.report import Run, as_markdown
@@ -50,12 +52,11 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 def run(population: Population, folder: Path, options: argparse.Namespace, say: Say) -> Run:
     """Measure one database in `folder`, which is filled if it is not there."""
     done = folder / "filled"
-    took = None
     if not done.exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        took = fill_cluster(folder, population, say)
-        done.touch()
+        done.write_text(json.dumps(asdict(fill_cluster(folder, population, say))))
+    took = Took(**json.loads(done.read_text()))
     with start_postgres(folder) as postgres:
         figures = uvloop.run(measure(postgres.url, population.studies, say, seed=options.seed))
         say("unindexed attributes", 1.0)
