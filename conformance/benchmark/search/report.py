@@ -94,9 +94,9 @@ def _verdict(case: Case, restriction: str, figures: Sequence[Figure | None]) -> 
     growth = percentile(last.best, 50) / max(percentile(first.best, 50), _FLOOR)
     missed = ["growth"] if not case.grows and growth > GROWTH else []
     said = ""
-    if goal is not None:
-        missed += _beyond(goal, last.times)
-        said = "" if _beyond(goal, last.best) else " (best: met)"
+    if goal is not None and (over := _beyond(goal, last.times)):
+        missed += over
+        said = "" if _beyond(goal, last.best) else f" (best: {', '.join(over)} met)"
     bound = "" if case.grows else f" (≤ {GROWTH:g})"
     verdict = f"MISSED: {', '.join(missed)}{said}" if missed else "met"
     return [f"{growth:.1f}×{bound}", wanted, "-" if goal is None and case.grows else verdict]
