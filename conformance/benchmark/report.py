@@ -144,7 +144,7 @@ def _rates(
         cells += [limit if result.limit else "-", _ratio_cell(result.ratios(ours))]
         goals = (_goal_cell(goal, result, named) for goal in result.item.goals)
         rows.append([*cells, "; ".join(goals) or "-"])
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _latencies(results: Iterable[Result], targets: Sequence[Target]) -> list[str]:
@@ -155,10 +155,10 @@ def _latencies(results: Iterable[Result], targets: Sequence[Target]) -> list[str
         + [_latency_cell(result.limit)]
         for result in results
     ]
-    return _table(["item", *labels, "limit of the machine"], rows)
+    return table(["item", *labels, "limit of the machine"], rows)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """A Markdown table whose columns stand below each other in a terminal too."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = [head, ["-" * width for width in widths], *rows]
