@@ -23,9 +23,8 @@ from dicomweb_server.archive.work import (
     uncompressed_value,
 )
 from dicomweb_server.archive.workers import WorkerFailed
-from dicomweb_server.dicom.description import BULK_BASE, BulkValue
+from dicomweb_server.dicom.description import BulkValue
 from dicomweb_server.dicom.frames import is_encapsulated, is_video, media_type_of
-from dicomweb_server.dicom.packing import unpack_metadata
 from dicomweb_server.dicom.transcode import to_explicit_little_endian
 from dicomweb_server.errors import ContentTooLarge, NotFound, NotPart10, UndecodablePixels
 from dicomweb_server.index import retrieve as index
@@ -33,7 +32,6 @@ from dicomweb_server.index.retrieve import (
     FrameLocation,
     Item,
     Location,
-    MetadataRow,
     Page,
     Position,
 )
@@ -104,23 +102,6 @@ async def _explicit_little_endian(archive: Archive, location: Location) -> Conte
     return Content.of_scratch(file, DICOM, ELE)
 
 
-async def metadata(
-    archive: Archive,
-    principal: Principal,
-    study: str,
-    series: str | None = None,
-    instance: str | None = None,
-    *,
-    after: Position | None = None,
-) -> Page[MetadataRow]:
-    """The packed metadata of a resource's instances, in the order of WADO-11, that of a large
-    one in pages. Raises NotFound."""
-    async with archive.session(principal, Action.RETRIEVE) as session:
-        return await index.read_metadata(
-            session.conn, session.scope, study, series, instance, after
-        )
-
-
 async def all_of(
     first: Page[Item], following: Callable[[Position], Awaitable[Page[Item]]]
 ) -> AsyncIterator[Item]:
@@ -133,11 +114,6 @@ async def all_of(
         if page.after is None:
             return
         page = await following(page.after)
-
-
-def metadata_text(row: MetadataRow, instance_url: str) -> bytes:
-    """One instance's metadata as a JSON object, its BulkDataURIs made whole (BLK-01)."""
-    return unpack_metadata(row.packed).replace(BULK_BASE, f"{instance_url}/bulkdata".encode())
 
 
 async def locate_frames(
@@ -179,14 +155,6 @@ async def frame_content(
     data = await frame_bytes(source, found, position, number)
     decoded = await archive.workers.run(uncompressed_frame, packed_metadata, data, stored)
     return Content.of_bytes(decoded, OCTETS, ELE)
-
-
-async def instance_metadata(
-    archive: Archive, principal: Principal, location: Location
-) -> MetadataRow:
-    """The packed metadata of an instance located before."""
-    [row] = (await metadata(archive, principal, *uids_of(location))).items
-    return row
 
 
 async def locate_bulk(

@@ -105,19 +105,28 @@ async def _array(texts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 def xml_parts(texts: AsyncIterator[bytes]) -> Response:
     """A Native DICOM Model document (PS3.19 §A.1) a part, of the texts of `json_array`: the same
     attributes in either form. There has to be one (MP-08)."""
+    return document_parts((to_xml(orjson.loads(text)), None) async for text in texts)
+
+
+def document_parts(documents: AsyncIterator[tuple[bytes, str | None]]) -> Response:
+    """Parts of (document, Content-Location) pairs, without it where a part represents no
+    resource (MP-03). There has to be one."""
     boundary = new_boundary()
     return Pieces(
-        _joined(_documents(texts, boundary)),
+        _joined(_parts(documents, boundary)),
         media_type=f'multipart/related; type="{DICOM_XML}"; boundary={boundary}',
         headers={**PRIVATE, "Vary": "Accept"},
     )
 
 
-async def _documents(texts: AsyncIterator[bytes], boundary: str) -> AsyncIterator[bytes]:
+async def _parts(
+    documents: AsyncIterator[tuple[bytes, str | None]], boundary: str
+) -> AsyncIterator[bytes]:
     first = True
-    async for text in texts:
-        document = to_xml(orjson.loads(text))
+    async for document, location in documents:
         headers = {"Content-Type": DICOM_XML, "Content-Length": str(len(document))}
+        if location is not None:
+            headers["Content-Location"] = location
         yield part_header(boundary, headers, first=first) + document
         first = False
     yield closing(boundary)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dicomweb_server.archive import retrieve
+from dicomweb_server.archive import metadata, retrieve
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import Content
 from dicomweb_server.archive.retrieve import AS_STORED, DICOM, ELE, OCTETS
@@ -23,8 +23,11 @@ from dicomweb_server.index.retrieve import (
 )
 from dicomweb_server.web.requests import accept_of, archive_of, base_url_of, principal_of, uids_of
 from dicomweb_server.web.responses import (
+    DICOM_JSON,
+    DICOM_XML,
     DicomJSON,
     coded,
+    document_parts,
     json_array,
     multipart,
     one_part,
@@ -39,7 +42,11 @@ from dicomweb_server.wire.resources import (
     parse_frame_list,
 )
 
-METADATA = [Offer("application/dicom+json", multipart=False, default=True)]
+# Digest 1.4: JSON is never multipart, and XML always is.
+METADATA = [
+    Offer(DICOM_JSON, multipart=False, default=True),
+    Offer(DICOM_XML, multipart=True),
+]
 
 
 async def retrieve_instances(request: Request) -> Response:
@@ -86,29 +93,39 @@ def instance_offers(page: Page[Location], *, single: bool) -> list[Offer]:
 
 
 async def retrieve_metadata(request: Request) -> Response:
-    """GET …/metadata at three levels: always one array (JSN-01)."""
-    _choose(request, METADATA)
+    """GET …/metadata at three levels: one array (JSN-01), or a Native DICOM Model a part."""
+    choice = _choose(request, METADATA)
     archive, principal, uids = archive_of(request), principal_of(request), uids_of(request)
-    page = await retrieve.metadata(archive, principal, *uids)
+    page = await metadata.metadata(archive, principal, *uids)
     base_url = base_url_of(request)
-    if len(page.items) == 1:
-        return await coded(request, DicomJSON(b"[" + _text(page.items[0], base_url) + b"]"))
 
     async def following(after: Position) -> Page[MetadataRow]:
-        return await retrieve.metadata(archive, principal, *uids, after=after)
+        return await metadata.metadata(archive, principal, *uids, after=after)
+
+    async def rows() -> AsyncIterator[tuple[MetadataRow, str]]:
+        async for row in retrieve.all_of(page, following):
+            yield row, _row_url(base_url, row)
 
     async def texts() -> AsyncIterator[bytes]:
-        async for row in retrieve.all_of(page, following):
-            yield _text(row, base_url)
+        async for row, url in rows():
+            yield await metadata.metadata_text(row, url)
 
+    async def documents() -> AsyncIterator[tuple[bytes, str]]:
+        async for row, url in rows():
+            yield await metadata.metadata_document(archive, row, url), f"{url}/metadata"
+
+    if choice.offer.multipart:
+        return await coded(request, document_parts(documents()))
+    if len(page.items) == 1 and page.after is None:
+        text = await metadata.metadata_text(page.items[0], _row_url(base_url, page.items[0]))
+        return await coded(request, DicomJSON(b"[" + text + b"]"))
     return await coded(request, json_array(texts()))
 
 
-def _text(row: MetadataRow, base_url: str) -> bytes:
-    url = instance_url(
+def _row_url(base_url: str, row: MetadataRow) -> str:
+    return instance_url(
         base_url, row.study_instance_uid, row.series_instance_uid, row.sop_instance_uid
     )
-    return retrieve.metadata_text(row, url)
 
 
 async def retrieve_frames(request: Request) -> Response:
@@ -172,7 +189,7 @@ async def _metadata_for_decoding(
     as_it_is = wanted != ELE and media_type_of(stored) != OCTETS
     if not is_encapsulated(stored) or as_it_is:
         return None
-    row = await retrieve.instance_metadata(archive, principal_of(request), found.location)
+    row = await metadata.instance_metadata(archive, principal_of(request), found.location)
     return row.packed
 
 
