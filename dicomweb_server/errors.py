@@ -54,6 +54,10 @@ class NotAcceptable(Refusal):
         super().__init__(f"none of the accepted {kind} can be had for this resource")
 
 
+class PreconditionFailed(Refusal):
+    """What the request wants to hold of the resource does not hold (RFC 9110 §15.5.13)."""
+
+
 class UnsupportedContent(Refusal):
     """The media type of the request's content is not supported."""
 

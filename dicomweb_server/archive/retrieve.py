@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
@@ -28,6 +28,7 @@ from dicomweb_server.dicom.frames import is_encapsulated, is_video, media_type_o
 from dicomweb_server.dicom.transcode import to_explicit_little_endian
 from dicomweb_server.errors import ContentTooLarge, NotFound, NotPart10, UndecodablePixels
 from dicomweb_server.index import retrieve as index
+from dicomweb_server.index.digest import Version, version_of
 from dicomweb_server.index.retrieve import (
     FrameLocation,
     Item,
@@ -35,11 +36,8 @@ from dicomweb_server.index.retrieve import (
     Page,
     Position,
 )
-
-AS_STORED = "*"
-DICOM = "application/dicom"
-OCTETS = "application/octet-stream"
-ELE = str(ExplicitVRLittleEndian)
+from dicomweb_server.wire.media_types import AS_STORED
+from dicomweb_server.wire.offers import DICOM, ELE, OCTETS
 
 # PS3.18 §8.7.3.2 bars these from the wire.
 _BARRED = frozenset({ImplicitVRLittleEndian, ExplicitVRBigEndian})
@@ -63,13 +61,24 @@ async def locate(
         return await index.locate_instances(conn, scope, study, series, after)
 
 
-def syntax_on_the_wire(location: Location, wanted: str) -> str:
-    """The transfer syntax in which an instance goes out: `wanted` is a UID or AS_STORED.
+async def version(
+    archive: Archive,
+    principal: Principal,
+    study: str,
+    series: str | None = None,
+    instance: str | None = None,
+) -> Version:
+    """What a resource holds now; no file and no metadata are read for it. Raises NotFound."""
+    async with archive.session(principal, Action.RETRIEVE) as session:
+        return await version_of(session.conn, session.scope, study, series, instance)
+
+
+def syntax_sent(stored: str, wanted: str) -> str:
+    """The transfer syntax in which a file that is stored in one goes out.
 
     As stored means byte for byte, but for the two syntaxes that PS3.18 bars (TS-03); video
     and what else has no decoder goes as stored when the default was asked (TS-04).
     """
-    stored = location.transfer_syntax_uid
     if wanted == AS_STORED:
         return ELE if stored in _BARRED else stored
     return stored if wanted == ELE and is_video(stored) else wanted
@@ -82,7 +91,7 @@ async def instance_content(archive: Archive, location: Location, wanted: str) ->
     (TS-04, TS-05).
     """
     stored = location.transfer_syntax_uid
-    if syntax_on_the_wire(location, wanted) != stored:
+    if syntax_sent(stored, wanted) != stored:
         with suppress(UndecodablePixels, WorkerFailed, ContentTooLarge, NotPart10):
             return await _explicit_little_endian(archive, location)
     read = archive.blobs.stream

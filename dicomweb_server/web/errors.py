@@ -19,6 +19,7 @@ from dicomweb_server.errors import (
     NotAcceptable,
     NotFound,
     NotPart10,
+    PreconditionFailed,
     Refusal,
     TooSlow,
     Unavailable,
@@ -41,6 +42,7 @@ STATUS: dict[type[Refusal], int] = {
     NotAcceptable: 406,
     UndecodablePixels: 406,  # what is stored cannot be had in an accepted form (WADO-09)
     WorkerFailed: 406,
+    PreconditionFailed: 412,
     ContentTooLarge: 413,
     UnsupportedContent: 415,
     Unavailable: 503,
@@ -52,6 +54,7 @@ TITLES = {
     405: "Method Not Allowed",
     406: "Not Acceptable",
     408: "Request Timeout",
+    412: "Precondition Failed",
     413: "Content Too Large",
     414: "URI Too Long",
     415: "Unsupported Media Type",

@@ -6,15 +6,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from dicomweb_server.web.bulk_data import retrieve_bulk_data
 from dicomweb_server.web.delete import delete_resource
+from dicomweb_server.web.frames import retrieve_frames
 from dicomweb_server.web.operations import healthz, home, readyz, style
 from dicomweb_server.web.rendered import retrieve_rendered, retrieve_thumbnail
-from dicomweb_server.web.retrieve import (
-    retrieve_bulk_data,
-    retrieve_frames,
-    retrieve_instances,
-    retrieve_metadata,
-)
+from dicomweb_server.web.retrieve import retrieve_instances, retrieve_metadata
 from dicomweb_server.web.search import search_instances, search_series, search_studies
 from dicomweb_server.web.store import store_instances
 

@@ -15,7 +15,7 @@ from dicomweb_server.dicom.query import (
     UidList,
     Wildcard,
 )
-from dicomweb_server.index import instances, retrieve
+from dicomweb_server.index import digest, instances, retrieve
 from dicomweb_server.index import search as index
 from dicomweb_server.index.database import open_pool
 from dicomweb_server.index.search_statements import compile_search as compile_any
@@ -184,6 +184,9 @@ LOOKUPS = {
     "next page": (retrieve.LOCATE_INSTANCES, *TRIPLE[:3], None, 1, "1.7.1", 1, "1.7.1.1"),
     "study metadata": (retrieve.READ_METADATA, *TRIPLE[:3], None, *FIRST_PAGE),
     "instance metadata": (retrieve.READ_METADATA_OF_INSTANCE, *TRIPLE),
+    "study digest": (digest.DIGEST_OF_INSTANCES, *TRIPLE[:3], None),
+    "series digest": (digest.DIGEST_OF_INSTANCES, *TRIPLE[:4]),
+    "instance digest": (digest.DIGEST_OF_INSTANCE, *TRIPLE),
     "thumbnail": (retrieve.REPRESENTATIVE, *TRIPLE[:3], None),
     "existing": (instances.FIND_EXISTING, 1, ["1.7.1.1", "1.8.1.1"]),
     "deleted": (instances.DELETE_INSTANCES, 7, None, None),
