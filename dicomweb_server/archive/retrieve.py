@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
@@ -15,6 +16,7 @@ from dicomweb_server.archive.sources import (
     frame_as_stored,
     frame_bytes,
     make_scratch,
+    part_of,
 )
 from dicomweb_server.archive.work import (
     WORDS,
@@ -94,8 +96,8 @@ async def instance_content(archive: Archive, location: Location, wanted: str) ->
     if syntax_sent(stored, wanted) != stored:
         with suppress(UndecodablePixels, WorkerFailed, ContentTooLarge, NotPart10):
             return await _explicit_little_endian(archive, location)
-    read = archive.blobs.stream
-    return Content(location.size, DICOM, stored, lambda: read(location.blob_key, 0, location.size))
+    stream = partial(archive.blobs.stream, location.blob_key)
+    return Content(location.size, DICOM, stored, stream)
 
 
 async def _explicit_little_endian(archive: Archive, location: Location) -> Content:
@@ -195,7 +197,7 @@ async def bulk_content(
         code = await archive.workers.run(nested_code_stream, await _whole(source, value))
         if code is not None:
             return Content.of_bytes(code, media_type_of(stored), stored)
-    return Content(value.length, OCTETS, ELE, lambda: source.stream(value.offset, value.length))
+    return Content(value.length, OCTETS, ELE, part_of(source, value.offset))
 
 
 async def _whole(source: Source, value: BulkValue) -> bytes:

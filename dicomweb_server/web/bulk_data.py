@@ -22,7 +22,8 @@ from dicomweb_server.web.requests import (
     principal_of,
     triple_of,
 )
-from dicomweb_server.web.responses import PRIVATE, multipart, single_part
+from dicomweb_server.web.responses import PRIVATE, multipart
+from dicomweb_server.web.single_part import single_part
 from dicomweb_server.wire.media_types import Choice
 from dicomweb_server.wire.offers import ELE, pixel_offers, value_offers
 from dicomweb_server.wire.resources import bulk_url, parse_bulk_path
@@ -45,7 +46,7 @@ async def retrieve_bulk_data(request: Request) -> Response:
     if answer := not_modified(request, headers):
         return answer
     if not choice.offer.multipart:
-        return await single_part(content, headers)
+        return await single_part(request, content, headers)
 
     async def parts() -> AsyncIterator[tuple[Content, str]]:
         yield content, _url(request, location, path)
@@ -90,7 +91,7 @@ async def _pixel_data(request: Request, source: Source, location: Location) -> R
 
     first = await content(1)
     if not choice.offer.multipart:
-        return await single_part(first, headers)
+        return await single_part(request, first, headers)
     url = _url(request, location, "7FE00010")
 
     async def parts() -> AsyncIterator[tuple[Content, str]]:

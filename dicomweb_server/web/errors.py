@@ -20,6 +20,7 @@ from dicomweb_server.errors import (
     NotFound,
     NotPart10,
     PreconditionFailed,
+    RangeNotSatisfiable,
     Refusal,
     TooSlow,
     Unavailable,
@@ -45,6 +46,7 @@ STATUS: dict[type[Refusal], int] = {
     PreconditionFailed: 412,
     ContentTooLarge: 413,
     UnsupportedContent: 415,
+    RangeNotSatisfiable: 416,
     Unavailable: 503,
 }
 
@@ -58,6 +60,7 @@ TITLES = {
     413: "Content Too Large",
     414: "URI Too Long",
     415: "Unsupported Media Type",
+    416: "Range Not Satisfiable",
     500: "Internal Server Error",
     503: "Service Unavailable",
 }
@@ -81,6 +84,8 @@ async def refuse(request: Request, error: Exception) -> Response:
         headers["Allow"] = ", ".join(error.allowed)
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, RangeNotSatisfiable):
+        headers["Content-Range"] = f"bytes */{error.total}"
     if isinstance(error, NotAcceptable) and error.available:
         members["available"] = list(error.available)  # NEG-11
     if request.method == "POST" and request.scope["http_version"].startswith("1"):

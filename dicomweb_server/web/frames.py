@@ -20,7 +20,8 @@ from dicomweb_server.web.requests import (
     principal_of,
     triple_of,
 )
-from dicomweb_server.web.responses import PRIVATE, multipart, one_part, single_part
+from dicomweb_server.web.responses import PRIVATE, multipart, one_part
+from dicomweb_server.web.single_part import single_part
 from dicomweb_server.wire.media_types import Choice
 from dicomweb_server.wire.offers import ELE, OCTETS, frame_offers
 from dicomweb_server.wire.resources import frame_url, parse_frame_list
@@ -55,7 +56,7 @@ async def retrieve_frames(request: Request) -> Response:
 
     first = await content(0)
     if not choice.offer.multipart:
-        return await single_part(first[0], headers)
+        return await single_part(request, first[0], headers)
     if len(numbers) == 1 and first[0].length <= STREAMED:
         return await one_part(*first, headers)
 

@@ -252,15 +252,6 @@ async def _zip(numbers: range, pieces: AsyncIterator[bytes]) -> AsyncIterator[tu
         yield number, piece
 
 
-async def single_part(content: Content, headers: Mapping[str, str]) -> Response:
-    """One representation by itself."""
-    return Pieces(
-        await begun(content.read(), 1),
-        media_type=content_type(content),
-        headers={**headers, "Content-Length": str(content.length)},
-    )
-
-
 async def multipart(
     parts: AsyncIterator[tuple[Content, str]], media_type: str, headers: Mapping[str, str]
 ) -> Response:
@@ -270,7 +261,7 @@ async def multipart(
     the same each time. What the first part is refused for is raised here; a fault later cuts
     the connection (ERR-03).
     """
-    boundary = _boundary(headers)
+    boundary = boundary_for(headers)
     return Pieces(
         await begun(_encode(parts, boundary), 2),
         media_type=f'multipart/related; type="{media_type}"; boundary={boundary}',
@@ -278,7 +269,8 @@ async def multipart(
     )
 
 
-def _boundary(headers: Mapping[str, str]) -> str:
+def boundary_for(headers: Mapping[str, str]) -> str:
+    """The boundary of an answer with `headers`: of its ETag, if it has one."""
     return boundary_of(headers["ETag"]) if "ETag" in headers else new_boundary()
 
 
@@ -289,6 +281,7 @@ async def _encode(parts: AsyncIterator[tuple[Content, str]], boundary: str) -> A
         first = False
         async for chunk in content.read():
             yield chunk
+        await content.close()
     yield closing(boundary)
 
 
@@ -302,7 +295,7 @@ def _part_headers(content: Content, location: str) -> dict[str, str]:
 
 async def one_part(content: Content, location: str, headers: Mapping[str, str]) -> Response:
     """``multipart/related`` of one small content, with a length, in three pieces."""
-    boundary = _boundary(headers)
+    boundary = boundary_for(headers)
     pieces = [part_header(boundary, _part_headers(content, location), first=True)]
     pieces.extend([chunk async for chunk in content.read()])
     pieces.append(closing(boundary))

@@ -28,8 +28,8 @@ from dicomweb_server.web.responses import (
     document_parts,
     json_array,
     multipart,
-    single_part,
 )
+from dicomweb_server.web.single_part import single_part
 from dicomweb_server.wire.conditions import boundary_of
 from dicomweb_server.wire.content_coding import accepted_codings
 from dicomweb_server.wire.offers import DICOM, ELE, METADATA, instance_offers
@@ -67,7 +67,7 @@ async def _file(request: Request, location: Location, wanted: str) -> Response:
     if "if-match" not in request.headers and (answer := unchanged(expected)):
         return answer
     content = await retrieve.instance_content(archive_of(request), location, wanted)
-    return unchanged(content.transfer_syntax_uid) or await single_part(content, headers)
+    return unchanged(content.transfer_syntax_uid) or await single_part(request, content, headers)
 
 
 async def _files(request: Request, page: Page[Location], wanted: str) -> Response:
