@@ -213,7 +213,7 @@ def scope_arguments(study: str, scope: Scope) -> tuple[str, list[int], list[str]
     return study, list(scope.institution_ids), None if studies is None else list(studies)
 
 
-def _location(row: Any) -> Location:
+def location_of(row: Any) -> Location:
     return Location(**{name: row[name] for name in Location.__slots__})
 
 
@@ -224,7 +224,7 @@ async def locate_instance(
     row = await conn.fetchrow(LOCATE_INSTANCE, *scope_arguments(study, scope), series, instance)
     if row is None:
         raise NotFound(f"no instance {instance}")
-    return _location(row)
+    return location_of(row)
 
 
 async def locate_instances(
@@ -237,18 +237,18 @@ async def locate_instances(
     """Find the files of a study or a series, ordered by WADO-11: series number, series UID,
     instance number, SOP UID, numbers that are unknown last. Raises NotFound."""
     rows = await conn.fetch(
-        LOCATE_INSTANCES, *scope_arguments(study, scope), series, *_start(after)
+        LOCATE_INSTANCES, *scope_arguments(study, scope), series, *first_of(after)
     )
     if not rows and after is None:
         raise NotFound(no_parent(study, series))
-    return Page([_location(row) for row in rows], _next(rows, len(rows)))
+    return Page([location_of(row) for row in rows], next_of(rows, len(rows)))
 
 
-def _start(after: Position | None) -> Position | tuple[None, None, None, None]:
+def first_of(after: Position | None) -> Position | tuple[None, None, None, None]:
     return after or (None, None, None, None)
 
 
-def _next(rows: Sequence[Any], found: int) -> Position | None:
+def next_of(rows: Sequence[Any], found: int) -> Position | None:
     """Where the next page begins, after `rows` of `found` that this one might have had."""
     if not rows or (found < PAGE and len(rows) == found):
         return None
@@ -307,7 +307,7 @@ def _frame_location(row: Any, instance: str, numbers: Sequence[int]) -> FrameLoc
         word=row["frame_word"],
     )
     records = tuple(row["records"]) if table.encapsulated else ()
-    return FrameLocation(_location(row), table, records)
+    return FrameLocation(location_of(row), table, records)
 
 
 async def locate_bulk(
@@ -320,7 +320,7 @@ async def locate_bulk(
     if row["bulk_value"] is None:
         raise NotFound(f"instance {instance} has no bulk data {path}")
     offset, length, vr = orjson.loads(row["bulk_value"])
-    return _location(row), BulkValue(offset, length, vr)
+    return location_of(row), BulkValue(offset, length, vr)
 
 
 async def read_metadata(
@@ -335,8 +335,8 @@ async def read_metadata(
     key = (*scope_arguments(study, scope), series)
     following = None
     if instance is None:
-        rows = await conn.fetch(READ_METADATA, *key, *_start(after))
-        following = _next(rows, rows[0]["found"] if rows else 0)
+        rows = await conn.fetch(READ_METADATA, *key, *first_of(after))
+        following = next_of(rows, rows[0]["found"] if rows else 0)
     else:
         rows = await conn.fetch(READ_METADATA_OF_INSTANCE, *key, instance)
     if not rows and after is None:
@@ -359,7 +359,7 @@ async def representative(
         raise NotFound(no_parent(study, series))
     if row["blob_key"] is None:
         return None
-    return Representative(_location(row), row["frame_count"], row["metadata"])
+    return Representative(location_of(row), row["frame_count"], row["metadata"])
 
 
 def no_parent(study: str, series: str | None) -> str:

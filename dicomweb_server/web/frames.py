@@ -44,7 +44,7 @@ async def retrieve_frames(request: Request) -> Response:
         headers["Content-Location"] = frame_url(base_url, *uids, numbers[0])
     if answer := not_modified(request, headers):
         return answer
-    packed = await metadata_for_decoding(request, found, wanted)
+    packed = await _metadata_for_decoding(request, found, wanted)
     source = await open_source(archive, found.location)
 
     async def content(position: int) -> tuple[Content, str]:
@@ -65,7 +65,7 @@ async def retrieve_frames(request: Request) -> Response:
         for position in range(1, len(numbers)):
             yield await content(position)
 
-    return await multipart(parts(), first[0].media_type, headers)
+    return await multipart(parts(), headers)
 
 
 def _tag(found: FrameLocation, numbers: Sequence[int], choice: Choice, base_url: str) -> str:
@@ -82,7 +82,7 @@ def _tag(found: FrameLocation, numbers: Sequence[int], choice: Choice, base_url:
     )
 
 
-async def metadata_for_decoding(
+async def _metadata_for_decoding(
     request: Request, found: FrameLocation, wanted: str
 ) -> bytes | None:
     """The packed metadata that ``frame_content`` needs, None if it decodes nothing."""

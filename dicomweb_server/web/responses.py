@@ -36,6 +36,9 @@ VARY = "Accept, Accept-Encoding"
 PRIVATE = {"Cache-Control": "private, no-cache"}
 
 
+_Part = tuple[Content, str]  # and its Content-Location
+
+
 class DicomJSON(Response):
     """An ``application/dicom+json`` answer. The type carries no parameter (trap 24)."""
 
@@ -252,21 +255,28 @@ async def _zip(numbers: range, pieces: AsyncIterator[bytes]) -> AsyncIterator[tu
         yield number, piece
 
 
-async def multipart(
-    parts: AsyncIterator[tuple[Content, str]], media_type: str, headers: Mapping[str, str]
-) -> Response:
-    """``multipart/related`` of (content, Content-Location) pairs, made as they are sent.
+async def multipart(parts: AsyncIterator[_Part], headers: Mapping[str, str]) -> Response:
+    """``multipart/related`` of (content, Content-Location) pairs, made as they are sent. There
+    has to be one (MP-08).
 
-    `media_type` is that of the first part (MP-01). With an ETag among `headers` the boundary is
+    Its type is that of the first part (MP-01). With an ETag among `headers` the boundary is
     the same each time. What the first part is refused for is raised here; a fault later cuts
     the connection (ERR-03).
     """
     boundary = boundary_for(headers)
+    first = await anext(parts)
+    pieces = _encode(_chain(first, parts), boundary)
     return Pieces(
-        await begun(_encode(parts, boundary), 2),
-        media_type=f'multipart/related; type="{media_type}"; boundary={boundary}',
+        await begun(pieces, 2),
+        media_type=f'multipart/related; type="{first[0].media_type}"; boundary={boundary}',
         headers=headers,
     )
+
+
+async def _chain(first: _Part, parts: AsyncIterator[_Part]) -> AsyncIterator[_Part]:
+    yield first
+    async for part in parts:
+        yield part
 
 
 def boundary_for(headers: Mapping[str, str]) -> str:
@@ -274,7 +284,7 @@ def boundary_for(headers: Mapping[str, str]) -> str:
     return boundary_of(headers["ETag"]) if "ETag" in headers else new_boundary()
 
 
-async def _encode(parts: AsyncIterator[tuple[Content, str]], boundary: str) -> AsyncIterator[bytes]:
+async def _encode(parts: AsyncIterator[_Part], boundary: str) -> AsyncIterator[bytes]:
     first = True
     async for content, location in parts:
         yield part_header(boundary, _part_headers(content, location), first=first)

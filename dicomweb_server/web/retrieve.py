@@ -11,6 +11,7 @@ from starlette.responses import Response
 from dicomweb_server.archive import metadata, retrieve
 from dicomweb_server.archive.content import Content
 from dicomweb_server.index.retrieve import Location, MetadataRow, Page, Position
+from dicomweb_server.web.all_bulk_data import bulk_data_of_instances
 from dicomweb_server.web.conditions import not_modified, tag_of
 from dicomweb_server.web.requests import (
     accept_encoding_of,
@@ -32,7 +33,7 @@ from dicomweb_server.web.responses import (
 from dicomweb_server.web.single_part import single_part
 from dicomweb_server.wire.conditions import boundary_of
 from dicomweb_server.wire.content_coding import accepted_codings
-from dicomweb_server.wire.offers import DICOM, ELE, METADATA, instance_offers
+from dicomweb_server.wire.offers import ELE, METADATA, OCTETS, instance_offers
 from dicomweb_server.wire.resources import instance_url
 
 
@@ -44,6 +45,8 @@ async def retrieve_instances(request: Request) -> Response:
     offers = instance_offers(stored, complete=page.after is None, single=len(uids) == 3)
     choice = choice_of(request, offers)
     wanted = choice.transfer_syntax or ELE
+    if choice.offer.media_type == OCTETS:
+        return await bulk_data_of_instances(request, wanted)
     if not choice.offer.multipart:
         return await _file(request, page.items[0], wanted)
     return await _files(request, page, wanted)
@@ -89,7 +92,7 @@ async def _files(request: Request, page: Page[Location], wanted: str) -> Respons
             content = await retrieve.instance_content(archive, location, wanted)
             yield content, _url(base_url, location)
 
-    return await multipart(parts(), DICOM, headers)
+    return await multipart(parts(), headers)
 
 
 async def _tag_of_files(request: Request, page: Page[Location], wanted: str) -> str | None:

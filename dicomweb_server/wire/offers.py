@@ -4,6 +4,7 @@ They follow from the transfer syntaxes of what is stored, and from how much of i
 """
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from dicomweb_server.dicom.transfer_syntaxes import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -26,6 +27,10 @@ METADATA = (
     Offer(DICOM_JSON, multipart=False, default=True),
     Offer(DICOM_XML, multipart=True),
 )
+
+
+# Octets of all bulk data of a resource: each value decoded, or as stored in its own type.
+ALL_BULK_DATA = Offer(OCTETS, multipart=True, transfer_syntaxes=(ELE, AS_STORED), default=True)
 
 
 def made_of(stored: str) -> tuple[str, ...]:
@@ -51,6 +56,7 @@ def instance_offers(stored: Collection[str], *, complete: bool, single: bool) ->
     offers = [Offer(DICOM, multipart=True, transfer_syntaxes=tuple(syntaxes), default=True)]
     if single:
         offers.append(Offer(DICOM, multipart=False, transfer_syntaxes=tuple(syntaxes)))
+    offers.append(replace(ALL_BULK_DATA, default=False))
     return offers
 
 
@@ -75,16 +81,35 @@ def frame_offers(stored: str, *, single: bool) -> list[Offer]:
     return offers
 
 
-def pixel_offers(stored: str, *, single: bool) -> list[Offer]:
-    """Of one value of pixel data: as of its frames; video is one value of its own type."""
-    if not is_video(stored):
-        return frame_offers(stored, single=single)
-    kinds = [(media_type_of(stored), (stored, AS_STORED)), (OCTETS, (AS_STORED,))]
-    return [
-        Offer(kind, multipart=many, transfer_syntaxes=names, default=many and kind != OCTETS)
-        for kind, names in kinds
-        for many in (True, False)
-    ]
+def pixel_offers(stored: str, count: int) -> list[Offer]:
+    """Of one value of encapsulated pixel data, of `count` frames: as of its frames, but decoded
+    it is one part of all frames (TS-11). Video is one value of its own type."""
+    if is_video(stored):
+        kinds = [(media_type_of(stored), (stored, AS_STORED)), (OCTETS, (AS_STORED,))]
+        return [
+            Offer(kind, multipart=many, transfer_syntaxes=names, default=many and kind != OCTETS)
+            for kind, names in kinds
+            for many in (True, False)
+        ]
+    offers = frame_offers(stored, single=count == 1)
+    if count > 1:
+        decoded = (ELE,) if media_type_of(stored) != OCTETS else (ELE, AS_STORED)
+        offers.append(Offer(OCTETS, multipart=False, transfer_syntaxes=decoded))
+    return offers
+
+
+def bulk_offers(stored: Collection[str], *, complete: bool, pixels_only: bool) -> list[Offer]:
+    """Of all bulk data of a resource, or all pixel data, in parts: octets, decoded or not; and
+    in the one compressed form that all of it has.
+
+    `stored`: the transfer syntaxes of the instances that have any, all of them if `complete`.
+    `pixels_only`: it is pixel data throughout, at the top level.
+    """
+    if complete and pixels_only and len(stored) == 1:
+        [syntax] = stored
+        if is_encapsulated(syntax):
+            return [offer for offer in pixel_offers(syntax, 1) if offer.multipart]
+    return [ALL_BULK_DATA]
 
 
 def value_offers(media_type: str, transfer_syntax: str) -> list[Offer]:
