@@ -14,13 +14,12 @@ from dicomweb_server.archive.retrieve import bulk_content, locate_frames, uids_o
 from dicomweb_server.archive.sources import Source, frame_as_stored, frame_bytes, open_source
 from dicomweb_server.archive.work import uncompressed_frame
 from dicomweb_server.archive.workers import WorkerFailed
-from dicomweb_server.blobs.store import BlobMissing
 from dicomweb_server.dicom.description import BULK_BASE, BulkValue
 from dicomweb_server.dicom.frames import is_encapsulated, is_video, media_type_of
 from dicomweb_server.dicom.image_pixel import image_pixel
 from dicomweb_server.dicom.joined_frames import JoinedFrames
 from dicomweb_server.dicom.packing import unpack_metadata
-from dicomweb_server.errors import ContentTooLarge, NotFound, UndecodablePixels
+from dicomweb_server.errors import ContentTooLarge, NotFound, Unavailable, UndecodablePixels
 from dicomweb_server.index import bulk_data as index
 from dicomweb_server.index.bulk_data import Holder
 from dicomweb_server.index.retrieve import FrameLocation, Location, Page, Position
@@ -103,7 +102,7 @@ class Frames:
     async def of(
         cls, archive: Archive, principal: Principal, source: Source, location: Location
     ) -> "Frames":
-        """Raises NotFound if there is no frame."""
+        """Raises NotFound if there is no frame, Unavailable if `location` is no longer true."""
         found = await locate_frames(archive, principal, *uids_of(location), [1])
         _check_same(location, found.location)
         return cls(archive, principal, source, found)
@@ -180,9 +179,9 @@ class Frames:
 
 def _check_same(before: Location, now: Location) -> None:
     """An instance may be replaced between two statements: then what the second says is of no
-    use for the file that the first one found."""
+    use for the file that the first one found. Raises Unavailable."""
     if before.blob_key != now.blob_key:
-        raise BlobMissing(before.blob_key)
+        raise Unavailable("the instance was replaced meanwhile; ask again", retry_after=1)
 
 
 def frame_bits(packed_metadata: bytes, length: int) -> int:
