@@ -35,10 +35,11 @@ WORKER_MEMORY = 4 << 30  # bytes of data that one piece of CPU work may hold
 
 # Digest §7.2: what viewers send and need to read.
 _ALLOW = ["Accept", "Accept-Language", "Authorization", "Content-Type", "If-Match"]
-_ALLOW += ["If-None-Match", "Range", "Cache-Control", "X-Requested-With", "traceparent"]
+_ALLOW += ["If-None-Match", "If-Range", "Range", "Cache-Control", "X-Requested-With"]
+_ALLOW += ["traceparent"]
 _EXPOSE = ["Content-Location", "Location", "ETag", "Warning", "Content-Range", "Accept-Ranges"]
 _EXPOSE += ["Content-Length", "Content-Encoding", "Content-Disposition", "Retry-After", "Allow"]
-_EXPOSE += ["WWW-Authenticate", "X-Request-ID"]
+_EXPOSE += ["WWW-Authenticate", "Link", "X-Total-Count", "X-Request-ID"]
 
 
 @asynccontextmanager

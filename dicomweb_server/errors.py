@@ -54,6 +54,18 @@ class NotAcceptable(Refusal):
         super().__init__(f"none of the accepted {kind} can be had for this resource")
 
 
+class PreconditionFailed(Refusal):
+    """What the request wants to hold of the resource does not hold (RFC 9110 §15.5.13)."""
+
+
+class RangeNotSatisfiable(Refusal):
+    """None of the bytes that Range asks for exist (RFC 9110 §15.5.17)."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total  # bytes that there are
+        super().__init__(f"there are {total} bytes, and none of those asked for")
+
+
 class UnsupportedContent(Refusal):
     """The media type of the request's content is not supported."""
 

@@ -12,35 +12,56 @@ CHUNK = 1 << 20  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """One representation. `read` may be called once; nothing is read before."""
+    """One representation. Nothing is read before it is asked for, nor anything else.
+
+    `stream` gives the bytes from an offset on, as many as a length says. `scratch`: a file that
+    is of no use after this; `close` gives it back.
+    """
 
     length: int  # bytes
     media_type: str
     transfer_syntax_uid: str
-    read: Callable[[], AsyncIterator[bytes]]
+    stream: Callable[[int, int], AsyncIterator[bytes]]
+    scratch: "ScratchFile | None" = None
+
+    def read(self) -> AsyncIterator[bytes]:
+        """All of it."""
+        return self.stream(0, self.length)
+
+    def read_range(self, offset: int, length: int) -> AsyncIterator[bytes]:
+        """The `length` bytes from `offset`; both lie within it."""
+        return self.stream(offset, length)
+
+    async def close(self) -> None:
+        """It has been sent."""
+        if self.scratch is not None:
+            await self.scratch.close()
 
     @classmethod
     def of_bytes(cls, data: bytes, media_type: str, transfer_syntax_uid: str) -> Self:
         """Content that is in memory already: a frame, a small value."""
 
-        async def read() -> AsyncIterator[bytes]:
+        async def stream(offset: int, length: int) -> AsyncIterator[bytes]:
             await asyncio.sleep(0)
-            yield data
+            yield data if length == len(data) else data[offset : offset + length]
 
-        return cls(len(data), media_type, transfer_syntax_uid, read)
+        return cls(len(data), media_type, transfer_syntax_uid, stream)
 
     @classmethod
     def of_scratch(cls, file: "ScratchFile", media_type: str, transfer_syntax_uid: str) -> Self:
         """All of a scratch file."""
 
-        async def read() -> AsyncIterator[bytes]:
-            offset = 0
-            while chunk := await asyncio.to_thread(os.pread, file.number, CHUNK, offset):
+        async def stream(offset: int, length: int) -> AsyncIterator[bytes]:
+            end = offset + length
+            while offset < end:
+                size = min(CHUNK, end - offset)
+                chunk = await asyncio.to_thread(os.pread, file.number, size, offset)
+                if not chunk:
+                    raise EOFError("a scratch file is shorter than it was")
                 offset += len(chunk)
                 yield chunk
-            await file.close()
 
-        return cls(file.size, media_type, transfer_syntax_uid, read)
+        return cls(file.size, media_type, transfer_syntax_uid, stream, file)
 
 
 class ScratchFile:

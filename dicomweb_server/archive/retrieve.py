@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
@@ -15,6 +16,7 @@ from dicomweb_server.archive.sources import (
     frame_as_stored,
     frame_bytes,
     make_scratch,
+    part_of,
 )
 from dicomweb_server.archive.work import (
     WORDS,
@@ -23,25 +25,21 @@ from dicomweb_server.archive.work import (
     uncompressed_value,
 )
 from dicomweb_server.archive.workers import WorkerFailed
-from dicomweb_server.dicom.description import BULK_BASE, BulkValue
+from dicomweb_server.dicom.description import BulkValue
 from dicomweb_server.dicom.frames import is_encapsulated, is_video, media_type_of
-from dicomweb_server.dicom.packing import unpack_metadata
 from dicomweb_server.dicom.transcode import to_explicit_little_endian
 from dicomweb_server.errors import ContentTooLarge, NotFound, NotPart10, UndecodablePixels
 from dicomweb_server.index import retrieve as index
+from dicomweb_server.index.digest import Version, version_of
 from dicomweb_server.index.retrieve import (
     FrameLocation,
     Item,
     Location,
-    MetadataRow,
     Page,
     Position,
 )
-
-AS_STORED = "*"
-DICOM = "application/dicom"
-OCTETS = "application/octet-stream"
-ELE = str(ExplicitVRLittleEndian)
+from dicomweb_server.wire.media_types import AS_STORED
+from dicomweb_server.wire.offers import DICOM, ELE, OCTETS
 
 # PS3.18 §8.7.3.2 bars these from the wire.
 _BARRED = frozenset({ImplicitVRLittleEndian, ExplicitVRBigEndian})
@@ -65,13 +63,24 @@ async def locate(
         return await index.locate_instances(conn, scope, study, series, after)
 
 
-def syntax_on_the_wire(location: Location, wanted: str) -> str:
-    """The transfer syntax in which an instance goes out: `wanted` is a UID or AS_STORED.
+async def version(
+    archive: Archive,
+    principal: Principal,
+    study: str,
+    series: str | None = None,
+    instance: str | None = None,
+) -> Version:
+    """What a resource holds now; no file and no metadata are read for it. Raises NotFound."""
+    async with archive.session(principal, Action.RETRIEVE) as session:
+        return await version_of(session.conn, session.scope, study, series, instance)
+
+
+def syntax_sent(stored: str, wanted: str) -> str:
+    """The transfer syntax in which a file that is stored in one goes out.
 
     As stored means byte for byte, but for the two syntaxes that PS3.18 bars (TS-03); video
     and what else has no decoder goes as stored when the default was asked (TS-04).
     """
-    stored = location.transfer_syntax_uid
     if wanted == AS_STORED:
         return ELE if stored in _BARRED else stored
     return stored if wanted == ELE and is_video(stored) else wanted
@@ -84,11 +93,11 @@ async def instance_content(archive: Archive, location: Location, wanted: str) ->
     (TS-04, TS-05).
     """
     stored = location.transfer_syntax_uid
-    if syntax_on_the_wire(location, wanted) != stored:
+    if syntax_sent(stored, wanted) != stored:
         with suppress(UndecodablePixels, WorkerFailed, ContentTooLarge, NotPart10):
             return await _explicit_little_endian(archive, location)
-    read = archive.blobs.stream
-    return Content(location.size, DICOM, stored, lambda: read(location.blob_key, 0, location.size))
+    stream = partial(archive.blobs.stream, location.blob_key)
+    return Content(location.size, DICOM, stored, stream)
 
 
 async def _explicit_little_endian(archive: Archive, location: Location) -> Content:
@@ -104,23 +113,6 @@ async def _explicit_little_endian(archive: Archive, location: Location) -> Conte
     return Content.of_scratch(file, DICOM, ELE)
 
 
-async def metadata(
-    archive: Archive,
-    principal: Principal,
-    study: str,
-    series: str | None = None,
-    instance: str | None = None,
-    *,
-    after: Position | None = None,
-) -> Page[MetadataRow]:
-    """The packed metadata of a resource's instances, in the order of WADO-11, that of a large
-    one in pages. Raises NotFound."""
-    async with archive.session(principal, Action.RETRIEVE) as session:
-        return await index.read_metadata(
-            session.conn, session.scope, study, series, instance, after
-        )
-
-
 async def all_of(
     first: Page[Item], following: Callable[[Position], Awaitable[Page[Item]]]
 ) -> AsyncIterator[Item]:
@@ -133,11 +125,6 @@ async def all_of(
         if page.after is None:
             return
         page = await following(page.after)
-
-
-def metadata_text(row: MetadataRow, instance_url: str) -> bytes:
-    """One instance's metadata as a JSON object, its BulkDataURIs made whole (BLK-01)."""
-    return unpack_metadata(row.packed).replace(BULK_BASE, f"{instance_url}/bulkdata".encode())
 
 
 async def locate_frames(
@@ -181,14 +168,6 @@ async def frame_content(
     return Content.of_bytes(decoded, OCTETS, ELE)
 
 
-async def instance_metadata(
-    archive: Archive, principal: Principal, location: Location
-) -> MetadataRow:
-    """The packed metadata of an instance located before."""
-    [row] = (await metadata(archive, principal, *uids_of(location))).items
-    return row
-
-
 async def locate_bulk(
     archive: Archive, principal: Principal, study: str, series: str, instance: str, path: str
 ) -> tuple[Location, BulkValue]:
@@ -218,7 +197,7 @@ async def bulk_content(
         code = await archive.workers.run(nested_code_stream, await _whole(source, value))
         if code is not None:
             return Content.of_bytes(code, media_type_of(stored), stored)
-    return Content(value.length, OCTETS, ELE, lambda: source.stream(value.offset, value.length))
+    return Content(value.length, OCTETS, ELE, part_of(source, value.offset))
 
 
 async def _whole(source: Source, value: BulkValue) -> bytes:

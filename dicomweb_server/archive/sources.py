@@ -24,6 +24,10 @@ STREAMED = 4 << 20  # bytes; what is larger is never held whole if that can be h
 MAX_WHOLE = 1 << 30  # bytes; what has to be held whole may not be larger
 
 
+# As Content.stream: the bytes from an offset on, as many as a length says.
+Streamed = Callable[[int, int], AsyncIterator[bytes]]
+
+
 class Source(Protocol):
     """One instance's bytes, by offset."""
 
@@ -115,11 +119,11 @@ async def frame_as_stored(
         return Content.of_bytes(data, media_type, syntax)
     if fragments > 1:
         whole = length - 8 * fragments
-        return Content(whole, media_type, syntax, lambda: _without_items(source, offset, length))
+        return Content(whole, media_type, syntax, _without_items(source, offset, length))
     if table.encapsulated:  # a pad byte behind the end marker is not part of the frame
         ends = await source.read(offset, 4) + await source.read(offset + length - 4, 4)
         length -= len(ends) - len(drop_pad(ends))
-    return Content(length, media_type, syntax, lambda: source.stream(offset, length))
+    return Content(length, media_type, syntax, part_of(source, offset))
 
 
 def _range(found: FrameLocation, position: int, number: int) -> tuple[int, int, int]:
@@ -129,13 +133,28 @@ def _range(found: FrameLocation, position: int, number: int) -> tuple[int, int, 
     return offset, length, fragments_of(found.table, number, record)
 
 
-async def _without_items(source: Source, offset: int, length: int) -> AsyncIterator[bytes]:
-    end = offset + length
-    while offset < end:
-        head = await source.read(offset, 8)
-        size = int.from_bytes(head[4:], "little")
-        if head[:4] != b"\xfe\xff\x00\xe0" or offset + 8 + size > end:
-            raise BlobDamaged("an item of Pixel Data is not where it was")
-        async for chunk in source.stream(offset + 8, size):
-            yield chunk
-        offset += 8 + size
+def part_of(source: Source, start: int) -> Streamed:
+    """What stands in `source` from `start` on, as Content has it."""
+    return lambda offset, length: source.stream(start + offset, length)
+
+
+def _without_items(source: Source, begin: int, size: int) -> Streamed:
+    """The fragments in the `size` bytes from `begin`, without the headers of their items. Those
+    that come before what is asked for are not read, only passed over."""
+
+    async def stream(offset: int, length: int) -> AsyncIterator[bytes]:
+        at, end = begin, begin + size
+        while length > 0:
+            head = await source.read(at, 8)
+            fragment = int.from_bytes(head[4:], "little")
+            if head[:4] != b"\xfe\xff\x00\xe0" or at + 8 + fragment > end:
+                raise BlobDamaged("an item of Pixel Data is not where it was")
+            wanted = min(fragment - offset, length)
+            if wanted > 0:
+                async for chunk in source.stream(at + 8 + offset, wanted):
+                    yield chunk
+                length -= wanted
+            offset = max(0, offset - fragment)
+            at += 8 + fragment
+
+    return stream

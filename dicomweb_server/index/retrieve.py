@@ -88,23 +88,23 @@ class Representative:
     packed: bytes  # metadata
 
 
-_LOCATION = """$1::text AS study_instance_uid, e.series_instance_uid, i.sop_instance_uid,
+LOCATION = """$1::text AS study_instance_uid, e.series_instance_uid, i.sop_instance_uid,
        i.sop_class_uid, i.transfer_syntax_uid, i.blob_key, i.size, i.sha256, i.dataset_offset"""
 
-_TABLES = """instances i
+TABLES = """instances i
   JOIN series e ON e.id = i.series_id"""
 
 # The study itself: the same UID may exist in several institutions; the first of the scope is meant.
-_STUDY = """(SELECT id FROM studies
+STUDY_OF = """(SELECT id FROM studies
                WHERE study_instance_uid = $1
                  AND institution_id = ANY ($2::integer[])
                  AND ($3::text[] IS NULL OR study_instance_uid = ANY ($3))
                ORDER BY array_position($2, institution_id) LIMIT 1)"""
 
-_INSTANCE = f"""i.sop_instance_uid = $5
+INSTANCE_OF = f"""i.sop_instance_uid = $5
    AND i.institution_id = ANY ($2)
    AND e.series_instance_uid = $4
-   AND e.study_id = {_STUDY}"""
+   AND e.study_id = {STUDY_OF}"""
 
 _LAST = 2**63 - 1
 _POSITION = f"""coalesce(e.series_number, {_LAST}), e.series_instance_uid,
@@ -112,44 +112,44 @@ _POSITION = f"""coalesce(e.series_number, {_LAST}), e.series_instance_uid,
 
 # The largest study may have more instances than fit into memory: PAGE at a time. Each page sorts
 # what is left of the study anew, for no index has this order; that is accepted for now.
-_PAGE_OF = f"""e.study_id = {_STUDY}
+PAGE_OF = f"""e.study_id = {STUDY_OF}
    AND ($4::text IS NULL OR e.series_instance_uid = $4)
    AND ($6::text IS NULL
         OR ({_POSITION}) > ($5::bigint, $6::text, $7::bigint, $8::text))
  ORDER BY {_POSITION}
  LIMIT {PAGE}"""
-_NUMBERS = "e.series_number, i.instance_number"
+NUMBERS = "e.series_number, i.instance_number"
 
 LOCATE_INSTANCE = f"""
-SELECT {_LOCATION}
-  FROM {_TABLES}
- WHERE {_INSTANCE}
+SELECT {LOCATION}
+  FROM {TABLES}
+ WHERE {INSTANCE_OF}
 """  # noqa: S608 - put together from the constants above, as are those below
 
 LOCATE_INSTANCES = f"""
-SELECT {_LOCATION}, {_NUMBERS}
-  FROM {_TABLES}
- WHERE {_PAGE_OF}
+SELECT {LOCATION}, {NUMBERS}
+  FROM {TABLES}
+ WHERE {PAGE_OF}
 """  # noqa: S608
 
 _FRAMES = f"""
-SELECT {_LOCATION}, i.metadata,
+SELECT {LOCATION}, i.metadata,
        i.frame_count, i.encapsulated, i.pixel_offset, i.pixel_length, i.frame_bits, i.frame_word,
        ARRAY (SELECT substr(i.frame_ranges, (asked.number - 1) * {_RECORD} + 1, {_RECORD})
                 FROM unnest($6::integer[]) WITH ORDINALITY AS asked (number, place)
                WHERE asked.number <= i.frame_count
                ORDER BY asked.place) AS records
-  FROM {_TABLES}
- WHERE {_INSTANCE}
+  FROM {TABLES}
+ WHERE {INSTANCE_OF}
 """  # noqa: S608
 
 LOCATE_RENDERED = _FRAMES
 LOCATE_FRAMES = _FRAMES.replace(", i.metadata", "")
 
 LOCATE_BULK = f"""
-SELECT {_LOCATION}, (i.bulk -> $6::text)::text AS bulk_value
-  FROM {_TABLES}
- WHERE {_INSTANCE}
+SELECT {LOCATION}, (i.bulk -> $6::text)::text AS bulk_value
+  FROM {TABLES}
+ WHERE {INSTANCE_OF}
 """  # noqa: S608
 
 _METADATA = """$1::text AS study_instance_uid, e.series_instance_uid, i.sop_instance_uid,
@@ -165,9 +165,9 @@ SELECT *
       FROM (
         SELECT page.*, row_number() OVER () AS place
           FROM (
-            SELECT {_METADATA}, {_NUMBERS}
-              FROM {_TABLES}
-             WHERE {_PAGE_OF}
+            SELECT {_METADATA}, {NUMBERS}
+              FROM {TABLES}
+             WHERE {PAGE_OF}
           ) AS page
       ) AS page
   ) AS page
@@ -177,8 +177,8 @@ SELECT *
 
 READ_METADATA_OF_INSTANCE = f"""
 SELECT {_METADATA}
-  FROM {_TABLES}
- WHERE {_INSTANCE}
+  FROM {TABLES}
+ WHERE {INSTANCE_OF}
 """  # noqa: S608
 
 # A row without an instance says that the study or series exists and has no image.
@@ -186,7 +186,7 @@ REPRESENTATIVE = f"""
 WITH asked AS (
   SELECT e.id, e.series_number, e.series_instance_uid
     FROM series e
-   WHERE e.study_id = {_STUDY} AND ($4::text IS NULL OR e.series_instance_uid = $4)
+   WHERE e.study_id = {STUDY_OF} AND ($4::text IS NULL OR e.series_instance_uid = $4)
 ), first AS (
   SELECT id
     FROM asked e
@@ -199,8 +199,8 @@ WITH asked AS (
     FROM instances i JOIN first ON first.id = i.series_id
    WHERE i.frame_count > 0
 ), chosen AS (
-  SELECT {_LOCATION}, i.frame_count, i.metadata
-    FROM {_TABLES}
+  SELECT {LOCATION}, i.frame_count, i.metadata
+    FROM {TABLES}
    WHERE i.id = (SELECT id FROM images WHERE place = total / 2 + 1)
 )
 SELECT chosen.*
@@ -208,12 +208,12 @@ SELECT chosen.*
 """  # noqa: S608
 
 
-def _scope(study: str, scope: Scope) -> tuple[str, list[int], list[str] | None]:
+def scope_arguments(study: str, scope: Scope) -> tuple[str, list[int], list[str] | None]:
     studies = scope.study_instance_uids
     return study, list(scope.institution_ids), None if studies is None else list(studies)
 
 
-def _location(row: Any) -> Location:
+def location_of(row: Any) -> Location:
     return Location(**{name: row[name] for name in Location.__slots__})
 
 
@@ -221,10 +221,10 @@ async def locate_instance(
     conn: Connection, scope: Scope, study: str, series: str, instance: str
 ) -> Location:
     """Find the file of one instance. Raises NotFound."""
-    row = await conn.fetchrow(LOCATE_INSTANCE, *_scope(study, scope), series, instance)
+    row = await conn.fetchrow(LOCATE_INSTANCE, *scope_arguments(study, scope), series, instance)
     if row is None:
         raise NotFound(f"no instance {instance}")
-    return _location(row)
+    return location_of(row)
 
 
 async def locate_instances(
@@ -236,17 +236,19 @@ async def locate_instances(
 ) -> Page[Location]:
     """Find the files of a study or a series, ordered by WADO-11: series number, series UID,
     instance number, SOP UID, numbers that are unknown last. Raises NotFound."""
-    rows = await conn.fetch(LOCATE_INSTANCES, *_scope(study, scope), series, *_start(after))
+    rows = await conn.fetch(
+        LOCATE_INSTANCES, *scope_arguments(study, scope), series, *first_of(after)
+    )
     if not rows and after is None:
-        raise NotFound(_no_parent(study, series))
-    return Page([_location(row) for row in rows], _next(rows, len(rows)))
+        raise NotFound(no_parent(study, series))
+    return Page([location_of(row) for row in rows], next_of(rows, len(rows)))
 
 
-def _start(after: Position | None) -> Position | tuple[None, None, None, None]:
+def first_of(after: Position | None) -> Position | tuple[None, None, None, None]:
     return after or (None, None, None, None)
 
 
-def _next(rows: Sequence[Any], found: int) -> Position | None:
+def next_of(rows: Sequence[Any], found: int) -> Position | None:
     """Where the next page begins, after `rows` of `found` that this one might have had."""
     if not rows or (found < PAGE and len(rows) == found):
         return None
@@ -267,7 +269,7 @@ async def locate_frames(
 
     Raises NotFound if there is no such instance, it has no pixel data, or it lacks a frame.
     """
-    key = (*_scope(study, scope), series, instance)
+    key = (*scope_arguments(study, scope), series, instance)
     row = await conn.fetchrow(LOCATE_FRAMES, *key, _representable(numbers))
     return _frame_location(row, instance, numbers)
 
@@ -277,7 +279,7 @@ async def locate_rendered(
 ) -> tuple[FrameLocation, bytes]:
     """Find one frame and the packed metadata that rendering it needs. Raises NotFound as
     `locate_frames` does."""
-    key = (*_scope(study, scope), series, instance)
+    key = (*scope_arguments(study, scope), series, instance)
     row = await conn.fetchrow(LOCATE_RENDERED, *key, _representable([number]))
     location = _frame_location(row, instance, [number])
     assert row is not None
@@ -305,20 +307,20 @@ def _frame_location(row: Any, instance: str, numbers: Sequence[int]) -> FrameLoc
         word=row["frame_word"],
     )
     records = tuple(row["records"]) if table.encapsulated else ()
-    return FrameLocation(_location(row), table, records)
+    return FrameLocation(location_of(row), table, records)
 
 
 async def locate_bulk(
     conn: Connection, scope: Scope, study: str, series: str, instance: str, path: str
 ) -> tuple[Location, BulkValue]:
     """Find one value that metadata refers to, by its path (BLK-04). Raises NotFound."""
-    row = await conn.fetchrow(LOCATE_BULK, *_scope(study, scope), series, instance, path)
+    row = await conn.fetchrow(LOCATE_BULK, *scope_arguments(study, scope), series, instance, path)
     if row is None:
         raise NotFound(f"no instance {instance}")
     if row["bulk_value"] is None:
         raise NotFound(f"instance {instance} has no bulk data {path}")
     offset, length, vr = orjson.loads(row["bulk_value"])
-    return _location(row), BulkValue(offset, length, vr)
+    return location_of(row), BulkValue(offset, length, vr)
 
 
 async def read_metadata(
@@ -330,15 +332,15 @@ async def read_metadata(
     after: Position | None = None,
 ) -> Page[MetadataRow]:
     """The metadata of a study, a series or an instance, ordered by WADO-11. Raises NotFound."""
-    key = (*_scope(study, scope), series)
+    key = (*scope_arguments(study, scope), series)
     following = None
     if instance is None:
-        rows = await conn.fetch(READ_METADATA, *key, *_start(after))
-        following = _next(rows, rows[0]["found"] if rows else 0)
+        rows = await conn.fetch(READ_METADATA, *key, *first_of(after))
+        following = next_of(rows, rows[0]["found"] if rows else 0)
     else:
         rows = await conn.fetch(READ_METADATA_OF_INSTANCE, *key, instance)
     if not rows and after is None:
-        raise NotFound(_no_parent(study, series) if instance is None else f"no instance {instance}")
+        raise NotFound(no_parent(study, series) if instance is None else f"no instance {instance}")
     return Page(
         [MetadataRow(*(row[name] for name in MetadataRow.__slots__)) for row in rows], following
     )
@@ -352,13 +354,13 @@ async def representative(
     None if there is no instance with pixel data. Raises NotFound if there is no such study or
     series.
     """
-    row = await conn.fetchrow(REPRESENTATIVE, *_scope(study, scope), series)
+    row = await conn.fetchrow(REPRESENTATIVE, *scope_arguments(study, scope), series)
     if row is None:
-        raise NotFound(_no_parent(study, series))
+        raise NotFound(no_parent(study, series))
     if row["blob_key"] is None:
         return None
-    return Representative(_location(row), row["frame_count"], row["metadata"])
+    return Representative(location_of(row), row["frame_count"], row["metadata"])
 
 
-def _no_parent(study: str, series: str | None) -> str:
+def no_parent(study: str, series: str | None) -> str:
     return f"no study {study}" if series is None else f"no series {series} in study {study}"

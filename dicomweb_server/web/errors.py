@@ -19,6 +19,8 @@ from dicomweb_server.errors import (
     NotAcceptable,
     NotFound,
     NotPart10,
+    PreconditionFailed,
+    RangeNotSatisfiable,
     Refusal,
     TooSlow,
     Unavailable,
@@ -41,8 +43,10 @@ STATUS: dict[type[Refusal], int] = {
     NotAcceptable: 406,
     UndecodablePixels: 406,  # what is stored cannot be had in an accepted form (WADO-09)
     WorkerFailed: 406,
+    PreconditionFailed: 412,
     ContentTooLarge: 413,
     UnsupportedContent: 415,
+    RangeNotSatisfiable: 416,
     Unavailable: 503,
 }
 
@@ -52,9 +56,11 @@ TITLES = {
     405: "Method Not Allowed",
     406: "Not Acceptable",
     408: "Request Timeout",
+    412: "Precondition Failed",
     413: "Content Too Large",
     414: "URI Too Long",
     415: "Unsupported Media Type",
+    416: "Range Not Satisfiable",
     500: "Internal Server Error",
     503: "Service Unavailable",
 }
@@ -78,6 +84,8 @@ async def refuse(request: Request, error: Exception) -> Response:
         headers["Allow"] = ", ".join(error.allowed)
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, RangeNotSatisfiable):
+        headers["Content-Range"] = f"bytes */{error.total}"
     if isinstance(error, NotAcceptable) and error.available:
         members["available"] = list(error.available)  # NEG-11
     if request.method == "POST" and request.scope["http_version"].startswith("1"):

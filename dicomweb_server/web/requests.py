@@ -1,9 +1,12 @@
 """What every handler reads from a request."""
 
+from collections.abc import Sequence
+
 from starlette.requests import Request
 
 from dicomweb_server.access.principal import ANONYMOUS, Principal
 from dicomweb_server.archive.archive import Archive
+from dicomweb_server.wire.media_types import Choice, Offer, choose
 from dicomweb_server.wire.resources import parse_uid
 
 
@@ -41,3 +44,14 @@ def accept_encoding_of(request: Request) -> str | None:
     """The Accept-Encoding header; an empty one is not the same as none (RFC 9110 §12.5.3)."""
     lines = request.headers.getlist("accept-encoding")
     return ", ".join(lines) if lines else None
+
+
+def choice_of(request: Request, offers: Sequence[Offer]) -> Choice:
+    """What to send of what can be had (PS3.18 §8.7). Raises NotAcceptable."""
+    return choose(accept_of(request), offers, request.query_params.get("accept"))
+
+
+def triple_of(request: Request) -> tuple[str, str, str]:
+    """The UIDs of the path of an instance, or of what lies below one."""
+    study, series, instance = uids_of(request)
+    return study, series, instance

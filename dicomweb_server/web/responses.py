@@ -13,6 +13,7 @@ from dicomweb_server.archive.content import Content
 from dicomweb_server.dicom.native_xml_text import to_xml
 from dicomweb_server.errors import NotAcceptable
 from dicomweb_server.web.requests import accept_encoding_of
+from dicomweb_server.wire.conditions import boundary_of, coded_tag
 from dicomweb_server.wire.content_coding import (
     CODINGS,
     GZIP,
@@ -21,9 +22,9 @@ from dicomweb_server.wire.content_coding import (
     accepted_codings,
 )
 from dicomweb_server.wire.multipart import closing, new_boundary, part_header
+from dicomweb_server.wire.offers import DICOM_JSON as DICOM_JSON
+from dicomweb_server.wire.offers import DICOM_XML as DICOM_XML
 
-DICOM_JSON = "application/dicom+json"
-DICOM_XML = "application/dicom+xml"
 _BATCH = 64 << 10  # bytes
 _TURN = 0.002  # seconds of work after which others get their turn
 _SMALL = 1000  # bytes, which fit into a packet as they are
@@ -33,6 +34,9 @@ VARY = "Accept, Accept-Encoding"
 
 # What is kept private and checked again: patient data, in a store that may change (CCH-03).
 PRIVATE = {"Cache-Control": "private, no-cache"}
+
+
+_Part = tuple[Content, str]  # and its Content-Location
 
 
 class DicomJSON(Response):
@@ -105,19 +109,30 @@ async def _array(texts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 def xml_parts(texts: AsyncIterator[bytes]) -> Response:
     """A Native DICOM Model document (PS3.19 §A.1) a part, of the texts of `json_array`: the same
     attributes in either form. There has to be one (MP-08)."""
-    boundary = new_boundary()
+    return document_parts((to_xml(orjson.loads(text)), None) async for text in texts)
+
+
+def document_parts(
+    documents: AsyncIterator[tuple[bytes, str | None]], boundary: str | None = None
+) -> Response:
+    """Parts of (document, Content-Location) pairs, without it where a part represents no
+    resource (MP-03). There has to be one."""
+    boundary = boundary or new_boundary()
     return Pieces(
-        _joined(_documents(texts, boundary)),
+        _joined(_parts(documents, boundary)),
         media_type=f'multipart/related; type="{DICOM_XML}"; boundary={boundary}',
         headers={**PRIVATE, "Vary": "Accept"},
     )
 
 
-async def _documents(texts: AsyncIterator[bytes], boundary: str) -> AsyncIterator[bytes]:
+async def _parts(
+    documents: AsyncIterator[tuple[bytes, str | None]], boundary: str
+) -> AsyncIterator[bytes]:
     first = True
-    async for text in texts:
-        document = to_xml(orjson.loads(text))
+    async for document, location in documents:
         headers = {"Content-Type": DICOM_XML, "Content-Length": str(len(document))}
+        if location is not None:
+            headers["Content-Location"] = location
         yield part_header(boundary, headers, first=first) + document
         first = False
     yield closing(boundary)
@@ -173,6 +188,8 @@ async def coded(request: Request, response: Response) -> Response:
     packed = Pieces(_packed(start, pieces), response.status_code)
     packed.raw_headers = [field for field in response.raw_headers if field[0] != b"content-length"]
     packed.headers["Content-Encoding"] = GZIP
+    if "ETag" in packed.headers:
+        packed.headers["ETag"] = coded_tag(packed.headers["ETag"], GZIP)
     return packed
 
 
@@ -238,36 +255,43 @@ async def _zip(numbers: range, pieces: AsyncIterator[bytes]) -> AsyncIterator[tu
         yield number, piece
 
 
-async def single_part(content: Content, headers: Mapping[str, str]) -> Response:
-    """One representation by itself."""
-    return Pieces(
-        await begun(content.read(), 1),
-        media_type=content_type(content),
-        headers={**PRIVATE, "Vary": "Accept", **headers, "Content-Length": str(content.length)},
-    )
+async def multipart(parts: AsyncIterator[_Part], headers: Mapping[str, str]) -> Response:
+    """``multipart/related`` of (content, Content-Location) pairs, made as they are sent. There
+    has to be one (MP-08).
 
-
-async def multipart(parts: AsyncIterator[tuple[Content, str]], media_type: str) -> Response:
-    """``multipart/related`` of (content, Content-Location) pairs, made as they are sent.
-
-    `media_type` is that of the first part (MP-01). What the first part is refused for is raised
-    here; a fault later cuts the connection (ERR-03).
+    Its type is that of the first part (MP-01). With an ETag among `headers` the boundary is
+    the same each time. What the first part is refused for is raised here; a fault later cuts
+    the connection (ERR-03).
     """
-    boundary = new_boundary()
+    boundary = boundary_for(headers)
+    first = await anext(parts)
+    pieces = _encode(_chain(first, parts), boundary)
     return Pieces(
-        await begun(_encode(parts, boundary), 2),
-        media_type=f'multipart/related; type="{media_type}"; boundary={boundary}',
-        headers={**PRIVATE, "Vary": "Accept"},
+        await begun(pieces, 2),
+        media_type=f'multipart/related; type="{first[0].media_type}"; boundary={boundary}',
+        headers=headers,
     )
 
 
-async def _encode(parts: AsyncIterator[tuple[Content, str]], boundary: str) -> AsyncIterator[bytes]:
+async def _chain(first: _Part, parts: AsyncIterator[_Part]) -> AsyncIterator[_Part]:
+    yield first
+    async for part in parts:
+        yield part
+
+
+def boundary_for(headers: Mapping[str, str]) -> str:
+    """The boundary of an answer with `headers`: of its ETag, if it has one."""
+    return boundary_of(headers["ETag"]) if "ETag" in headers else new_boundary()
+
+
+async def _encode(parts: AsyncIterator[_Part], boundary: str) -> AsyncIterator[bytes]:
     first = True
     async for content, location in parts:
         yield part_header(boundary, _part_headers(content, location), first=first)
         first = False
         async for chunk in content.read():
             yield chunk
+        await content.close()
     yield closing(boundary)
 
 
@@ -279,11 +303,12 @@ def _part_headers(content: Content, location: str) -> dict[str, str]:
     }
 
 
-async def one_part(content: Content, location: str) -> Response:
+async def one_part(content: Content, location: str, headers: Mapping[str, str]) -> Response:
     """``multipart/related`` of one small content, with a length, in three pieces."""
-    boundary = new_boundary()
+    boundary = boundary_for(headers)
     pieces = [part_header(boundary, _part_headers(content, location), first=True)]
     pieces.extend([chunk async for chunk in content.read()])
     pieces.append(closing(boundary))
-    kind = f'multipart/related; type="{content.media_type}"; boundary={boundary}'
-    return Ready(pieces, kind, {**PRIVATE, "Vary": "Accept"})
+    return Ready(
+        pieces, f'multipart/related; type="{content.media_type}"; boundary={boundary}', headers
+    )

@@ -6,15 +6,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from dicomweb_server.web.all_bulk_data import retrieve_all_bulk_data, retrieve_all_pixel_data
+from dicomweb_server.web.bulk_data import retrieve_bulk_data
 from dicomweb_server.web.delete import delete_resource
+from dicomweb_server.web.frames import retrieve_frames
 from dicomweb_server.web.operations import healthz, home, readyz, style
 from dicomweb_server.web.rendered import retrieve_rendered, retrieve_thumbnail
-from dicomweb_server.web.retrieve import (
-    retrieve_bulk_data,
-    retrieve_frames,
-    retrieve_instances,
-    retrieve_metadata,
-)
+from dicomweb_server.web.retrieve import retrieve_instances, retrieve_metadata
 from dicomweb_server.web.search import search_instances, search_series, search_studies
 from dicomweb_server.web.store import store_instances
 
@@ -33,16 +31,22 @@ TABLE: dict[str, dict[str, Handler]] = {
     FRAMES + "/thumbnail": {"GET": retrieve_thumbnail},
     INSTANCE: {"GET": retrieve_instances, "DELETE": delete_resource},
     INSTANCE + "/metadata": {"GET": retrieve_metadata},
+    INSTANCE + "/bulkdata": {"GET": retrieve_all_bulk_data},
+    INSTANCE + "/pixeldata": {"GET": retrieve_all_pixel_data},
     INSTANCE + "/rendered": {"GET": retrieve_rendered},
     INSTANCE + "/thumbnail": {"GET": retrieve_thumbnail},
     INSTANCE + "/bulkdata/{path:path}": {"GET": retrieve_bulk_data},
     SERIES: {"GET": retrieve_instances, "DELETE": delete_resource},
     SERIES + "/metadata": {"GET": retrieve_metadata},
+    SERIES + "/bulkdata": {"GET": retrieve_all_bulk_data},
+    SERIES + "/pixeldata": {"GET": retrieve_all_pixel_data},
     SERIES + "/rendered": {"GET": retrieve_rendered},
     SERIES + "/thumbnail": {"GET": retrieve_thumbnail},
     SERIES + "/instances": {"GET": search_instances},
     STUDY: {"GET": retrieve_instances, "POST": store_instances, "DELETE": delete_resource},
     STUDY + "/metadata": {"GET": retrieve_metadata},
+    STUDY + "/bulkdata": {"GET": retrieve_all_bulk_data},
+    STUDY + "/pixeldata": {"GET": retrieve_all_pixel_data},
     STUDY + "/rendered": {"GET": retrieve_rendered},
     STUDY + "/thumbnail": {"GET": retrieve_thumbnail},
     STUDY + "/series": {"GET": search_series},

@@ -257,6 +257,7 @@ def _specificity(media_range: MediaRange, offer: Offer, offers: Sequence[Offer])
 
 
 def _named(pattern: str | None, media_type: str) -> int:
+    media_type = media_type.lower()  # video/H265 has a capital
     if pattern == media_type:
         return 4
     return 3 if pattern == f"{media_type.partition('/')[0]}/*" else 0

@@ -13,7 +13,7 @@ from dicomweb_server.dicom.query import (
     UidList,
     Wildcard,
 )
-from dicomweb_server.index import instances, retrieve
+from dicomweb_server.index import bulk_data, digest, instances, retrieve
 from dicomweb_server.index import search as index
 from dicomweb_server.index.database import open_pool
 from dicomweb_server.index.search_statements import compile_search as compile_any
@@ -138,6 +138,12 @@ LOOKUPS = {
     "next page": (retrieve.LOCATE_INSTANCES, *TRIPLE[:3], None, 1, "1.7.1", 1, "1.7.1.1"),
     "study metadata": (retrieve.READ_METADATA, *TRIPLE[:3], None, *FIRST_PAGE),
     "instance metadata": (retrieve.READ_METADATA_OF_INSTANCE, *TRIPLE),
+    "bulk data of a study": (bulk_data.LIST_BULK_DATA, *TRIPLE[:3], None, *FIRST_PAGE),
+    "pixel data of a series": (bulk_data.LIST_PIXEL_DATA, *TRIPLE[:4], *FIRST_PAGE),
+    "all bulk data": (bulk_data.LOCATE_ALL_BULK, *TRIPLE),
+    "study digest": (digest.DIGEST_OF_INSTANCES, *TRIPLE[:3], None),
+    "series digest": (digest.DIGEST_OF_INSTANCES, *TRIPLE[:4]),
+    "instance digest": (digest.DIGEST_OF_INSTANCE, *TRIPLE),
     "thumbnail": (retrieve.REPRESENTATIVE, *TRIPLE[:3], None),
     "existing": (instances.FIND_EXISTING, 1, ["1.7.1.1", "1.8.1.1"]),
     "deleted": (instances.DELETE_INSTANCES, 7, None, None),

@@ -87,6 +87,12 @@ def test_three_gigabytes_in_one_part(tmp_path: Path) -> None:
             for chunk in response.iter_bytes(1 << 20):
                 got.update(chunk)
         assert got.digest() == digest.digest()
+        # Near the end, and nothing of what stands before is read.
+        ends = {**accept, "Range": f"bytes=-8,{len(head) + SIZE // 2}-{len(head) + SIZE // 2 + 7}"}
+        part = client.get(f"{server.base}/{path}", headers=ends)
+        assert part.status_code == 206
+        assert part.content.count(bytes(8)) == 2
+        assert f"/{len(head) + length}".encode() in part.content
         frame = client.get(f"{server.base}/{path}/frames/300")
         assert frame.status_code == 200
         peak.stop()

@@ -1,0 +1,91 @@
+"""GET on bulk data: Retrieve Bulkdata (PS3.18 §10.4.1.1.5)."""
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dicomweb_server.archive import retrieve
+from dicomweb_server.archive.bulk_data import PIXEL_DATA, Frames
+from dicomweb_server.archive.content import Content
+from dicomweb_server.archive.retrieve import uids_of as uids_of_location
+from dicomweb_server.archive.sources import open_source
+from dicomweb_server.dicom.description import BulkValue
+from dicomweb_server.dicom.frames import is_encapsulated
+from dicomweb_server.errors import NotFound
+from dicomweb_server.index.retrieve import Location
+from dicomweb_server.web.conditions import not_modified, tag_of
+from dicomweb_server.web.requests import (
+    archive_of,
+    base_url_of,
+    choice_of,
+    principal_of,
+    triple_of,
+)
+from dicomweb_server.web.responses import PRIVATE, multipart
+from dicomweb_server.web.single_part import single_part
+from dicomweb_server.wire.media_types import Choice
+from dicomweb_server.wire.offers import ELE, pixel_offers, value_offers
+from dicomweb_server.wire.resources import bulk_url, parse_bulk_path
+
+
+async def retrieve_bulk_data(request: Request) -> Response:
+    """GET {bulkdataURI}: one value."""
+    archive, principal = archive_of(request), principal_of(request)
+    path = parse_bulk_path(request.path_params["path"])
+    location, value = await retrieve.locate_bulk(archive, principal, *triple_of(request), path)
+    return await one_value(request, location, path, value)
+
+
+async def one_value(request: Request, location: Location, path: str, value: BulkValue) -> Response:
+    """One value, in one part; of encapsulated pixels as stored, one part a frame (BLK-03)."""
+    archive, principal = archive_of(request), principal_of(request)
+    source = await open_source(archive, location)
+    if path == PIXEL_DATA and is_encapsulated(location.transfer_syntax_uid):
+        # Without a table (data in another form than its syntax says) the value goes as it is.
+        with suppress(NotFound):
+            frames = await Frames.of(archive, principal, source, location)
+            return await _pixel_data(request, frames)
+    content = await retrieve.bulk_content(archive, principal, source, location, path, value)
+    choice = choice_of(request, value_offers(content.media_type, content.transfer_syntax_uid))
+    headers = _headers(request, location, path, choice, repr(value))
+    if answer := not_modified(request, headers):
+        return answer
+    if not choice.offer.multipart:
+        return await single_part(request, content, headers)
+
+    async def parts() -> AsyncIterator[tuple[Content, str]]:
+        yield content, _url(request, location, path)
+
+    return await multipart(parts(), headers)
+
+
+def _headers(
+    request: Request, location: Location, path: str, choice: Choice, value: str
+) -> dict[str, str]:
+    """Those of an answer with one value; `value` says where it lies in the file."""
+    url = _url(request, location, path)
+    headers = {**PRIVATE, "Vary": "Accept"}
+    if not choice.offer.multipart:
+        headers["Content-Location"] = url
+    form = choice.offer.content_type, choice.transfer_syntax or ""
+    headers["ETag"] = tag_of("bulk data", location.sha256, path, value, *form, url)
+    return headers
+
+
+def _url(request: Request, location: Location, path: str) -> str:
+    return bulk_url(base_url_of(request), *uids_of_location(location), path)
+
+
+async def _pixel_data(request: Request, frames: Frames) -> Response:
+    location, table = frames.found.location, frames.found.table
+    choice = choice_of(request, pixel_offers(location.transfer_syntax_uid, table.count))
+    headers = _headers(request, location, PIXEL_DATA, choice, repr(table))
+    if answer := not_modified(request, headers):
+        return answer
+    contents = frames.contents(choice.transfer_syntax or ELE)
+    if not choice.offer.multipart:
+        return await single_part(request, await anext(contents), headers)
+    url = _url(request, location, PIXEL_DATA)
+    return await multipart(((content, url) async for content in contents), headers)

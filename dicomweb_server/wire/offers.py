@@ -1,0 +1,123 @@
+"""What can be had of stored instances: the offers that an Accept chooses from (digest 1.4, 1.5).
+
+They follow from the transfer syntaxes of what is stored, and from how much of it there is.
+"""
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from dicomweb_server.dicom.transfer_syntaxes import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    OCTET_STREAM,
+    is_encapsulated,
+    is_video,
+    media_type_of,
+)
+from dicomweb_server.errors import NotAcceptable
+from dicomweb_server.wire.media_types import AS_STORED, Offer
+
+DICOM = "application/dicom"
+DICOM_JSON = "application/dicom+json"
+DICOM_XML = "application/dicom+xml"
+OCTETS = OCTET_STREAM
+ELE = EXPLICIT_VR_LITTLE_ENDIAN
+
+# JSON is never multipart, and XML always is: results are many, also where there is one (NEG-03).
+METADATA = (
+    Offer(DICOM_JSON, multipart=False, default=True),
+    Offer(DICOM_XML, multipart=True),
+)
+
+
+# Octets of all bulk data of a resource: each value decoded, or as stored in its own type.
+ALL_BULK_DATA = Offer(OCTETS, multipart=True, transfer_syntaxes=(ELE, AS_STORED), default=True)
+
+
+def made_of(stored: str) -> tuple[str, ...]:
+    """The transfer syntaxes that pixel data stored as `stored` can be made into.
+
+    Video cannot be made into anything. The one place for what encoders will add.
+    """
+    return () if is_video(stored) else (ELE,)
+
+
+def instance_offers(stored: Collection[str], *, complete: bool, single: bool) -> list[Offer]:
+    """Of instances: as files in Explicit VR LE, as stored, or in their one syntax; or all their
+    bulk data (digest 1.4).
+
+    `stored`: their transfer syntaxes, all of them if `complete`; of a resource that is larger
+    nobody knows yet whether it has but one. `single`: it is an Instance resource (NEG-03).
+    """
+    syntaxes = [ELE, AS_STORED]
+    if complete and not any(made_of(uid) for uid in stored):
+        syntaxes.remove(ELE)
+    if complete and len(stored) == 1:
+        syntaxes += set(stored) - {ELE}
+    offers = [Offer(DICOM, multipart=True, transfer_syntaxes=tuple(syntaxes), default=True)]
+    if single:
+        offers.append(Offer(DICOM, multipart=False, transfer_syntaxes=tuple(syntaxes)))
+    offers.append(replace(ALL_BULK_DATA, default=False))
+    return offers
+
+
+def frame_offers(stored: str, *, single: bool) -> list[Offer]:
+    """Of frames: decoded octets, and the compressed stream as stored.
+
+    Video has no frames (WADO-08). Raises NotAcceptable for it.
+    """
+    if is_video(stored):
+        raise NotAcceptable([])
+    kinds = [(OCTETS, (*made_of(stored), AS_STORED))]
+    if is_encapsulated(stored) and media_type_of(stored) != OCTETS:
+        kinds.append((media_type_of(stored), (stored, AS_STORED)))
+    offers = [
+        Offer(kind, multipart=True, transfer_syntaxes=syntaxes, default=kind == OCTETS)
+        for kind, syntaxes in kinds
+    ]
+    if single:
+        offers += [
+            Offer(kind, multipart=False, transfer_syntaxes=syntaxes) for kind, syntaxes in kinds
+        ]
+    return offers
+
+
+def pixel_offers(stored: str, count: int) -> list[Offer]:
+    """Of one value of encapsulated pixel data, of `count` frames: as of its frames, but decoded
+    it is one part of all frames (TS-11). Video is one value of its own type."""
+    if is_video(stored):
+        kinds = [(media_type_of(stored), (stored, AS_STORED)), (OCTETS, (AS_STORED,))]
+        return [
+            Offer(kind, multipart=many, transfer_syntaxes=names, default=many and kind != OCTETS)
+            for kind, names in kinds
+            for many in (True, False)
+        ]
+    offers = frame_offers(stored, single=count == 1)
+    if count > 1:
+        decoded = (ELE,) if media_type_of(stored) != OCTETS else (ELE, AS_STORED)
+        offers.append(Offer(OCTETS, multipart=False, transfer_syntaxes=decoded))
+    return offers
+
+
+def bulk_offers(stored: Collection[str], *, complete: bool, pixels_only: bool) -> list[Offer]:
+    """Of all bulk data of a resource, or all pixel data, in parts: octets, decoded or not; and
+    in the one compressed form that all of it has.
+
+    `stored`: the transfer syntaxes of the instances that have any, all of them if `complete`.
+    `pixels_only`: it is pixel data throughout, at the top level.
+    """
+    if complete and pixels_only and len(stored) == 1:
+        [syntax] = stored
+        if is_encapsulated(syntax):
+            return [offer for offer in pixel_offers(syntax, 1) if offer.multipart]
+    return [ALL_BULK_DATA]
+
+
+def value_offers(media_type: str, transfer_syntax: str) -> list[Offer]:
+    """Of any other value, which is to be had in one form alone; a code stream as octets too."""
+    syntaxes = (transfer_syntax, AS_STORED)
+    kinds = [media_type] if transfer_syntax == ELE else list(dict.fromkeys((media_type, OCTETS)))
+    return [
+        Offer(kind, multipart=many, transfer_syntaxes=syntaxes, default=many and not place)
+        for place, kind in enumerate(kinds)
+        for many in (True, False)
+    ]
