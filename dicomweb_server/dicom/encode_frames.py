@@ -106,6 +106,8 @@ def _jpeg_ls(array: Array, bits: int, colours: str) -> bytes:
     cells = _narrow(_as_unsigned(array, bits), bits)
     rows, columns = array.shape[:2]
     colour = array.ndim == 3
+    if array.size < _TINY:
+        return _jpeg_ls_tiny(array)
     stream = encode_buffer(
         cells.tobytes(),
         rows,
@@ -117,22 +119,50 @@ def _jpeg_ls(array: Array, bits: int, colours: str) -> bytes:
     return bytes(stream)
 
 
+_TINY = 256  # samples
+
+
+def _jpeg_ls_tiny(array: Array) -> bytes:
+    """What the buffer of pyjpegls is too short for: of 8 or 16 bits, signs extended over them."""
+    import imagecodecs
+
+    return bytes(imagecodecs.jpegls_encode(array.view(f"u{array.itemsize}")))
+
+
 def _jpeg_lossless(array: Array, bits: int, colours: str) -> bytes:
-    """Process 14, selection value 1, which predicts from the left neighbour."""
+    """Process 14, selection value 1, which predicts from the left neighbour.
+
+    Colour is always coded as if it were RGB, without a transform. For YBR libjpeg would make two
+    Huffman tables, and code with the wrong one (seen with libjpeg-turbo 3.1.3).
+    """
     import imagecodecs
 
     depth = max(8, bits)  # some decoders know no less
     cells = _narrow(_as_unsigned(array, bits), depth)
-    space = _jpeg_space(colours)
-    stream = imagecodecs.jpeg8_encode(
-        cells,
-        lossless=True,
-        predictor=1,
-        bitspersample=depth,
-        colorspace=space,
-        outcolorspace=space,  # a transform would not be reversible
+    space = "RGB" if array.ndim == 3 else None
+    stream = bytes(
+        imagecodecs.jpeg8_encode(
+            cells,
+            lossless=True,
+            predictor=1,
+            bitspersample=depth,
+            colorspace=space,
+            outcolorspace=space,
+        )
     )
-    return _without_jfif(bytes(stream))
+    return _without_colour_space(stream) if colours == "YBR_FULL" else _without_jfif(stream)
+
+
+def _without_colour_space(stream: bytes) -> bytes:
+    """Leave out the segment and the component identifiers that tell of RGB: in DICOM, the
+    Photometric Interpretation tells what the components are."""
+    assert stream[2:4] == b"\xff\xee"
+    bare = bytearray(stream[:2] + stream[4 + int.from_bytes(stream[4:6]) :])
+    frame, scan = bare.index(b"\xff\xc3"), bare.index(b"\xff\xda")
+    for component in range(3):
+        bare[frame + 10 + 3 * component] = component + 1
+        bare[scan + 5 + 2 * component] = component + 1
+    return bytes(bare)
 
 
 def _jpeg_baseline(array: Array, colours: str, quality: int) -> bytes:
