@@ -137,7 +137,7 @@ def _jpeg_lossless(array: Array, bits: int, colours: str) -> bytes:
     """
     import imagecodecs
 
-    depth = max(8, bits)  # some decoders know no less
+    depth = max(2, bits)  # the least of ISO/IEC 10918-1 Table B.2
     cells = _narrow(_as_unsigned(array, bits), depth)
     space = "RGB" if array.ndim == 3 else None
     stream = bytes(
