@@ -103,7 +103,8 @@ def _narrow(cells: Array, bits: int) -> Array:
 def _jpeg_ls(array: Array, bits: int, colours: str) -> bytes:
     from jpeg_ls import encode_buffer
 
-    cells = _narrow(_as_unsigned(array, bits), bits)
+    depth = max(8, bits)  # DCMTK and GDCM fail on 6 and 7
+    cells = _narrow(_as_unsigned(array, depth), depth)
     rows, columns = array.shape[:2]
     colour = array.ndim == 3
     if array.size < _TINY:
@@ -113,7 +114,7 @@ def _jpeg_ls(array: Array, bits: int, colours: str) -> bytes:
         rows,
         columns,
         3 if colour else 1,
-        bits,
+        depth,
         interleave_mode=2 if colour else 0,  # by sample: what most decoders know
     )
     return bytes(stream)

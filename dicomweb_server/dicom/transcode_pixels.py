@@ -29,6 +29,7 @@ from dicomweb_server.dicom.transfer_syntaxes import RLE_LOSSLESS
 from dicomweb_server.errors import ContentTooLarge, UndecodablePixels
 
 LONGEST_VALUE = 2**32 - 2  # bytes (TS-04)
+BASIC_LIMIT = 1 << 32  # what a Basic Offset Table can refer to, in bytes
 
 _IMAGE_TYPE = 0x00080008
 _PHOTOMETRIC_INTERPRETATION = 0x00280004
@@ -163,10 +164,8 @@ class EncodedPixels:
         attributes: JsonDataset,
         target: str,
         quality: int | None,
-        basic_limit: int = 1 << 32,
     ) -> "EncodedPixels":
-        """What is written in the syntax `target`; `basic_limit` bounds what a Basic Offset Table
-        may refer to, in bytes."""
+        """What is written in the syntax `target`; `quality` as for encode_frame."""
         told = frames.first.photometric_interpretation
         changes = changed_attributes(
             frames, attributes, encoded_interpretation(told, target), target
@@ -175,7 +174,7 @@ class EncodedPixels:
             changes += _told_loss(attributes)
         # No encoder here makes anything much longer than it was.
         longest = 2 * frames.decoded_length + 4096 * frames.table.count
-        return cls(frames, sorted(changes), target, quality, longest >= basic_limit)
+        return cls(frames, sorted(changes), target, quality, longest >= BASIC_LIMIT)
 
     def write(self, out: BinaryIO) -> None:
         count = self.frames.table.count

@@ -296,7 +296,7 @@ def test_what_the_tables_bar_is_refused_and_foretold(
     frame = Decoded(np.zeros(shape, image.dtype), image.photometric_interpretation)
 
     assert not can_encode(stated, EXPLICIT, target, lossy_allowed=True)
-    with pytest.raises(UndecodablePixels, match=match if target != BASELINE else ""):
+    with pytest.raises(UndecodablePixels, match=None if target == BASELINE else match):
         encode_frame(frame, image, target, quality=90)
 
 
