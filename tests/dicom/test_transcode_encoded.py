@@ -1,5 +1,6 @@
 """Whole files in compressed syntaxes, read back by us and by pydicom, held against the source."""
 
+import contextlib
 import os
 import shutil
 import struct
@@ -13,6 +14,8 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydicom import config, uid
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames, parse_basic_offsets
@@ -526,3 +529,42 @@ def test_dcmtk_gives_the_pixels_back(
         unused = 16 - bits
         pixels = (pixels.astype(np.int16) << unused) >> unused
     assert np.array_equal(pixels.reshape(small_pixels(**shape).shape), small_pixels(**shape))
+
+
+# ------------------------------------------------------------------------------- hostile
+
+SMALL = {
+    syntax: small_image(transfer_syntax=syntax, rows=5, columns=7, frames=2, bits=12)
+    for syntax in (uid.ImplicitVRLittleEndian, uid.ExplicitVRBigEndian, RLE, JPEG_LS, HTJ2K)
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    syntax=st.sampled_from(sorted(SMALL)),
+    target=st.sampled_from(TARGETS),
+    changes=st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=4)), max_size=3),
+    cut=st.floats(0.5, 1),
+)
+def test_any_file_is_encoded_or_refused(
+    syntax: str,
+    target: str,
+    changes: list[tuple[float, bytes]],
+    cut: float,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    file = bytearray(SMALL[syntax])
+    for place, new in changes:
+        at = 132 + int(place * (len(file) - 132))
+        file[at : at + len(new)] = new
+    source, made = folder / "hostile.dcm", folder / "encoded.dcm"
+    source.write_bytes(bytes(file[: max(1, int(cut * len(file)))]))
+    made.unlink(missing_ok=True)
+
+    with contextlib.suppress(Refusal):  # and no other exception
+        transcode(source, made, target, inflate_limit=1 << 20, pixel_limit=1 << 20)
+        image = read_still_image(made)
+        assert image is not None or read_still_image(source) is None
+        return
+    assert not made.exists()
