@@ -198,6 +198,20 @@ def test_values_left_in_their_cells_move_to_the_right(target: str, tmp_path: Pat
         assert np.array_equal(pixel_array(made, raw=True), np.arange(9).reshape(3, 3))
 
 
+def test_decoded_values_are_where_high_bit_says(tmp_path: Path) -> None:
+    """Code streams hold values at the right, whatever the High Bit beside them tells."""
+    file = small_image(transfer_syntax=JPEG_LS, bits=12)
+    dataset = pydicom.dcmread(BytesIO(file))
+    dataset.HighBit = 15
+    out = BytesIO()
+    dataset.save_as(out)
+
+    for target in (str(uid.ExplicitVRLittleEndian), RLE, HTJ2K):
+        made = transcoded_bytes(out.getvalue(), tmp_path, target)
+        assert made.HighBit == 11
+        assert np.array_equal(pixel_array(made)[None], small_pixels(bits=12))
+
+
 def test_an_overlay_in_the_cells_is_kept_or_the_syntax_refused(tmp_path: Path) -> None:
     cells = np.arange(9, dtype=np.uint16).reshape(3, 3) | 0x8000
     overlay = {"OverlayRows": 3, "OverlayBitsAllocated": 16, "OverlayBitPosition": 15}
