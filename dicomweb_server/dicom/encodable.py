@@ -32,22 +32,20 @@ LOSSY_TARGETS = frozenset({JPEG_BASELINE})
 class _Cells:
     """The pixel cells that one row of a table allows."""
 
-    bits_allocated: tuple[int, ...] = (8, 16)
+    bits_allocated: tuple[int, ...]
     least_bits_stored: int = 1
     signed: bool = False
 
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
-_ONE_BYTE = _Cells((8,))
 
 
-def _row(least: int, ybr: _Cells, rgb_least: int | None = None) -> dict[str, _Cells]:
-    signed, unsigned = _Cells(least_bits_stored=least, signed=True), _Cells((8, 16), least)
-    rgb = unsigned if rgb_least is None else _Cells((8, 16), rgb_least)
+def _table(least: int, ybr: _Cells, least_of_rgb: int) -> dict[str, _Cells]:
+    """The rows of a lossless syntax; `least` and `least_of_rgb` are Bits Stored."""
     return {
-        **dict.fromkeys(_GREY, signed),
-        "PALETTE COLOR": unsigned,
-        "RGB": rgb,
+        **dict.fromkeys(_GREY, _Cells((8, 16), least, signed=True)),
+        "PALETTE COLOR": _Cells((8, 16), least),
+        "RGB": _Cells((8, 16), least_of_rgb),
         "YBR_FULL": ybr,
     }
 
@@ -56,11 +54,11 @@ def _row(least: int, ybr: _Cells, rgb_least: int | None = None) -> dict[str, _Ce
 # 8.2.1-1, 8.2.1-2, 8.2.2-1, 8.2.3-1, 8.2.4-1 and that of HTJ2K. JPEG 2000 may hold up to 38 bits
 # by its table; beyond 16 the decoders at hand differ, so that such images go as Explicit VR LE.
 _ALLOWED: dict[str, dict[str, _Cells]] = {
-    RLE_LOSSLESS: _row(1, _ONE_BYTE),
-    JPEG_LOSSLESS_SV1: _row(1, _Cells()),
-    JPEG_LS_LOSSLESS: _row(2, _Cells((8,), 2)),
-    # OpenJPEG fails on colour of single bits, for which its buffer is too short.
-    **dict.fromkeys(_JPEG_2000, _row(1, _Cells(), rgb_least=2)),
+    RLE_LOSSLESS: _table(1, _Cells((8,)), 1),
+    JPEG_LOSSLESS_SV1: _table(1, _Cells((8, 16)), 1),
+    JPEG_LS_LOSSLESS: _table(2, _Cells((8,), 2), 2),
+    # OpenJPEG fails on RGB of single bits, for which its buffer is too short.
+    **dict.fromkeys(_JPEG_2000, _table(1, _Cells((8, 16)), 2)),
     JPEG_BASELINE: dict.fromkeys((*_GREY, "RGB", "YBR_FULL"), _Cells((8,), 8)),
 }
 
