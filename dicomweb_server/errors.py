@@ -99,7 +99,8 @@ class NotPart10(Refusal):
 
 
 class UndecodablePixels(Refusal):
-    """The pixel data cannot be decoded: damaged, forged, or in a syntax without a decoder."""
+    """The pixel data cannot be decoded: damaged, forged, or in a syntax without a decoder; or not
+    be encoded in another syntax without losing or misstating something."""
 
 
 class Unavailable(Refusal):

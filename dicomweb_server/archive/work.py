@@ -13,8 +13,9 @@ from dicomweb_server.dicom.fragments import drop_pad, join_fragments, list_fragm
 from dicomweb_server.dicom.images import encode, picture, placeholder
 from dicomweb_server.dicom.packing import unpack_metadata
 from dicomweb_server.dicom.part10 import describe, inflate, is_deflated, read_file_meta
-from dicomweb_server.dicom.pixels import decode_frame, image_pixel
 from dicomweb_server.dicom.rendering import RenderOptions
+from dicomweb_server.dicom.transcode_frames import transcode_frame
+from dicomweb_server.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from dicomweb_server.errors import NotPart10, Refusal
 from dicomweb_server.index.attribute_values import NO_ATTRIBUTES, Attributes
 from dicomweb_server.index.rows import Entry, entry_of
@@ -85,13 +86,21 @@ def dataset_digest(path: Path) -> bytes:
 
 
 def uncompressed_frame(packed_metadata: bytes, frame: bytes, transfer_syntax_uid: str) -> bytes:
-    """One compressed frame decoded to native little-endian bytes (WADO-04).
+    """One compressed frame decoded to native little-endian bytes (WADO-04, WADO-05).
 
     Raises UndecodablePixels.
     """
-    image = image_pixel(_dataset(packed_metadata))
-    array = decode_frame(frame, image, transfer_syntax_uid).array
-    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+    return transcoded_frame(packed_metadata, frame, transfer_syntax_uid, EXPLICIT_VR_LITTLE_ENDIAN)
+
+
+def transcoded_frame(
+    packed_metadata: bytes, frame: bytes, stored: str, target: str, quality: int | None = None
+) -> bytes:
+    """One frame, as it was cut from its file, in another transfer syntax; ``transcode_frame``.
+
+    Raises UndecodablePixels.
+    """
+    return transcode_frame(frame, _dataset(packed_metadata), stored, target, quality=quality)
 
 
 def nested_code_stream(value: bytes) -> bytes | None:

@@ -24,7 +24,8 @@ class CodeStream:
     """The header of one compressed frame.
 
     `precision` is the number of bits of a sample, 0 if the header was not read so far.
-    `colours` is "RGB" or "YBR" where the stream itself tells, else empty.
+    `colours` is "RGB" or "YBR" where the stream itself tells, else empty. `tiles`: into how many
+    the picture is cut, in JPEG 2000.
     """
 
     rows: int
@@ -33,6 +34,7 @@ class CodeStream:
     precision: int
     signed: bool = False
     colours: str = ""
+    tiles: int = 1
 
 
 def jpeg_header(data: bytes) -> CodeStream:
@@ -93,14 +95,23 @@ def jpeg2000_header(data: bytes) -> CodeStream:
     """Read the SIZ segment (ISO/IEC 15444-1 A.5.1) of a bare JPEG 2000 or HTJ2K stream."""
     if data[:4] != b"\xff\x4f\xff\x51" or len(data) < 43:
         raise UndecodablePixels("the frame is not a JPEG 2000 stream")
-    right, bottom, left, top = (int.from_bytes(data[n : n + 4]) for n in (8, 12, 16, 20))
+    right, bottom, left, top, width, height, tile_left, tile_top = (
+        int.from_bytes(data[n : n + 4]) for n in range(8, 40, 4)
+    )
+    samples = int.from_bytes(data[40:42])
+    components = [data[42 + 3 * n : 45 + 3 * n] for n in range(min(samples, 4))]
+    if any(component != components[0][:1] + b"\x01\x01" for component in components):
+        raise UndecodablePixels("the JPEG 2000 stream has components of several depths or sizes")
+    if not width or not height:
+        raise UndecodablePixels("the JPEG 2000 stream has tiles without a size")
     depth = data[42]
     return CodeStream(
         rows=bottom - top,
         columns=right - left,
-        samples=int.from_bytes(data[40:42]),
+        samples=samples,
         precision=(depth & 0x7F) + 1,
         signed=bool(depth & 0x80),
+        tiles=-(-(right - tile_left) // width) * -(-(bottom - tile_top) // height),
     )
 
 
@@ -114,28 +125,59 @@ def bare_jpeg2000(data: bytes) -> bytes:
 
 
 # Aspect ratios of ISO/IEC 18181-1, SizeHeader
-_JXL_HEADER = 12  # bytes that hold the signature and the longest SizeHeader
+_JXL_HEADER = 32  # bytes that hold the signature, the longest sizes, and what is read after them
 _JXL_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 
 
 def jpeg_xl_header(data: bytes, samples: int) -> CodeStream:
-    """Read the SizeHeader of a JPEG XL stream (ISO/IEC 18181-1), bare or in its container.
+    """Read the size and depth of a JPEG XL stream (ISO/IEC 18181-1), bare or in its container.
 
     The number of `samples` stands too deep in the stream to be read here; it is taken as told.
+    Raises UndecodablePixels for streams of more than one picture, too: of animations, previews
+    and further channels, which a decoder would take memory for.
     """
     start = data[:_JXL_HEADER] if data[:2] == b"\xff\x0a" else _jxl_start(data)
     if start[:2] != b"\xff\x0a":
         raise UndecodablePixels("the frame is not a JPEG XL stream")
     bits = _Bits(int.from_bytes(start[2:], "little"))
+    rows, columns = _jxl_sizes(bits)
+    return CodeStream(rows, columns, samples, _jxl_depth(bits))
+
+
+def _jxl_sizes(bits: "_Bits") -> tuple[int, int]:
+    """Rows and columns of a SizeHeader."""
     small = bool(bits.take(1))
     rows = _jxl_size(bits, small)
     ratio = bits.take(3)
-    if ratio:
-        numerator, denominator = _JXL_RATIOS[ratio - 1]
-        columns = rows * numerator // denominator
-    else:
-        columns = _jxl_size(bits, small)
-    return CodeStream(rows, columns, samples, precision=0)
+    if not ratio:
+        return rows, _jxl_size(bits, small)
+    numerator, denominator = _JXL_RATIOS[ratio - 1]
+    return rows, rows * numerator // denominator
+
+
+def _jxl_depth(bits: "_Bits") -> int:
+    """Bits of a sample, from the beginning of the ImageMetadata; 0 for floating point."""
+    if bits.take(1):  # all as it mostly is
+        return 8
+    several = False
+    if bits.take(1):
+        bits.take(3)  # orientation
+        if bits.take(1):
+            _jxl_sizes(bits)  # that it is to be shown in
+        several = bool(bits.take(1) or bits.take(1))  # a preview, or an animation
+    depth = 0
+    if not several:
+        floating = bits.take(1)
+        choice = bits.take(2)
+        depth = (8, 10, 12)[choice] if choice < 3 else 1 + bits.take(6)
+        if floating:
+            bits.take(4)  # of the exponent
+            depth = 0
+        bits.take(1)  # whether 16 bits are enough to calculate in
+        several = bits.take(2) != 0  # further channels
+    if several:
+        raise UndecodablePixels("the JPEG XL stream holds more than one picture")
+    return depth
 
 
 def _jxl_start(data: bytes) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from dicomweb_server.dicom.bombs import refuse_bombs
 from dicomweb_server.dicom.codestream import (
     CodeStream,
     bare_jpeg2000,
@@ -21,6 +22,7 @@ from dicomweb_server.dicom.codestream import (
     jpeg_xl_header,
 )
 from dicomweb_server.dicom.image_pixel import ImagePixel, image_pixel
+from dicomweb_server.dicom.rle import decode_rle
 from dicomweb_server.dicom.transfer_syntaxes import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     DEFLATED_IMAGE_FRAME,
@@ -153,38 +155,24 @@ def _native_length(image: ImagePixel) -> int:
     return (bits + 7) // 8
 
 
+_DEFLATE_RATIO = 1032  # the most that a byte of RFC 1951 makes
+
+
 def _inflate(data: bytes, image: ImagePixel) -> bytes:
     """Undo Deflated Image Frame Compression (PS3.5 A.4.13), to the frame's length and no more."""
+    length = _native_length(image)
+    if len(data) * _DEFLATE_RATIO < length:
+        raise UndecodablePixels(f"{len(data)} bytes do not inflate to a frame of {length}")
     try:
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, _native_length(image))
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, length)
     except zlib.error as error:
         raise UndecodablePixels("the deflated frame is damaged") from error
 
 
 def _rle(data: bytes, image: ImagePixel) -> Decoded:
-    """Undo RLE Lossless (PS3.5 Annex G): a segment a sample's byte, most significant first."""
-    import imagecodecs
-
-    size = max(1, image.bits_allocated // 8)
-    samples = image.samples_per_pixel
-    count = int.from_bytes(data[:4], "little")
-    if count != size * samples or len(data) < 64:
-        raise UndecodablePixels(f"the RLE frame has not the {size * samples} segments it should")
-    offsets = [int.from_bytes(data[4 * n : 4 * n + 4], "little") for n in range(1, count + 1)]
-    ends = [*offsets[1:], len(data)]
-    length = _native_length(image) // count
-    planes = np.empty((samples, length, size), np.uint8)
-    for ordinal, (begin, end) in enumerate(zip(offsets, ends, strict=True)):
-        if not 64 <= begin <= end <= len(data):
-            raise UndecodablePixels("an RLE segment lies outside the frame")
-        try:
-            segment = imagecodecs.packbits_decode(data[begin:end])
-        except Exception as error:
-            raise UndecodablePixels("an RLE segment is damaged") from error
-        if len(segment) < length:
-            raise UndecodablePixels("an RLE segment is shorter than the image's size asks for")
-        sample, byte = divmod(ordinal, size)
-        planes[sample, :, size - 1 - byte] = np.frombuffer(segment, np.uint8, length)
+    """Undo RLE Lossless (PS3.5 Annex G), whose colour is by plane whatever is told."""
+    samples, size = image.samples_per_pixel, max(1, image.bits_allocated // 8)
+    planes = decode_rle(data, samples, size, _native_length(image) // (samples * size))
     interpretation = _without_subsampling(image.photometric_interpretation)
     if image.bits_allocated == 1:
         return Decoded(_packed_bits(planes.tobytes(), image), interpretation)
@@ -217,6 +205,7 @@ def _header(family: str, data: bytes, image: ImagePixel) -> CodeStream:
         )
     if stream.precision > max(8, image.bits_allocated):
         raise UndecodablePixels("the code stream's samples have more bits than are allocated")
+    refuse_bombs(family, stream, len(data), image)
     return stream
 
 
@@ -314,7 +303,7 @@ def _openjpeg(data: bytes, image: ImagePixel) -> Any:
 def _openjph(data: bytes, image: ImagePixel) -> Any:
     import imagecodecs
 
-    return imagecodecs.htj2k_decode(data)
+    return imagecodecs.htj2k_decode(data, planar=False)
 
 
 def _libjxl(data: bytes, image: ImagePixel) -> Any:
@@ -353,6 +342,8 @@ _JPEG_XL = Codec("jpegxl", (_libjxl,), gives_rgb=True)
 CODECS: dict[str, Codec] = {
     "1.2.840.10008.1.2.4.50": _JPEG,
     "1.2.840.10008.1.2.4.51": _JPEG,
+    "1.2.840.10008.1.2.4.53": _JPEG,  # progressive: this and the next are retired
+    "1.2.840.10008.1.2.4.55": _JPEG,
     "1.2.840.10008.1.2.4.57": _JPEG,
     "1.2.840.10008.1.2.4.70": _JPEG,
     "1.2.840.10008.1.2.4.80": _JPEG_LS,

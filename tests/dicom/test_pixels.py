@@ -4,6 +4,7 @@ import contextlib
 import struct
 import warnings
 import zlib
+from io import BytesIO
 
 import imagecodecs
 import numpy as np
@@ -11,6 +12,7 @@ import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from pydicom.pixels import get_decoder
 
 from dicomweb_server.dicom.codestream import (
@@ -340,6 +342,7 @@ LOSSLESS = [
         (GREY8, GREY16, SIGNED16, RGB8),
     ),
     ("201", imagecodecs.htj2k_encode, (GREY8, GREY12, GREY16, SIGNED16, RGB8)),
+    ("201", lambda a: imagecodecs.htj2k_encode(a, rgb=False), (RGB8,)),
     ("202", lambda a: imagecodecs.htj2k_encode(a, tlm=True), (GREY12, SIGNED16, RGB8)),
     ("110", lambda a: imagecodecs.jpegxl_encode(a, lossless=True), (GREY8, GREY12, GREY16, RGB8)),
 ]
@@ -383,7 +386,17 @@ def recompressed(array):
     return imagecodecs.jpegxl_encode_jpeg(imagecodecs.jpeg8_encode(array, level=98))
 
 
+def progressive(array):
+    """A progressive JPEG: the retired processes 6, 8, 10 and 12."""
+    stream = BytesIO()
+    Image.fromarray(array).save(stream, "JPEG", quality=98, progressive=True)
+    assert b"\xff\xc2" in stream.getvalue()
+    return stream.getvalue()
+
+
 LOSSY = [
+    ("53", progressive, (SLOPE8,)),
+    ("55", progressive, (SLOPE8,)),
     ("50", lambda a: imagecodecs.jpeg8_encode(a, level=98), (SLOPE8,)),
     ("51", lambda a: imagecodecs.jpeg8_encode(a, level=98, bitspersample=12), (SLOPE12,)),
     ("81", lambda a: imagecodecs.jpegls_encode(a, level=2), (SLOPE8, SLOPE12, SLOPES)),
