@@ -249,26 +249,35 @@ def _wildcard(column: Column, pattern: str, arguments: Arguments) -> str:
     return f"{column.sql} LIKE {placeholder}"
 
 
+def name_alternatives(column: str, text: str, operator: str, arguments: Arguments) -> list[str]:
+    """One name or pattern against the alphabetic group of a name, and against its other groups:
+    whoever meets either meets the condition. For a text without "=", which leaves it open."""
+    wanted = clean(fold(groups(text)[0])).replace("=", " ")
+    if not wanted:
+        return ["FALSE"]
+    other = f"{column}_other"
+    places = (column, f"split_part({other}, '=', 1)", f"split_part({other}, '=', 2)")
+    placeholder = arguments.add(like(wanted) if operator == "LIKE" else wanted)
+    # A group that is not there matches nothing, not even a pattern of stars.
+    alphabetic, ideographic, phonetic = (
+        f"{place} <> '' AND {place} {operator} {placeholder}" for place in places
+    )
+    # How few names have other groups the planner knows of IS NOT NULL, not of split_part().
+    return [alphabetic, f"{other} IS NOT NULL AND ({ideographic} OR {phonetic})"]
+
+
 def _name(column: str, text: str, operator: str, arguments: Arguments) -> str:
     """One name or pattern against the groups of a person's name (MAT-02).
 
     With "=" in it each group is asked for by its place, otherwise any group may match. The
     expressions are those that have an index each, so that their OR has one too.
     """
+    if "=" not in text:
+        return f"({' OR '.join(name_alternatives(column, text, operator, arguments))})"
     wanted = [clean(fold(group)).replace("=", " ") for group in groups(text)]
     other = f"{column}_other"
     places = (column, f"split_part({other}, '=', 1)", f"split_part({other}, '=', 2)")
     values = [like(group) if operator == "LIKE" else group for group in wanted]
-    if "=" not in text:
-        if not wanted[0]:
-            return "FALSE"
-        placeholder = arguments.add(values[0])
-        # A group that is not there matches nothing, not even a pattern of stars.
-        alphabetic, ideographic, phonetic = (
-            f"{place} <> '' AND {place} {operator} {placeholder}" for place in places
-        )
-        # How few names have other groups the planner knows of IS NOT NULL, not of split_part().
-        return f"({alphabetic} OR {other} IS NOT NULL AND ({ideographic} OR {phonetic}))"
     asked = [
         f"{place} {operator} {arguments.add(value)}"
         for place, value, group in zip(places, values, wanted, strict=True)

@@ -44,6 +44,9 @@ _AWAY = (
     socket.gaierror,
 )
 
+# Many search at once, so each has one process of the server; and a deep page is put in order.
+_FOR_SEARCHES = {"max_parallel_workers_per_gather": "0", "work_mem": "16MB"}
+
 
 async def open_pool(
     url: str,
@@ -70,6 +73,7 @@ async def open_pool(
             reset=_keep_session,
             server_settings={
                 "application_name": "dicomweb-server",
+                **(_FOR_SEARCHES if plan_anew else {}),
                 "jit": "off",
                 "plan_cache_mode": "force_custom_plan" if plan_anew else "auto",
                 "random_page_cost": "1.1",  # no disk of ours seeks

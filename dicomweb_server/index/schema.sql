@@ -62,7 +62,9 @@ CREATE INDEX studies_newest_of_all ON studies (sort_key DESC, study_instance_uid
 CREATE INDEX studies_patient_id   ON studies (patient_id, institution_id);
 CREATE INDEX studies_accession    ON studies (accession_number, institution_id);
 CREATE INDEX studies_study_id     ON studies (study_id, institution_id);
-CREATE INDEX studies_patient_name ON studies (institution_id, patient_name);
+-- With the order of results, so that a page of a name is found without looking at the studies.
+CREATE INDEX studies_by_patient_name ON studies
+  (institution_id, patient_name, sort_key, study_instance_uid, id);
 CREATE INDEX studies_patient_name_infix ON studies
   USING gin (institution_id, patient_name gin_trgm_ops) WITH (fastupdate = off);
 CREATE INDEX studies_patient_name_ideographic ON studies

@@ -27,7 +27,8 @@ ADVICE = (
 )
 
 _TURN = 256  # rows, which take some milliseconds; then others get their turn
-_COUNTED = 10_000  # matches beyond a page that are counted in any case, if that is no great work
+# Matches beyond a page that are counted: so many, or, where that seems to be great work, so many.
+_COUNTED = (10_000, 1_000)
 _SECONDS = 0.1  # that counting may take
 _COST = 25_000.0  # of a plan, in the planner's units: as much as it gets done in that time
 
@@ -109,8 +110,11 @@ async def _count(
     whole = replace(query, limit=0, offset=0)
     if is_unrestricted(query, scope):
         return await conn.fetchval(TOTALS[query.level], list(scope.institution_ids)), True
-    most = passed + _COUNTED + 1
-    statement, arguments = compile_count(whole, scope, most)
+    for counted in _COUNTED:
+        most = passed + counted + 1
+        statement, arguments = compile_count(whole, scope, most)
+        if await _cost(conn, statement, arguments) <= _COST:
+            break
     matches = await _counted(conn, statement, arguments)
     if matches is None:
         return passed, False
@@ -129,7 +133,7 @@ async def _counted(conn: Connection, statement: str, arguments: list[object]) ->
     try:
         count: int = await conn.fetchval(statement, *arguments, timeout=_SECONDS)
     except TimeoutError:
-        if await _cost(conn, statement, arguments) > _COST:
+        if await _cost(conn, statement, arguments) > _COST / 10:
             return None
         count = await conn.fetchval(statement, *arguments)
     return count

@@ -17,13 +17,19 @@ from dataclasses import replace
 from dicomweb_server.access.policy import Scope
 from dicomweb_server.dicom.query import Equal, Level, Returned, SearchQuery
 from dicomweb_server.index.attribute_conditions import compile_indexed
-from dicomweb_server.index.conditions import Arguments, compile_condition, level_at
+from dicomweb_server.index.conditions import (
+    Arguments,
+    compile_condition,
+    level_at,
+    name_alternatives,
+)
 from dicomweb_server.index.search_order import Term, after, order_of, ordered
 from dicomweb_server.index.search_ways import (
     MODALITIES_IN_STUDY,
     MODALITY,
+    PATIENT_NAME,
     asked,
-    is_exact,
+    begun_name,
     is_of_modality_alone,
     is_short,
     walked_modalities,
@@ -103,6 +109,8 @@ def _limits(query: SearchQuery, arguments: Arguments) -> tuple[str, str]:
 def _page(query: SearchQuery, scope: Scope, terms: tuple[Term, ...], arguments: Arguments) -> str:
     if is_of_modality_alone(query, scope):
         return _series_of_studies(query, scope, terms, arguments)
+    if begun_name(query, scope) and len(scope.institution_ids) <= _MERGED:
+        return _named(query, scope, terms, arguments)
     modalities = walked_modalities(query, scope)
     where = _where(query, scope, terms, arguments, walked=modalities is not None)
     limit, offset = _limits(query, arguments)
@@ -117,14 +125,33 @@ def _page(query: SearchQuery, scope: Scope, terms: tuple[Term, ...], arguments: 
     if several or not 0 < len(scope.institution_ids) <= _MERGED:
         walks = _lateral(query, scope, terms, where, f"{limit} + {offset}", arguments)
     else:
-        walks = _merged(query, scope, terms, where, f"{limit} + {offset}", arguments)
+        walks = _merged(query, scope, terms, [where], f"{limit} + {offset}", arguments)
+    return _page_of(walks, terms, limit, offset, distinct=several)
+
+
+def _page_of(
+    walks: str, terms: tuple[Term, ...], limit: str, offset: str, *, distinct: bool
+) -> str:
+    """A page of several walks together; `distinct` if an entity may be in more than one."""
     names = ", ".join(f"place_{number}" for number in range(len(terms)))
-    order = ordered(terms, by_place=True)
-    distinct = "DISTINCT " if several else ""
     return (
-        f"SELECT {distinct}key, {names} FROM {walks} "  # noqa: S608
-        f"ORDER BY {order} LIMIT {limit} OFFSET {offset}"
+        f"SELECT {'DISTINCT ' if distinct else ''}key, {names} FROM {walks} "  # noqa: S608
+        f"ORDER BY {ordered(terms, by_place=True)} LIMIT {limit} OFFSET {offset}"
     )
+
+
+def _named(query: SearchQuery, scope: Scope, terms: tuple[Term, ...], arguments: Arguments) -> str:
+    """Studies by the beginning of a patient's name. Its groups are looked up each in its own
+    index; with an OR of them the one that has all that a page needs would not be used."""
+    begun = begun_name(query, scope)
+    assert begun is not None
+    others = {path: each for path, each in query.conditions.items() if path != PATIENT_NAME}
+    where = _where(replace(query, conditions=others), scope, terms, arguments, walked=False)
+    ways = name_alternatives("s.patient_name", *begun, arguments)
+    limit, offset = _limits(query, arguments)
+    wanted = [[way, *where] for way in ways]
+    walks = _merged(query, scope, terms, wanted, f"{limit} + {offset}", arguments)
+    return _page_of(walks, terms, limit, offset, distinct=True)
 
 
 def _walk(
@@ -143,17 +170,18 @@ def _merged(
     query: SearchQuery,
     scope: Scope,
     terms: tuple[Term, ...],
-    where: list[str],
+    ways: list[list[str]],
     most: str,
     arguments: Arguments,
 ) -> str:
-    """The walks of a few institutions, which are merged as they go: no more is read of each than
-    the page, and what the offset passes, have of it."""
+    """The walks of a few institutions, in each of the `ways` to find what is wanted. They are
+    merged as they go: no more is read of each than the page, and what the offset passes, have of
+    it."""
     walked = walked_modalities(query, scope) is not None
     walks = []
     for institution in scope.institution_ids:
-        own = [f"s.institution_id = {arguments.add(institution)}", *where]
-        walks.append(f"({_walk(query, terms, own, most, walked=walked)})")
+        own = f"s.institution_id = {arguments.add(institution)}"
+        walks += [f"({_walk(query, terms, [own, *way], most, walked=walked)})" for way in ways]
     return f"({' UNION ALL '.join(walks)}) AS walks"
 
 
@@ -252,7 +280,7 @@ TOTALS = {
 def _institutions(query: SearchQuery, scope: Scope, arguments: Arguments) -> list[str]:
     """Equality where it can be: an index walked for ANY of a list is not in order. Nothing where
     all are meant."""
-    if scope.everything and not is_exact(query, scope):
+    if scope.everything:
         return []
     match scope.institution_ids:
         case (one,):

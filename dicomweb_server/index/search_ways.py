@@ -15,7 +15,8 @@ from dicomweb_server.dicom.query import (
 from dicomweb_server.index.conditions import level_at
 
 MODALITY, MODALITIES_IN_STUDY = (0x00080060,), (0x00080061,)
-_NAMES = frozenset({(0x00100010,), (0x00080090,)})
+PATIENT_NAME = (0x00100010,)
+_NAMES = frozenset({PATIENT_NAME, (0x00080090,)})
 # Keys of which few entities have the same value.
 _IDENTIFIERS = frozenset(
     {0x0020000D, 0x00100020, 0x00080050, 0x00200010, 0x0020000E, 0x00080018, 0x00400275}
@@ -89,17 +90,18 @@ def walks_each(query: SearchQuery, scope: Scope) -> bool:
     """Whether each institution is walked for itself."""
     if len(scope.institution_ids) == 1 or is_exact(query, scope):
         return False
-    if not scope.everything:
-        return True
-    if walked_modalities(query, scope) is not None:
-        return True
-    return any(
-        path in _NAMES and isinstance(condition, Equal | Wildcard) and not _is_infix(condition)
-        for path, condition in query.conditions.items()
-    )
+    return not scope.everything or walked_modalities(query, scope) is not None
 
 
-def _is_infix(condition: Equal | Wildcard) -> bool:
-    return isinstance(condition, Wildcard) and all(
-        pattern.startswith(("*", "?")) for pattern in condition.patterns
-    )
+def begun_name(query: SearchQuery, scope: Scope) -> tuple[str, str] | None:
+    """The beginning of a patient's name, or a whole one, that is looked up in an index of names:
+    the text, and the operator of SQL. Its other groups are looked up apart."""
+    condition = query.conditions.get(PATIENT_NAME)
+    if scope.everything or is_exact(query, scope) or query.order or query.level is not Level.STUDY:
+        return None
+    match condition:
+        case Equal((text,)) if "=" not in text:
+            return text, "="
+        case Wildcard((text,)) if "=" not in text and not text.startswith(("*", "?")):
+            return text, "LIKE"
+    return None

@@ -46,8 +46,8 @@ SEARCHES = {
     "accession prefix": (Level.STUDY, {(0x00080050,): Wildcard(("A77*",))}, "studies_accession"),
     "study id": (Level.STUDY, {(0x00200010,): Equal(("S77",))}, "studies_study_id"),
     "uids": (Level.STUDY, {(0x0020000D,): UidList(("1.1", "1.2"))}, "studies_uid"),
-    "name": (Level.STUDY, {NAME: Equal(("DOE^JOHN",))}, "studies_patient_name"),
-    "name prefix": (Level.STUDY, {NAME: Wildcard(("ABC*",))}, "studies_patient_name"),
+    "name": (Level.STUDY, {NAME: Equal(("DOE^JOHN",))}, "studies_by_patient_name"),
+    "name prefix": (Level.STUDY, {NAME: Wildcard(("ABC*",))}, "studies_by_patient_name"),
     "ideographic": (
         Level.STUDY, {NAME: Wildcard(("山田^12*",))}, "studies_patient_name_ideographic"
     ),

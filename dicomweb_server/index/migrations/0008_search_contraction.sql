@@ -59,3 +59,5 @@ ALTER TABLE instances DROP CONSTRAINT IF EXISTS instances_document,
                       DROP COLUMN IF EXISTS attributes;
 
 DROP INDEX CONCURRENTLY IF EXISTS studies_modalities;
+
+DROP INDEX CONCURRENTLY IF EXISTS studies_patient_name;

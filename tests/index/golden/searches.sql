@@ -154,16 +154,14 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   LIMIT $3::bigint OFFSET $4::bigint;
 
 -- patient of all
---   $1 = [1, 2, 3, 4, 5]
---   $2 = ['P77']
---   $3 = 21
---   $4 = 0
+--   $1 = ['P77']
+--   $2 = 21
+--   $3 = 0
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM studies s
-  WHERE s.institution_id = ANY ($1::int[])
-  AND s.patient_id = ANY ($2::text[])
+  WHERE s.patient_id = ANY ($1::text[])
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $3::bigint OFFSET $4::bigint;
+  LIMIT $2::bigint OFFSET $3::bigint;
 
 -- accession
 --   $1 = 'A77%'
@@ -186,15 +184,23 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $3 = 0
 --   $4 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
+  FROM (SELECT DISTINCT key, place_0, place_1, place_2
+  FROM ((SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM studies s
   WHERE s.institution_id = $4
-  AND ((s.patient_name <> ''
-  AND s.patient_name LIKE $1 OR s.patient_name_other IS NOT NULL
+  AND s.patient_name <> ''
+  AND s.patient_name LIKE $1
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $2::bigint + $3::bigint) UNION ALL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM studies s
+  WHERE s.institution_id = $4
+  AND s.patient_name_other IS NOT NULL
   AND (split_part(s.patient_name_other, '=', 1) <> ''
   AND split_part(s.patient_name_other, '=', 1) LIKE $1 OR split_part(s.patient_name_other, '=', 2) <> ''
-  AND split_part(s.patient_name_other, '=', 2) LIKE $1)))
+  AND split_part(s.patient_name_other, '=', 2) LIKE $1)
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $2::bigint + $3::bigint)) AS walks
+  ORDER BY place_0 DESC, place_1, place_2
   LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s
   WHERE s.id = page.key
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
@@ -203,60 +209,15 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $1 = 'ABC%'
 --   $2 = 21
 --   $3 = 0
---   $4 = 1
---   $5 = 2
---   $6 = 3
---   $7 = 4
---   $8 = 5
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT key, place_0, place_1, place_2
-  FROM ((SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.id AS key
   FROM studies s
-  WHERE s.institution_id = $4
-  AND ((s.patient_name <> ''
+  WHERE ((s.patient_name <> ''
   AND s.patient_name LIKE $1 OR s.patient_name_other IS NOT NULL
   AND (split_part(s.patient_name_other, '=', 1) <> ''
   AND split_part(s.patient_name_other, '=', 1) LIKE $1 OR split_part(s.patient_name_other, '=', 2) <> ''
   AND split_part(s.patient_name_other, '=', 2) LIKE $1)))
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $2::bigint + $3::bigint) UNION ALL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM studies s
-  WHERE s.institution_id = $5
-  AND ((s.patient_name <> ''
-  AND s.patient_name LIKE $1 OR s.patient_name_other IS NOT NULL
-  AND (split_part(s.patient_name_other, '=', 1) <> ''
-  AND split_part(s.patient_name_other, '=', 1) LIKE $1 OR split_part(s.patient_name_other, '=', 2) <> ''
-  AND split_part(s.patient_name_other, '=', 2) LIKE $1)))
-  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $2::bigint + $3::bigint) UNION ALL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM studies s
-  WHERE s.institution_id = $6
-  AND ((s.patient_name <> ''
-  AND s.patient_name LIKE $1 OR s.patient_name_other IS NOT NULL
-  AND (split_part(s.patient_name_other, '=', 1) <> ''
-  AND split_part(s.patient_name_other, '=', 1) LIKE $1 OR split_part(s.patient_name_other, '=', 2) <> ''
-  AND split_part(s.patient_name_other, '=', 2) LIKE $1)))
-  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $2::bigint + $3::bigint) UNION ALL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM studies s
-  WHERE s.institution_id = $7
-  AND ((s.patient_name <> ''
-  AND s.patient_name LIKE $1 OR s.patient_name_other IS NOT NULL
-  AND (split_part(s.patient_name_other, '=', 1) <> ''
-  AND split_part(s.patient_name_other, '=', 1) LIKE $1 OR split_part(s.patient_name_other, '=', 2) <> ''
-  AND split_part(s.patient_name_other, '=', 2) LIKE $1)))
-  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $2::bigint + $3::bigint) UNION ALL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM studies s
-  WHERE s.institution_id = $8
-  AND ((s.patient_name <> ''
-  AND s.patient_name LIKE $1 OR s.patient_name_other IS NOT NULL
-  AND (split_part(s.patient_name_other, '=', 1) <> ''
-  AND split_part(s.patient_name_other, '=', 1) LIKE $1 OR split_part(s.patient_name_other, '=', 2) <> ''
-  AND split_part(s.patient_name_other, '=', 2) LIKE $1)))
-  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $2::bigint + $3::bigint)) AS walks
-  ORDER BY place_0 DESC, place_1, place_2
   LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s
   WHERE s.id = page.key
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
