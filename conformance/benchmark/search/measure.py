@@ -25,6 +25,7 @@ from dicomweb_server.dicom.query import Equal, Level, Returned, SearchQuery
 from dicomweb_server.errors import Unavailable
 from dicomweb_server.index import search as index
 from dicomweb_server.index.database import Connection, open_pool
+from dicomweb_server.index.indexed_attributes import AttributeList
 from dicomweb_server.index.search_statements import compile_search
 
 TIMEOUT = 10.0
@@ -165,7 +166,12 @@ def _archive(pool: Any, scope: Scope, timeout: float) -> Any:
         return await asyncio.to_thread(function, *arguments)
 
     settings = SimpleNamespace(search_timeout_seconds=timeout)
-    return SimpleNamespace(session=session, workers=SimpleNamespace(run=run), settings=settings)
+    return SimpleNamespace(
+        session=session,
+        workers=SimpleNamespace(run=run),
+        settings=settings,
+        attributes=AttributeList(),
+    )
 
 
 async def _unindexed(
