@@ -97,6 +97,8 @@ CREATE TABLE study_modalities (
 );
 CREATE INDEX study_modalities_newest ON study_modalities
   (institution_id, modality, sort_key DESC, study_instance_uid, study_id);
+CREATE INDEX study_modalities_newest_of_all ON study_modalities
+  (modality, sort_key DESC, study_instance_uid, study_id);
 
 CREATE TABLE series (
   id                  bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -146,11 +146,20 @@ def _named(query: SearchQuery, scope: Scope, terms: tuple[Term, ...], arguments:
     begun = begun_name(query, scope)
     assert begun is not None
     others = {path: each for path, each in query.conditions.items() if path != PATIENT_NAME}
+    modalities = others.get(MODALITIES_IN_STUDY)
+    if isinstance(modalities, Equal):
+        del others[MODALITIES_IN_STUDY]
     where = _where(replace(query, conditions=others), scope, terms, arguments, walked=False)
+    if isinstance(modalities, Equal):  # the index of names does not have them, but one has
+        wanted = arguments.add([value.rstrip(" \0") for value in modalities.values])
+        where.append(
+            "EXISTS (SELECT FROM study_modalities m WHERE m.study_id = s.id "
+            f"AND m.modality = ANY ({wanted}::text[]))"
+        )
     ways = name_alternatives("s.patient_name", *begun, arguments)
     limit, offset = _limits(query, arguments)
-    wanted = [[way, *where] for way in ways]
-    walks = _merged(query, scope, terms, wanted, f"{limit} + {offset}", arguments)
+    found = [[way, *where] for way in ways]
+    walks = _merged(query, scope, terms, found, f"{limit} + {offset}", arguments)
     return _page_of(walks, terms, limit, offset, distinct=True)
 
 

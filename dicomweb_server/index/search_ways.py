@@ -63,7 +63,7 @@ def is_short(query: SearchQuery, scope: Scope) -> bool:
 def is_of_modality_alone(query: SearchQuery, scope: Scope) -> bool:
     """Whether series of many institutions are asked for by nothing but their modality, and what
     is of their studies: then the studies can be found first."""
-    if query.level is not Level.SERIES or query.after is not None or not walks_each(query, scope):
+    if query.level is not Level.SERIES or query.after or len(scope.institution_ids) == 1:
         return False
     if walked_modalities(query, scope) is None or MODALITIES_IN_STUDY in query.conditions:
         return False
@@ -90,7 +90,7 @@ def walks_each(query: SearchQuery, scope: Scope) -> bool:
     """Whether each institution is walked for itself."""
     if len(scope.institution_ids) == 1 or is_exact(query, scope):
         return False
-    return not scope.everything or walked_modalities(query, scope) is not None
+    return not scope.everything
 
 
 def begun_name(query: SearchQuery, scope: Scope) -> tuple[str, str] | None:

@@ -31,6 +31,8 @@ CREATE TABLE study_modalities (
 );
 CREATE INDEX study_modalities_newest ON study_modalities
   (institution_id, modality, sort_key DESC, study_instance_uid, study_id);
+CREATE INDEX study_modalities_newest_of_all ON study_modalities
+  (modality, sort_key DESC, study_instance_uid, study_id);
 
 -- How much each institution has, so that a search that nothing restricts need not count.
 CREATE TABLE institution_totals (
