@@ -13,6 +13,7 @@ from dicomweb_server.dicom.encodable import can_encode
 from dicomweb_server.dicom.fragments import drop_pad, join_fragments, list_fragments
 from dicomweb_server.dicom.image_pixel import image_pixel
 from dicomweb_server.dicom.images import encode, picture, placeholder
+from dicomweb_server.dicom.json_values import first_text
 from dicomweb_server.dicom.packing import unpack_metadata
 from dicomweb_server.dicom.part10 import describe, inflate, is_deflated, read_file_meta
 from dicomweb_server.dicom.rendering import RenderOptions
@@ -113,7 +114,7 @@ def what_can_be_encoded(
     found = []
     for packed in packed_metadata:
         attributes = _dataset(packed)
-        [stored] = attributes["00083002"]["Value"]
+        stored = first_text(attributes, "00083002")  # Available Transfer Syntax UID
         can = tuple(uid for uid in targets if uid != stored and can_encode(attributes, stored, uid))
         size = frames = 0
         if can:

@@ -152,12 +152,14 @@ class Offer:
     `multipart`: as parts of a multipart/related. `transfer_syntaxes`: those it can be had in,
     the default of the type first, AS_STORED among them if it can be sent as stored; empty if the
     type has none. `default`: it is what ``*/*`` stands for; one offer of a resource at most.
+    `encoded`: those of its transfer syntaxes that others go before, the rest being equal.
     """
 
     media_type: str
     multipart: bool
     transfer_syntaxes: tuple[str, ...] = ()
     default: bool = False
+    encoded: tuple[str, ...] = ()
 
     @property
     def content_type(self) -> str:
@@ -222,7 +224,7 @@ def _best(
 ) -> Choice | None:
     """The representation of the highest weight among `candidates`, each having the weight of
     the most specific range that it matches; 0 bars it (NEG-08)."""
-    best: tuple[float, int, int, bool, int] | None = None
+    best: tuple[float, int, int, int, int] | None = None
     chosen: Choice | None = None
     for place, offer in enumerate(candidates):
         matching = [
@@ -237,7 +239,8 @@ def _best(
             specific, order, media_range = max(
                 ruling, key=lambda entry: (entry[0], entry[2].transfer_syntax == syntax, entry[1])
             )
-            rank = (media_range.q, specific, -place, syntax == AS_STORED, order)
+            ease = 2 if syntax == AS_STORED else int(syntax not in offer.encoded)
+            rank = (media_range.q, specific, -place, ease, order)
             if media_range.q > 0 and (best is None or rank > best):
                 best, chosen = rank, Choice(offer, syntax)
     return chosen

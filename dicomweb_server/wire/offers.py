@@ -5,6 +5,7 @@ They follow from the transfer syntaxes of what is stored, and from how much of i
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from dicomweb_server.dicom.pixels import DECODABLE
 from dicomweb_server.dicom.transfer_syntaxes import (
@@ -76,10 +77,10 @@ def instance_offers(
         syntaxes.remove(ELE)
     if complete and len(stored) == 1:
         syntaxes += set(stored) - {ELE}
-    syntaxes += [uid for uid in encoded if uid not in syntaxes]
-    offers = [Offer(DICOM, multipart=True, transfer_syntaxes=tuple(syntaxes), default=True)]
+    more = tuple(uid for uid in encoded if uid not in syntaxes)
+    offers = [Offer(DICOM, True, (*syntaxes, *more), default=True, encoded=more)]
     if single:
-        offers.append(Offer(DICOM, multipart=False, transfer_syntaxes=tuple(syntaxes)))
+        offers.append(replace(offers[0], multipart=False, default=False))
     offers.append(replace(ALL_BULK_DATA, default=False))
     return offers
 
@@ -92,18 +93,23 @@ def frame_offers(stored: str, *, single: bool, encoded: Sequence[str] = ()) -> l
     """
     if is_video(stored):
         raise NotAcceptable([])
+    return list(_frame_offers(stored, single, tuple(encoded)))
+
+
+@lru_cache(maxsize=1000)  # frames are asked for more often than anything else
+def _frame_offers(stored: str, single: bool, encoded: tuple[str, ...]) -> tuple[Offer, ...]:
     kinds = {OCTETS: [*made_of(stored), AS_STORED]}
     if is_encapsulated(stored) and media_type_of(stored) != OCTETS:
         kinds[media_type_of(stored)] = [stored, AS_STORED]
     for uid in encoded:
         kinds.setdefault(media_type_of(uid), []).append(uid)
     offers = [
-        Offer(kind, multipart=True, transfer_syntaxes=tuple(syntaxes), default=kind == OCTETS)
+        Offer(kind, True, tuple(syntaxes), default=kind == OCTETS, encoded=encoded)
         for kind, syntaxes in kinds.items()
     ]
     if single:
         offers += [replace(offer, multipart=False, default=False) for offer in offers]
-    return offers
+    return tuple(offers)
 
 
 def pixel_offers(stored: str, count: int, *, encoded: Sequence[str] = ()) -> list[Offer]:

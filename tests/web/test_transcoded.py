@@ -29,7 +29,7 @@ from pydicom.uid import (
 from starlette.requests import Request
 
 from dicomweb_server.dicom.encodable import LOSSLESS_TARGETS
-from dicomweb_server.index.retrieve import Location
+from dicomweb_server.index.retrieve import PAGE, Location
 from dicomweb_server.web import encodings
 from dicomweb_server.wire.offers import ENCODED, frame_offers
 from tests.make import ct_instance, small_image, small_pixels, sr_document
@@ -402,6 +402,35 @@ def test_each_part_is_negotiated_by_itself(http: httpx.Client, mixed: list[Datas
         assert "warning" not in answer.headers
         syntaxes = [file.file_meta.TransferSyntaxUID for file in files_in(answer)]
         assert syntaxes == [RLELossless, RLELossless, third]
+
+
+def test_what_has_no_pixels_goes_as_it_is_where_that_is_accepted(http: httpx.Client) -> None:
+    study = new_uid()
+    [image] = store(http, small_image(**GREY, **uids(StudyInstanceUID=study)))
+    store(http, sr_document(**uids(StudyInstanceUID=study)))
+    answer = ask(http, path_of(image, 1), multi(DICOM, RLELossless))
+    assert (answer.status_code, len(files_in(answer))) == (206, 1)
+    accept = f"{multi(DICOM, RLELossless)}, {multi(DICOM)};q=0.5"
+    answer = ask(http, path_of(image, 1), accept)
+    assert answer.status_code == 200
+    syntaxes = {file.file_meta.TransferSyntaxUID for file in files_in(answer)}
+    assert syntaxes == {RLELossless, ExplicitVRLittleEndian}
+
+
+def test_more_instances_than_one_statement_gives(http: httpx.Client) -> None:
+    shared = {name: new_uid() for name in ("StudyInstanceUID", "SeriesInstanceUID")}
+    tiny = {"bits": 8, "rows": 4, "columns": 4}
+    files = [
+        small_image(**tiny, transfer_syntax=RLELossless, InstanceNumber=str(n), **uids(**shared))
+        for n in range(PAGE)
+    ]
+    last = small_image(**tiny, InstanceNumber=str(PAGE), **uids(**shared))
+    images = store(http, *files, last)
+    answer = ask(http, path_of(images[0], 2), multi(DICOM, RLELossless))
+    assert answer.status_code == 200
+    found = files_in(answer)
+    assert [file.InstanceNumber for file in found] == list(range(PAGE + 1))
+    assert {file.file_meta.TransferSyntaxUID for file in found} == {RLELossless}
 
 
 def test_all_of_one_series_in_one_syntax(http: httpx.Client) -> None:

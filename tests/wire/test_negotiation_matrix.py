@@ -176,6 +176,11 @@ ENCODED_INSTANCE: list[Row] = [  # what is encoded anew, of stored syntaxes that
         f"{DICOM}; transfer-syntax={ARC}.4.90, {DICOM}; transfer-syntax=*;q=0.5",
         "single dicom .4.90",
     ),
+    (
+        f"{DICOM}; transfer-syntax={ARC}.4.90, {DICOM}; transfer-syntax={{stored}}",
+        "single dicom stored",
+    ),
+    (f"{DICOM}; transfer-syntax={ARC}.4.90, {DICOM}", "single dicom ele"),
     (f"{DICOM}; transfer-syntax={ARC}.4.90;q=0.4, {DICOM}; q=0.5", "single dicom ele"),
     (f"{DICOM}; transfer-syntax={ARC}.4.90;q=0, {DICOM}", "single dicom ele"),
     (f"{DICOM}; transfer-syntax={ARC}.4.81", None),  # TS-06
