@@ -152,7 +152,8 @@ class Offer:
     `multipart`: as parts of a multipart/related. `transfer_syntaxes`: those it can be had in,
     the default of the type first, AS_STORED among them if it can be sent as stored; empty if the
     type has none. `default`: it is what ``*/*`` stands for; one offer of a resource at most.
-    `encoded`: those of its transfer syntaxes that others go before, the rest being equal.
+    `encoded`: those of its transfer syntaxes that it would have to be encoded in: others go
+    before, the rest being equal.
     """
 
     media_type: str
@@ -279,6 +280,8 @@ def _rules(media_range: MediaRange, syntax: str | None, offer: Offer) -> bool:
     if media_range.q == 0:
         return asked is None
     if asked == AS_STORED and AS_STORED not in offer.transfer_syntaxes:
+        if syntax in offer.encoded:
+            return False  # nothing is encoded for who would have it as stored (TS-03)
         asked = None  # any will do
     return asked is None and syntax == offer.transfer_syntaxes[0]
 

@@ -195,7 +195,9 @@ ENCODED_FRAMES: list[Row] = [  # of native ones
     (f"multipart/related; type={JPHC}; transfer-syntax={ARC}.4.202", "multi image/jphc .4.202"),
     (f"multipart/related; type={JPEG}", "multi image/jpeg .4.70"),
     ("multipart/related; type=image/dicom-rle", "multi image/dicom-rle .5"),
-    (f"multipart/related; type={JLS}; transfer-syntax=*", "multi image/jls .4.80"),  # TS-03
+    (f"multipart/related; type={JLS}; transfer-syntax=*", None),  # TS-03
+    (f"multipart/related; type={JLS}; transfer-syntax=*, {M_OCTETS};q=0.1", "multi octets ele"),
+    ('multipart/related; type="image/*"; transfer-syntax=*', None),
     (f'multipart/related; type="{JLS}; transfer-syntax={ARC}.4.80"', "multi image/jls .4.80"),
     ('multipart/related; type="image/*"', "multi image/jls .4.80"),  # NEG-01
     (f"multipart/related; type={JLS};q=0.5, {M_OCTETS}", "multi octets ele"),
@@ -420,7 +422,8 @@ def allows(media_range: MediaRange, choice: Choice) -> bool:
     offered = choice.offer.transfer_syntaxes
     if not offered:
         return True
-    if asked is None or (asked == AS_STORED and AS_STORED not in offered):
+    encoded = choice.transfer_syntax in choice.offer.encoded
+    if asked is None or (asked == AS_STORED and AS_STORED not in offered and not encoded):
         return choice.transfer_syntax == offered[0]
     return asked == choice.transfer_syntax
 
