@@ -48,7 +48,8 @@ async def one_value(request: Request, location: Location, path: str, value: Bulk
         # Without a table (data in another form than its syntax says) the value goes as it is.
         with suppress(NotFound):
             frames = await Frames.of(archive, principal, source, location)
-            return await _pixel_data(request, frames)
+            if answer := await _pixel_data(request, frames):
+                return answer
     content = await retrieve.bulk_content(archive, principal, source, location, path, value)
     choice = choice_of(request, value_offers(content.media_type, content.transfer_syntax_uid))
     headers = _headers(request, location, path, choice, repr(value))
@@ -86,11 +87,14 @@ def _url(request: Request, location: Location, path: str) -> str:
     return bulk_url(base_url_of(request), *uids_of_location(location), path)
 
 
-async def _pixel_data(request: Request, frames: Frames) -> Response:
+async def _pixel_data(request: Request, frames: Frames) -> Response | None:
+    """Pixel data by its frames; None for native ones that are not to be encoded after all."""
     location, table = frames.found.location, frames.found.table
     choice, encodings = await choice_and_encodings(
         request, location, partial(pixel_offers, location.transfer_syntax_uid, table.count)
     )
+    if encodings is None and not table.encapsulated:
+        return None
     headers = _headers(request, location, PIXEL_DATA, choice, repr(table))
     if answer := not_modified(request, headers):
         return answer

@@ -275,6 +275,18 @@ def test_what_cannot_be_encoded_is_406_and_says_what_can(http: httpx.Client) -> 
     assert problem["available"]
 
 
+def test_native_values_that_are_not_encoded_after_all_go_as_they_are(
+    http: httpx.Client, images: dict[str, Dataset]
+) -> None:
+    """Several frames are several parts if they are encoded, and one value if not (TS-11)."""
+    path = f"{path_of(images['grey'])}/bulkdata/7FE00010"
+    answer = ask(http, path, f"image/jls, {OCTETS};q=0.5")
+    assert answer.headers["content-type"] == f"{OCTETS}; transfer-syntax={ExplicitVRLittleEndian}"
+    assert answer.content == ask(http, path, OCTETS).content
+    assert answer.headers["etag"] == ask(http, path, OCTETS).headers["etag"]
+    assert_problem(ask(http, path, "image/jls"), 406)
+
+
 def test_frames_that_are_not_what_is_told_are_refused(http: httpx.Client) -> None:
     dataset = dcmread(BytesIO(small_image(transfer_syntax=RLELossless, **uids())))
     dataset.PixelData = encapsulate([b"no code stream of any kind" * 4])
