@@ -9,6 +9,7 @@ from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import Content
+from dicomweb_server.archive.encodings import Encodings, encoded_frame
 from dicomweb_server.archive.metadata import instance_metadata
 from dicomweb_server.archive.retrieve import bulk_content, locate_frames, uids_of
 from dicomweb_server.archive.sources import Source, frame_as_stored, frame_bytes, open_source
@@ -86,7 +87,7 @@ async def value_contents(
 
 
 class Frames:
-    """Encapsulated pixel data of one instance, as a whole or by frame."""
+    """Pixel data of one instance, as a whole or by frame; native ones only to be encoded."""
 
     def __init__(
         self, archive: Archive, principal: Principal, source: Source, found: FrameLocation
@@ -124,6 +125,17 @@ class Frames:
                 return
         for number in range(1, self.found.table.count + 1):
             yield await self._frame(number)
+
+    async def encoded(self, target: str, encodings: Encodings) -> AsyncIterator[Content]:
+        """Each frame by itself (TS-11), in one of the syntaxes that the image can be encoded in.
+
+        Raises UndecodablePixels for what is not what its attributes say.
+        """
+        for number in range(1, self.found.table.count + 1):
+            position = await self._position(number)
+            yield await encoded_frame(
+                self._archive, self._source, self._batch, position, number, target, encodings
+            )
 
     async def _frame(self, number: int) -> Content:
         """One frame as stored; one without a type of its own is decoded."""

@@ -78,13 +78,13 @@ async def open_source(archive: Archive, location: Location) -> Source:
 
 
 async def make_scratch(
-    archive: Archive, make: Callable[..., None], source: Path, **limits: int
+    archive: Archive, make: Callable[..., None], source: Path, **options: int | str
 ) -> ScratchFile:
-    """Have a worker write a scratch file: ``make(source, target, **limits)``. Its name is gone
+    """Have a worker write a scratch file: ``make(source, target, **options)``. Its name is gone
     when this returns, also when the client has left meanwhile."""
     target = archive.scratch_file(".made")
     try:
-        await archive.workers.run_to_the_end(make, source, target, **limits)
+        await archive.workers.run_to_the_end(make, source, target, **options)
         return await asyncio.to_thread(ScratchFile, target)
     finally:
         await asyncio.to_thread(target.unlink, missing_ok=True)

@@ -9,8 +9,11 @@ import numpy as np
 import orjson
 
 from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
+from dicomweb_server.dicom.encodable import can_encode
 from dicomweb_server.dicom.fragments import drop_pad, join_fragments, list_fragments
+from dicomweb_server.dicom.image_pixel import image_pixel
 from dicomweb_server.dicom.images import encode, picture, placeholder
+from dicomweb_server.dicom.json_values import first_text
 from dicomweb_server.dicom.packing import unpack_metadata
 from dicomweb_server.dicom.part10 import describe, inflate, is_deflated, read_file_meta
 from dicomweb_server.dicom.rendering import RenderOptions
@@ -101,6 +104,25 @@ def transcoded_frame(
     Raises UndecodablePixels.
     """
     return transcode_frame(frame, _dataset(packed_metadata), stored, target, quality=quality)
+
+
+def what_can_be_encoded(
+    packed_metadata: Sequence[bytes], targets: Sequence[str]
+) -> list[tuple[tuple[str, ...], int, int]]:
+    """Of several instances: those of `targets` that each can be encoded in and is not in, the
+    bytes of a decoded frame, and how many frames are stated."""
+    found = []
+    for packed in packed_metadata:
+        attributes = _dataset(packed)
+        stored = first_text(attributes, "00083002")  # Available Transfer Syntax UID
+        can = tuple(uid for uid in targets if uid != stored and can_encode(attributes, stored, uid))
+        size = frames = 0
+        if can:
+            image = image_pixel(attributes)
+            cells = image.rows * image.columns * image.samples_per_pixel
+            size, frames = cells * image.bits_allocated // 8, image.number_of_frames
+        found.append((can, size, frames))
+    return found
 
 
 def nested_code_stream(value: bytes) -> bytes | None:

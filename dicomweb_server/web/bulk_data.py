@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +17,7 @@ from dicomweb_server.dicom.frames import is_encapsulated
 from dicomweb_server.errors import NotFound
 from dicomweb_server.index.retrieve import Location
 from dicomweb_server.web.conditions import not_modified, tag_of
+from dicomweb_server.web.encodings import asks_to_encode, choice_and_encodings
 from dicomweb_server.web.requests import (
     archive_of,
     base_url_of,
@@ -26,7 +28,7 @@ from dicomweb_server.web.requests import (
 from dicomweb_server.web.responses import PRIVATE, multipart
 from dicomweb_server.web.single_part import single_part
 from dicomweb_server.wire.media_types import Choice
-from dicomweb_server.wire.offers import ELE, pixel_offers, value_offers
+from dicomweb_server.wire.offers import ELE, may_be_encoded_in, pixel_offers, value_offers
 from dicomweb_server.wire.resources import bulk_url, parse_bulk_path
 
 
@@ -39,14 +41,15 @@ async def retrieve_bulk_data(request: Request) -> Response:
 
 
 async def one_value(request: Request, location: Location, path: str, value: BulkValue) -> Response:
-    """One value, in one part; of encapsulated pixels as stored, one part a frame (BLK-03)."""
+    """One value, in one part; of pixels as stored or encoded, one part a frame (BLK-03)."""
     archive, principal = archive_of(request), principal_of(request)
     source = await open_source(archive, location)
-    if path == PIXEL_DATA and is_encapsulated(location.transfer_syntax_uid):
+    if path == PIXEL_DATA and _is_by_frame(request, location.transfer_syntax_uid):
         # Without a table (data in another form than its syntax says) the value goes as it is.
         with suppress(NotFound):
             frames = await Frames.of(archive, principal, source, location)
-            return await _pixel_data(request, frames)
+            if answer := await _pixel_data(request, frames):
+                return answer
     content = await retrieve.bulk_content(archive, principal, source, location, path, value)
     choice = choice_of(request, value_offers(content.media_type, content.transfer_syntax_uid))
     headers = _headers(request, location, path, choice, repr(value))
@@ -59,6 +62,12 @@ async def one_value(request: Request, location: Location, path: str, value: Bulk
         yield content, _url(request, location, path)
 
     return await multipart(parts(), headers)
+
+
+def _is_by_frame(request: Request, stored: str) -> bool:
+    """Whether pixel data goes by its frames; native ones do so to be encoded."""
+    offers = partial(pixel_offers, stored, 1)
+    return is_encapsulated(stored) or asks_to_encode(request, offers, may_be_encoded_in(stored))
 
 
 def _headers(
@@ -78,13 +87,22 @@ def _url(request: Request, location: Location, path: str) -> str:
     return bulk_url(base_url_of(request), *uids_of_location(location), path)
 
 
-async def _pixel_data(request: Request, frames: Frames) -> Response:
+async def _pixel_data(request: Request, frames: Frames) -> Response | None:
+    """Pixel data by its frames; None for native ones that are not to be encoded after all."""
     location, table = frames.found.location, frames.found.table
-    choice = choice_of(request, pixel_offers(location.transfer_syntax_uid, table.count))
+    choice, encodings = await choice_and_encodings(
+        request, location, partial(pixel_offers, location.transfer_syntax_uid, table.count)
+    )
+    if encodings is None and not table.encapsulated:
+        return None
     headers = _headers(request, location, PIXEL_DATA, choice, repr(table))
     if answer := not_modified(request, headers):
         return answer
-    contents = frames.contents(choice.transfer_syntax or ELE)
+    wanted = choice.transfer_syntax or ELE
+    if encodings is not None:
+        contents = frames.encoded(wanted, encodings)
+    else:
+        contents = frames.contents(wanted)
     if not choice.offer.multipart:
         return await single_part(request, await anext(contents), headers)
     url = _url(request, location, PIXEL_DATA)

@@ -1,22 +1,24 @@
 """GET …/frames/{frames}: Retrieve Frame Pixel Data (PS3.18 §10.4.1.1.6, WADO-04 to WADO-08)."""
 
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from dicomweb_server.archive import retrieve
 from dicomweb_server.archive.content import Content
+from dicomweb_server.archive.encodings import encoded_frame
 from dicomweb_server.archive.metadata import instance_metadata
 from dicomweb_server.archive.retrieve import uids_of as uids_of_location
 from dicomweb_server.archive.sources import STREAMED, open_source
 from dicomweb_server.dicom.frames import is_encapsulated, media_type_of
 from dicomweb_server.index.retrieve import FrameLocation
 from dicomweb_server.web.conditions import not_modified, tag_of
+from dicomweb_server.web.encodings import choice_and_encodings
 from dicomweb_server.web.requests import (
     archive_of,
     base_url_of,
-    choice_of,
     principal_of,
     triple_of,
 )
@@ -34,8 +36,10 @@ async def retrieve_frames(request: Request) -> Response:
     found = await retrieve.locate_frames(
         archive, principal_of(request), *triple_of(request), numbers
     )
-    offers = frame_offers(found.location.transfer_syntax_uid, single=len(numbers) == 1)
-    choice = choice_of(request, offers)
+    stored = found.location.transfer_syntax_uid
+    choice, encodings = await choice_and_encodings(
+        request, found.location, partial(frame_offers, stored, single=len(numbers) == 1)
+    )
     wanted = choice.transfer_syntax or ELE
     base_url = base_url_of(request)
     uids = uids_of_location(found.location)
@@ -44,15 +48,17 @@ async def retrieve_frames(request: Request) -> Response:
         headers["Content-Location"] = frame_url(base_url, *uids, numbers[0])
     if answer := not_modified(request, headers):
         return answer
-    packed = await _metadata_for_decoding(request, found, wanted)
+    packed = None if encodings else await _metadata_for_decoding(request, found, wanted)
     source = await open_source(archive, found.location)
 
     async def content(position: int) -> tuple[Content, str]:
         number = numbers[position]
-        frame = await retrieve.frame_content(
-            archive, source, found, position, number, wanted, packed
-        )
-        return frame, frame_url(base_url, *uids, number)
+        frame = archive, source, found, position, number
+        if encodings is not None:
+            made = await encoded_frame(*frame, wanted, encodings)
+        else:
+            made = await retrieve.frame_content(*frame, wanted, packed)
+        return made, frame_url(base_url, *uids, number)
 
     first = await content(0)
     if not choice.offer.multipart:

@@ -1,18 +1,24 @@
 """GET on studies, series, instances and their metadata: Retrieve (PS3.18 §10.4).
 
-Frames are in ``web.frames``, bulk data in ``web.bulk_data``.
+Frames are in ``web.frames``, bulk data in ``web.bulk_data``; several instances of which some are
+to be encoded in ``web.encoded_files``.
 """
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from dicomweb_server.archive import metadata, retrieve
+from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import Content
+from dicomweb_server.archive.encodings import Encodings, encoded_instance
 from dicomweb_server.index.retrieve import Location, MetadataRow, Page, Position
 from dicomweb_server.web.all_bulk_data import bulk_data_of_instances
 from dicomweb_server.web.conditions import not_modified, tag_of
+from dicomweb_server.web.encoded_files import encoded_files, plan_files
+from dicomweb_server.web.encodings import asks_to_encode, choice_and_encodings
 from dicomweb_server.web.requests import (
     accept_encoding_of,
     archive_of,
@@ -33,7 +39,14 @@ from dicomweb_server.web.responses import (
 from dicomweb_server.web.single_part import single_part
 from dicomweb_server.wire.conditions import boundary_of
 from dicomweb_server.wire.content_coding import accepted_codings
-from dicomweb_server.wire.offers import ELE, METADATA, OCTETS, instance_offers
+from dicomweb_server.wire.offers import (
+    ELE,
+    ENCODED,
+    METADATA,
+    OCTETS,
+    instance_offers,
+    may_be_encoded_in,
+)
 from dicomweb_server.wire.resources import instance_url
 
 
@@ -42,17 +55,36 @@ async def retrieve_instances(request: Request) -> Response:
     uids = uids_of(request)
     page = await retrieve.locate(archive_of(request), principal_of(request), *uids)
     stored = {location.transfer_syntax_uid for location in page.items}
-    offers = instance_offers(stored, complete=page.after is None, single=len(uids) == 3)
-    choice = choice_of(request, offers)
+    complete = page.after is None
+    offers = partial(instance_offers, stored, complete=complete, single=len(uids) == 3)
+    encodings = None
+    if len(uids) == 3:
+        choice, encodings = await choice_and_encodings(request, page.items[0], offers)
+    elif asks_to_encode(request, offers, _possible(stored, complete=complete)):
+        plan = await plan_files(request, page)
+        if plan.sent:
+            return await encoded_files(request, page, plan)
+        choice = choice_of(request, offers(encoded=plan.encoded))
+    else:
+        choice = choice_of(request, offers())
     wanted = choice.transfer_syntax or ELE
     if choice.offer.media_type == OCTETS:
         return await bulk_data_of_instances(request, wanted)
     if not choice.offer.multipart:
-        return await _file(request, page.items[0], wanted)
-    return await _files(request, page, wanted)
+        return await _file(request, page.items[0], wanted, encodings)
+    return await _files(request, page, wanted, encodings)
 
 
-async def _file(request: Request, location: Location, wanted: str) -> Response:
+def _possible(stored: set[str], *, complete: bool) -> tuple[str, ...]:
+    """The syntaxes that some of several instances may be encoded in, so that each has to be
+    looked at; of a resource that is larger nobody knows what the others are stored in."""
+    some = {target for uid in stored for target in may_be_encoded_in(uid)}
+    return tuple(uid for uid in ENCODED if uid in some or not complete)
+
+
+async def _file(
+    request: Request, location: Location, wanted: str, encodings: Encodings | None
+) -> Response:
     """One instance as a PS3.10 file by itself."""
     headers = {
         **PRIVATE,
@@ -69,16 +101,18 @@ async def _file(request: Request, location: Location, wanted: str) -> Response:
     expected = retrieve.syntax_sent(location.transfer_syntax_uid, wanted)
     if "if-match" not in request.headers and (answer := unchanged(expected)):
         return answer
-    content = await retrieve.instance_content(archive_of(request), location, wanted)
+    content = await _content(archive_of(request), location, wanted, encodings)
     return unchanged(content.transfer_syntax_uid) or await single_part(request, content, headers)
 
 
-async def _files(request: Request, page: Page[Location], wanted: str) -> Response:
+async def _files(
+    request: Request, page: Page[Location], wanted: str, encodings: Encodings | None
+) -> Response:
     """The instances of a resource that begins with `page`, a part each."""
     archive, principal, uids = archive_of(request), principal_of(request), uids_of(request)
     base_url = base_url_of(request)
     headers = {**PRIVATE, "Vary": "Accept"}
-    tag = await _tag_of_files(request, page, wanted)
+    tag = await _tag_of_files(request, page, wanted, encodings)
     if tag is not None:
         headers["ETag"] = tag
     if answer := not_modified(request, headers):
@@ -89,17 +123,30 @@ async def _files(request: Request, page: Page[Location], wanted: str) -> Respons
 
     async def parts() -> AsyncIterator[tuple[Content, str]]:
         async for location in retrieve.all_of(page, following):
-            content = await retrieve.instance_content(archive, location, wanted)
+            content = await _content(archive, location, wanted, encodings)
             yield content, _url(base_url, location)
 
     return await multipart(parts(), headers)
 
 
-async def _tag_of_files(request: Request, page: Page[Location], wanted: str) -> str | None:
+async def _content(
+    archive: Archive, location: Location, wanted: str, encodings: Encodings | None
+) -> Content:
+    """One instance as a PS3.10 file; `encodings` if it is to be encoded."""
+    if encodings is not None:
+        return await encoded_instance(archive, location, wanted, encodings)
+    return await retrieve.instance_content(archive, location, wanted)
+
+
+async def _tag_of_files(
+    request: Request, page: Page[Location], wanted: str, encodings: Encodings | None
+) -> str | None:
     """The tag of files in parts; None where one is made anew: what cannot be decoded, also for
     want of time, goes as stored (TS-05), so that the same is not sent each time."""
     uids = uids_of(request)
     first = page.items[0]
+    if encodings is not None:  # it is encoded or refused
+        return tag_of("files", first.sha256, wanted, base_url_of(request))
     if len(uids) == 3:
         digest, stored = first.sha256, frozenset({first.transfer_syntax_uid})
     else:

@@ -152,12 +152,15 @@ class Offer:
     `multipart`: as parts of a multipart/related. `transfer_syntaxes`: those it can be had in,
     the default of the type first, AS_STORED among them if it can be sent as stored; empty if the
     type has none. `default`: it is what ``*/*`` stands for; one offer of a resource at most.
+    `encoded`: those of its transfer syntaxes that it would have to be encoded in: others go
+    before, the rest being equal.
     """
 
     media_type: str
     multipart: bool
     transfer_syntaxes: tuple[str, ...] = ()
     default: bool = False
+    encoded: tuple[str, ...] = ()
 
     @property
     def content_type(self) -> str:
@@ -222,7 +225,7 @@ def _best(
 ) -> Choice | None:
     """The representation of the highest weight among `candidates`, each having the weight of
     the most specific range that it matches; 0 bars it (NEG-08)."""
-    best: tuple[float, int, int, bool, int] | None = None
+    best: tuple[float, int, int, int, int] | None = None
     chosen: Choice | None = None
     for place, offer in enumerate(candidates):
         matching = [
@@ -237,7 +240,8 @@ def _best(
             specific, order, media_range = max(
                 ruling, key=lambda entry: (entry[0], entry[2].transfer_syntax == syntax, entry[1])
             )
-            rank = (media_range.q, specific, -place, syntax == AS_STORED, order)
+            ease = 2 if syntax == AS_STORED else int(syntax not in offer.encoded)
+            rank = (media_range.q, specific, -place, ease, order)
             if media_range.q > 0 and (best is None or rank > best):
                 best, chosen = rank, Choice(offer, syntax)
     return chosen
@@ -276,6 +280,8 @@ def _rules(media_range: MediaRange, syntax: str | None, offer: Offer) -> bool:
     if media_range.q == 0:
         return asked is None
     if asked == AS_STORED and AS_STORED not in offer.transfer_syntaxes:
+        if syntax in offer.encoded:
+            return False  # nothing is encoded for who would have it as stored (TS-03)
         asked = None  # any will do
     return asked is None and syntax == offer.transfer_syntaxes[0]
 

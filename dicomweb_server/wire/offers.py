@@ -3,12 +3,20 @@
 They follow from the transfer syntaxes of what is stored, and from how much of it there is.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
+from dicomweb_server.dicom.pixels import DECODABLE
 from dicomweb_server.dicom.transfer_syntaxes import (
     EXPLICIT_VR_LITTLE_ENDIAN,
+    HTJ2K_LOSSLESS,
+    HTJ2K_LOSSLESS_RPCL,
+    JPEG_2000_LOSSLESS,
+    JPEG_LOSSLESS_SV1,
+    JPEG_LS_LOSSLESS,
     OCTET_STREAM,
+    RLE_LOSSLESS,
     is_encapsulated,
     is_video,
     media_type_of,
@@ -21,6 +29,16 @@ DICOM_JSON = "application/dicom+json"
 DICOM_XML = "application/dicom+xml"
 OCTETS = OCTET_STREAM
 ELE = EXPLICIT_VR_LITTLE_ENDIAN
+# What images are encoded in: without loss alone (TS-06), for who names it or its media type. The
+# default of a type stands before its others (digest 1.5).
+ENCODED = (
+    JPEG_LS_LOSSLESS,
+    JPEG_2000_LOSSLESS,
+    HTJ2K_LOSSLESS,
+    HTJ2K_LOSSLESS_RPCL,
+    JPEG_LOSSLESS_SV1,
+    RLE_LOSSLESS,
+)
 
 # JSON is never multipart, and XML always is: results are many, also where there is one (NEG-03).
 METADATA = (
@@ -34,16 +52,22 @@ ALL_BULK_DATA = Offer(OCTETS, multipart=True, transfer_syntaxes=(ELE, AS_STORED)
 
 
 def made_of(stored: str) -> tuple[str, ...]:
-    """The transfer syntaxes that pixel data stored as `stored` can be made into.
-
-    Video cannot be made into anything. The one place for what encoders will add.
-    """
+    """The transfer syntaxes that pixel data stored as `stored` can be made into whatever they
+    hold. Video cannot be made into anything."""
     return () if is_video(stored) else (ELE,)
 
 
-def instance_offers(stored: Collection[str], *, complete: bool, single: bool) -> list[Offer]:
-    """Of instances: as files in Explicit VR LE, as stored, or in their one syntax; or all their
-    bulk data (digest 1.4).
+def may_be_encoded_in(stored: str) -> tuple[str, ...]:
+    """The compressed transfer syntaxes that images stored as `stored` can be made into, if they
+    are such as the syntax holds: of one image its attributes tell (``dicom.encodable``)."""
+    return tuple(uid for uid in ENCODED if uid != stored) if stored in DECODABLE else ()
+
+
+def instance_offers(
+    stored: Collection[str], *, complete: bool, single: bool, encoded: Sequence[str] = ()
+) -> list[Offer]:
+    """Of instances: as files in Explicit VR LE, as stored, in their one syntax, or `encoded` in
+    one of these; or all their bulk data (digest 1.4).
 
     `stored`: their transfer syntaxes, all of them if `complete`; of a resource that is larger
     nobody knows yet whether it has but one. `single`: it is an Instance resource (NEG-03).
@@ -53,37 +77,44 @@ def instance_offers(stored: Collection[str], *, complete: bool, single: bool) ->
         syntaxes.remove(ELE)
     if complete and len(stored) == 1:
         syntaxes += set(stored) - {ELE}
-    offers = [Offer(DICOM, multipart=True, transfer_syntaxes=tuple(syntaxes), default=True)]
+    more = tuple(uid for uid in encoded if uid not in syntaxes)
+    offers = [Offer(DICOM, True, (*syntaxes, *more), default=True, encoded=more)]
     if single:
-        offers.append(Offer(DICOM, multipart=False, transfer_syntaxes=tuple(syntaxes)))
+        offers.append(replace(offers[0], multipart=False, default=False))
     offers.append(replace(ALL_BULK_DATA, default=False))
     return offers
 
 
-def frame_offers(stored: str, *, single: bool) -> list[Offer]:
-    """Of frames: decoded octets, and the compressed stream as stored.
+def frame_offers(stored: str, *, single: bool, encoded: Sequence[str] = ()) -> list[Offer]:
+    """Of frames: decoded octets, the compressed stream as stored, and those of the syntaxes that
+    they can be `encoded` in.
 
     Video has no frames (WADO-08). Raises NotAcceptable for it.
     """
     if is_video(stored):
         raise NotAcceptable([])
-    kinds = [(OCTETS, (*made_of(stored), AS_STORED))]
+    return list(_frame_offers(stored, single, tuple(encoded)))
+
+
+@lru_cache(maxsize=1000)  # frames are asked for more often than anything else
+def _frame_offers(stored: str, single: bool, encoded: tuple[str, ...]) -> tuple[Offer, ...]:
+    kinds = {OCTETS: [*made_of(stored), AS_STORED]}
     if is_encapsulated(stored) and media_type_of(stored) != OCTETS:
-        kinds.append((media_type_of(stored), (stored, AS_STORED)))
+        kinds[media_type_of(stored)] = [stored, AS_STORED]
+    for uid in encoded:
+        kinds.setdefault(media_type_of(uid), []).append(uid)
     offers = [
-        Offer(kind, multipart=True, transfer_syntaxes=syntaxes, default=kind == OCTETS)
-        for kind, syntaxes in kinds
+        Offer(kind, True, tuple(syntaxes), default=kind == OCTETS, encoded=encoded)
+        for kind, syntaxes in kinds.items()
     ]
     if single:
-        offers += [
-            Offer(kind, multipart=False, transfer_syntaxes=syntaxes) for kind, syntaxes in kinds
-        ]
-    return offers
+        offers += [replace(offer, multipart=False, default=False) for offer in offers]
+    return tuple(offers)
 
 
-def pixel_offers(stored: str, count: int) -> list[Offer]:
-    """Of one value of encapsulated pixel data, of `count` frames: as of its frames, but decoded
-    it is one part of all frames (TS-11). Video is one value of its own type."""
+def pixel_offers(stored: str, count: int, *, encoded: Sequence[str] = ()) -> list[Offer]:
+    """Of one value of pixel data, of `count` frames: as of its frames, but decoded it is one
+    part of all frames (TS-11). Video is one value of its own type."""
     if is_video(stored):
         kinds = [(media_type_of(stored), (stored, AS_STORED)), (OCTETS, (AS_STORED,))]
         return [
@@ -91,7 +122,7 @@ def pixel_offers(stored: str, count: int) -> list[Offer]:
             for kind, names in kinds
             for many in (True, False)
         ]
-    offers = frame_offers(stored, single=count == 1)
+    offers = frame_offers(stored, single=count == 1, encoded=encoded)
     if count > 1:
         decoded = (ELE,) if media_type_of(stored) != OCTETS else (ELE, AS_STORED)
         offers.append(Offer(OCTETS, multipart=False, transfer_syntaxes=decoded))

@@ -2,7 +2,8 @@
 
 Each table has a row an Accept. In an Accept, ``{own}`` is the media type of the stored syntax and
 ``{stored}`` its UID. What is expected reads "multi" or "single", the media type (dicom, octets,
-own) and the transfer syntax (ele, stored, or * for as stored); None is 406.
+own, or as it is named) and the transfer syntax (ele, stored, * for as stored, or what stands in
+its UID behind 1.2.840.10008.1.2); None is 406.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,11 +25,13 @@ from dicomweb_server.wire.media_types import (
 from dicomweb_server.wire.offers import (
     DICOM,
     ELE,
+    ENCODED,
     METADATA,
     OCTETS,
     bulk_offers,
     frame_offers,
     instance_offers,
+    may_be_encoded_in,
     pixel_offers,
     value_offers,
 )
@@ -164,6 +167,61 @@ VIDEO_VALUE: list[Row] = [
 ]
 ALL_VALUES: list[Row] = [*DECODED, (OCTETS, None), (f"{M_OCTETS}, image/jpeg", "multi octets ele")]
 
+JLS, JPHC, JPEG = "image/jls", "image/jphc", "image/jpeg"
+ENCODED_INSTANCE: list[Row] = [  # what is encoded anew, of stored syntaxes that are none of these
+    (f"{DICOM}; transfer-syntax={ARC}.4.80", "single dicom .4.80"),
+    (f"{M_DICOM}; transfer-syntax={ARC}.4.202", "multi dicom .4.202"),
+    (f'multipart/related; type="{DICOM}; transfer-syntax={ARC}.4.70"', "multi dicom .4.70"),
+    (
+        f"{DICOM}; transfer-syntax={ARC}.4.90, {DICOM}; transfer-syntax=*;q=0.5",
+        "single dicom .4.90",
+    ),
+    (
+        f"{DICOM}; transfer-syntax={ARC}.4.90, {DICOM}; transfer-syntax={{stored}}",
+        "single dicom stored",
+    ),
+    (f"{DICOM}; transfer-syntax={ARC}.4.90, {DICOM}", "single dicom ele"),
+    (f"{DICOM}; transfer-syntax={ARC}.4.90;q=0.4, {DICOM}; q=0.5", "single dicom ele"),
+    (f"{DICOM}; transfer-syntax={ARC}.4.90;q=0, {DICOM}", "single dicom ele"),
+    (f"{DICOM}; transfer-syntax={ARC}.4.81", None),  # TS-06
+    (f"{DICOM}; transfer-syntax={ARC}.4.91", None),
+    (f"{DICOM}; transfer-syntax={ARC}.4.203", None),
+]
+ENCODED_FRAMES: list[Row] = [  # of native ones
+    (f"multipart/related; type={JLS}", "multi image/jls .4.80"),  # TS-02
+    ("multipart/related; type=image/x-jls", "multi image/jls .4.80"),
+    ("multipart/related; type=image/jp2", "multi image/jp2 .4.90"),
+    (f"multipart/related; type={JPHC}", "multi image/jphc .4.201"),
+    (f"multipart/related; type={JPHC}; transfer-syntax={ARC}.4.202", "multi image/jphc .4.202"),
+    (f"multipart/related; type={JPEG}", "multi image/jpeg .4.70"),
+    ("multipart/related; type=image/dicom-rle", "multi image/dicom-rle .5"),
+    (f"multipart/related; type={JLS}; transfer-syntax=*", None),  # TS-03
+    (f"multipart/related; type={JLS}; transfer-syntax=*, {M_OCTETS};q=0.1", "multi octets ele"),
+    ('multipart/related; type="image/*"; transfer-syntax=*', None),
+    (f'multipart/related; type="{JLS}; transfer-syntax={ARC}.4.80"', "multi image/jls .4.80"),
+    ('multipart/related; type="image/*"', "multi image/jls .4.80"),  # NEG-01
+    (f"multipart/related; type={JLS};q=0.5, {M_OCTETS}", "multi octets ele"),
+    (f"multipart/related; type={JLS}, {M_OCTETS};q=0.9", "multi image/jls .4.80"),
+    (f"multipart/related; type={JPEG}; transfer-syntax={ARC}.4.50", None),  # TS-06
+    (f"multipart/related; type={JPEG}; transfer-syntax={ARC}.4.50, */*;q=0.1", "multi octets ele"),
+    (f"multipart/related; type={JLS}; transfer-syntax={ARC}.4.81", None),
+    (f"multipart/related; type={JPHC}; transfer-syntax={ARC}.4.203", None),
+    (f"multipart/related; type={JLS}; transfer-syntax={ARC}.4.90", None),
+    (f"{M_OCTETS}; transfer-syntax={ARC}.4.80", None),
+    ("multipart/related; type=image/jxl", None),
+]
+ENCODED_FRAME: list[Row] = [
+    (JLS, "single image/jls .4.80"),
+    (f"{JPHC}; transfer-syntax={ARC}.4.202", "single image/jphc .4.202"),
+    ("image/*", "single image/jls .4.80"),
+    (f"{JPEG}; transfer-syntax={ARC}.4.50", None),
+]
+OF_LOSSY: list[Row] = [  # a type's own stored syntax stands before what it can be encoded in
+    ("{own}", "single own stored"),
+    ("image/*", "single own stored"),
+    ("image/dicom-rle", "single image/dicom-rle .5"),
+]
+
 JSON, XML = "application/dicom+json", 'multipart/related; type="application/dicom+xml"'
 OF_METADATA: list[tuple[str | None, str | None]] = [
     (None, JSON),
@@ -195,6 +253,19 @@ def of_all(pixels_only: bool) -> Callable[[str], Sequence[Offer]]:
     return lambda stored: bulk_offers([stored], complete=True, pixels_only=pixels_only)
 
 
+def of_encoded_frames(single: bool) -> Callable[[str], Sequence[Offer]]:
+    return lambda stored: frame_offers(stored, single=single, encoded=may_be_encoded_in(stored))
+
+
+def of_encoded_pixels(count: int) -> Callable[[str], Sequence[Offer]]:
+    return lambda stored: pixel_offers(stored, count, encoded=may_be_encoded_in(stored))
+
+
+def of_encoded_instances(stored: str) -> Sequence[Offer]:
+    encoded = may_be_encoded_in(stored)
+    return instance_offers([stored], complete=True, single=True, encoded=encoded)
+
+
 STILL = [*NATIVE, *COMPRESSED[:3], *OPAQUE]  # a few stand for all where their kind is not asked for
 GROUPS: dict[str, Group] = {
     "an instance": (STILL, of_instances(True), [*INSTANCES, *OF_ONE_INSTANCE]),
@@ -212,6 +283,26 @@ GROUPS: dict[str, Group] = {
     ),
     "pixel data that are decoded in any case": (
         OPAQUE, lambda stored: pixel_offers(stored, 3), [*DECODED, *ONE_ITEM]
+    ),
+    "an instance that can be encoded": (
+        STILL, of_encoded_instances, [*INSTANCES, *OF_ONE_INSTANCE, *ENCODED_INSTANCE]
+    ),
+    "a frame that can be encoded": (
+        [*NATIVE, *OPAQUE], of_encoded_frames(True),
+        [*DECODED, *ONE_ITEM, *ENCODED_FRAMES, *ENCODED_FRAME],
+    ),
+    "frames that can be encoded": (
+        [*NATIVE, *OPAQUE], of_encoded_frames(False),
+        [*DECODED, *ENCODED_FRAMES, (OCTETS, None), (JLS, None)],
+    ),
+    "a compressed frame that can be encoded": (
+        COMPRESSED, of_encoded_frames(True), [*DECODED, *ONE_ITEM, *OWN, *ONE_OWN]
+    ),
+    "a lossy frame": (
+        [f"{ARC}.4.{arc}" for arc in (50, 81, 91, 203, 112)], of_encoded_frames(True), OF_LOSSY
+    ),
+    "pixel data of frames that can be encoded": (
+        NATIVE, of_encoded_pixels(3), [*DECODED, *ENCODED_FRAMES, *ONE_ITEM, (JLS, None)]
     ),
     "video": (VIDEO, lambda stored: pixel_offers(stored, 1), VIDEO_VALUE),
     "a native value": (
@@ -235,9 +326,10 @@ def cases() -> Iterator[object]:
 def told(choice: Choice, stored: str) -> str:
     """A choice as the tables write it."""
     kinds = {DICOM: "dicom", OCTETS: "octets", media_type_of(stored): "own"}
-    kind = kinds[choice.offer.media_type] if choice.offer.media_type != OCTETS else "octets"
-    syntax = {AS_STORED: "*", ELE: "ele"}.get(choice.transfer_syntax or "", "stored")
-    assert syntax != "stored" or choice.transfer_syntax == stored
+    media_type, uid = choice.offer.media_type, choice.transfer_syntax or ""
+    kind = "octets" if media_type == OCTETS else kinds.get(media_type, media_type)
+    encoded = {each: each.removeprefix(ARC) for each in ENCODED}
+    syntax = {**encoded, stored: "stored", AS_STORED: "*", ELE: "ele"}[uid]
     return f"{'multi' if choice.offer.multipart else 'single'} {kind} {syntax}"
 
 
@@ -330,7 +422,8 @@ def allows(media_range: MediaRange, choice: Choice) -> bool:
     offered = choice.offer.transfer_syntaxes
     if not offered:
         return True
-    if asked is None or (asked == AS_STORED and AS_STORED not in offered):
+    encoded = choice.transfer_syntax in choice.offer.encoded
+    if asked is None or (asked == AS_STORED and AS_STORED not in offered and not encoded):
         return choice.transfer_syntax == offered[0]
     return asked == choice.transfer_syntax
 

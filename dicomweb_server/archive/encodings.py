@@ -1,0 +1,122 @@
+"""Instances and frames encoded anew, without loss, in a transfer syntax that a client names.
+
+Whether that can be done is told by the attributes of the image, which are only read where one of
+these syntaxes is asked for.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from dicomweb_server.access.principal import Principal
+from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.content import Content
+from dicomweb_server.archive.metadata import instance_metadata, metadata
+from dicomweb_server.archive.sources import Source, frame_bytes, make_scratch
+from dicomweb_server.archive.work import transcoded_frame, what_can_be_encoded
+from dicomweb_server.archive.workers import Longer
+from dicomweb_server.dicom.frames import media_type_of
+from dicomweb_server.dicom.transcode import transcode
+from dicomweb_server.errors import Unavailable
+from dicomweb_server.index.retrieve import FrameLocation, Location
+from dicomweb_server.wire.offers import DICOM, may_be_encoded_in
+
+_SLOW_ENCODER = 5e6  # bytes of pixels a second, decoded and encoded on a busy machine
+_BATCH = 100  # instances whose attributes a worker looks at in one go
+
+
+@dataclass(frozen=True, slots=True)
+class Encodings:
+    """What one instance can be encoded in besides what it is stored in.
+
+    `frame_size`: of a decoded frame, in bytes; `frames` as its attributes state, for how long
+    it may take.
+    """
+
+    targets: tuple[str, ...]
+    frame_size: int
+    frames: int
+    packed: bytes = b""  # metadata, for frames
+
+    def seconds(self, archive: Archive) -> float:
+        """The time that encoding the instance may take beyond that of other work."""
+        size = min(self.frame_size * self.frames, archive.settings.pixel_limit_bytes)
+        return size / _SLOW_ENCODER
+
+
+async def encodings_of(archive: Archive, principal: Principal, location: Location) -> Encodings:
+    """Of an instance located before. Raises NotFound, Unavailable if it was replaced since."""
+    row = await instance_metadata(archive, principal, location)
+    if row.sha256 != location.sha256:
+        raise Unavailable("the instance was replaced meanwhile; ask again", retry_after=1)
+    targets = may_be_encoded_in(location.transfer_syntax_uid)
+    [found] = await archive.workers.run(what_can_be_encoded, [row.packed], targets)
+    return Encodings(*found, row.packed)
+
+
+async def encodings_of_several(
+    archive: Archive,
+    principal: Principal,
+    study: str,
+    series: str | None,
+    targets: Sequence[str],
+) -> dict[str, Encodings]:
+    """Those of `targets` that each instance of a study or series can be encoded in, by SOP
+    Instance UID. Raises NotFound."""
+    found: dict[str, Encodings] = {}
+    after = None
+    while True:
+        page = await metadata(archive, principal, study, series, after=after)
+        for start in range(0, len(page.items), _BATCH):
+            rows = page.items[start : start + _BATCH]
+            packed = [row.packed for row in rows]
+            told = await archive.workers.run(what_can_be_encoded, packed, targets)
+            for row, one in zip(rows, told, strict=True):
+                found[row.sop_instance_uid] = Encodings(*one)
+        after = page.after
+        if after is None:
+            return found
+
+
+async def encoded_instance(
+    archive: Archive, location: Location, target: str, encodings: Encodings
+) -> Content:
+    """A PS3.10 file in one of the syntaxes that the instance can be encoded in.
+
+    Raises UndecodablePixels for frames that are not what its attributes say, WorkerFailed,
+    ContentTooLarge.
+    """
+    settings = archive.settings
+    async with archive.blobs.local(location.blob_key) as source:
+        file = await make_scratch(
+            archive,
+            Longer(transcode, encodings.seconds(archive)),
+            source,
+            transfer_syntax_uid=target,
+            inflate_limit=settings.inflate_limit_bytes,
+            pixel_limit=settings.pixel_limit_bytes,
+        )
+    return Content.of_scratch(file, DICOM, target)
+
+
+async def encoded_frame(
+    archive: Archive,
+    source: Source,
+    found: FrameLocation,
+    position: int,
+    number: int,
+    target: str,
+    encodings: Encodings,
+) -> Content:
+    """One frame in one of the syntaxes that its instance can be encoded in; `position` as for
+    ``frame_bytes``. Raises UndecodablePixels, WorkerFailed, ContentTooLarge."""
+    data = await frame_bytes(source, found, position, number)
+    stored = found.location.transfer_syntax_uid
+    work = Longer(transcoded_frame, encodings.frame_size / _SLOW_ENCODER)
+    code = await archive.workers.run(work, encodings.packed, data, stored, target)
+    return Content.of_bytes(code, media_type_of(target), target)
+
+
+def common(several: Collection[Encodings]) -> set[str]:
+    """The syntaxes that all can be encoded in."""
+    sets = [set(each.targets) for each in several]
+    return set.intersection(*sets) if sets else set()

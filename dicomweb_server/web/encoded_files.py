@@ -1,0 +1,117 @@
+"""The instances of a study or series, some of them encoded anew (PS3.18 §10.4.1.1.1, WADO-09).
+
+Each part is negotiated by itself (§8.7.8.1): an instance that cannot be had in the syntax that the
+client likes best goes in what it likes next; one that cannot be had in any is left out, and the
+answer says so. What each can be had in is known before the first is sent.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dicomweb_server.archive import retrieve
+from dicomweb_server.archive.content import Content
+from dicomweb_server.archive.encodings import (
+    Encodings,
+    common,
+    encoded_instance,
+    encodings_of_several,
+)
+from dicomweb_server.errors import NotAcceptable
+from dicomweb_server.index.retrieve import Location, Page, Position
+from dicomweb_server.web.conditions import not_modified
+from dicomweb_server.web.requests import (
+    archive_of,
+    base_url_of,
+    choice_of,
+    principal_of,
+    uids_of,
+)
+from dicomweb_server.web.responses import PRIVATE, multipart
+from dicomweb_server.wire.offers import DICOM, ELE, ENCODED, instance_offers
+from dicomweb_server.wire.resources import instance_url
+from dicomweb_server.wire.search_results import warning
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How many instances are sent and left out; what each can be encoded in, and all can."""
+
+    sent: int
+    omitted: int
+    encodings: dict[str, Encodings]  # by SOP Instance UID
+    encoded: tuple[str, ...]
+
+
+async def plan_files(request: Request, page: Page[Location]) -> Plan:
+    """Negotiate every instance of the resource that begins with `page`."""
+    study, series = (*uids_of(request), None)[:2]
+    assert study is not None
+    encodings = await encodings_of_several(
+        archive_of(request), principal_of(request), study, series, ENCODED
+    )
+    counts = {True: 0, False: 0}
+    async for location in _locations(request, page):
+        counts[_syntax_of(request, location, encodings) is not None] += 1
+    by_all = common(encodings.values())
+    encoded = tuple(uid for uid in ENCODED if uid in by_all)
+    return Plan(counts[True], counts[False], encodings, encoded)
+
+
+async def encoded_files(request: Request, page: Page[Location], plan: Plan) -> Response:
+    """A part for each instance that can be had; 206 where others cannot (WADO-09).
+
+    Without a tag, as what is decoded among several: it may go as stored instead.
+    """
+    archive, base_url = archive_of(request), base_url_of(request)
+    headers = {**PRIVATE, "Vary": "Accept"}
+    if plan.omitted:
+        total = plan.sent + plan.omitted
+        text = f"{plan.omitted} of {total} instances cannot be had as accepted and are left out"
+        headers["Warning"] = warning(base_url, text)
+    if answer := not_modified(request, headers):
+        return answer
+
+    async def parts() -> AsyncIterator[tuple[Content, str]]:
+        async for location in _locations(request, page):
+            syntax = _syntax_of(request, location, plan.encodings)
+            if syntax is None:
+                continue
+            encodings = plan.encodings.get(location.sop_instance_uid)
+            if encodings is not None and syntax in encodings.targets:
+                content = await encoded_instance(archive, location, syntax, encodings)
+            else:
+                content = await retrieve.instance_content(archive, location, syntax)
+            yield content, instance_url(base_url, *retrieve.uids_of(location))
+
+    response = await multipart(parts(), headers)
+    if plan.omitted:
+        response.status_code = 206
+    return response
+
+
+def _locations(request: Request, page: Page[Location]) -> AsyncIterator[Location]:
+    async def following(after: Position) -> Page[Location]:
+        archive, principal = archive_of(request), principal_of(request)
+        return await retrieve.locate(archive, principal, *uids_of(request), after=after)
+
+    return retrieve.all_of(page, following)
+
+
+def _syntax_of(request: Request, location: Location, encodings: dict[str, Encodings]) -> str | None:
+    """The transfer syntax that one instance goes in, None if it is left out. What has come
+    since the plan was made can be had as it is, at most."""
+    found = encodings.get(location.sop_instance_uid)
+    offers = instance_offers(
+        [location.transfer_syntax_uid],
+        complete=True,
+        single=False,
+        encoded=found.targets if found else (),
+    )
+    try:
+        choice = choice_of(request, [offer for offer in offers if offer.media_type == DICOM])
+    except NotAcceptable:
+        return None
+    return choice.transfer_syntax or ELE
