@@ -13,7 +13,15 @@ from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive, Session
 from dicomweb_server.archive.judging import Judge, judge
-from dicomweb_server.dicom.query import Condition, Found, Level, Path, Returned, SearchQuery
+from dicomweb_server.dicom.query import (
+    Condition,
+    DateTimeRange,
+    Found,
+    Level,
+    Path,
+    Returned,
+    SearchQuery,
+)
 from dicomweb_server.errors import Unavailable
 from dicomweb_server.index import search as index
 from dicomweb_server.index.attribute_conditions import indexed_conditions
@@ -24,6 +32,7 @@ from dicomweb_server.index.search_order import order_of
 _FIRST_STEP, _LONGEST_STEP = 64, 256  # rows
 _LONGEST_WITH_METADATA = 128  # rows, of which each is parsed whole
 _COUNTED = 2_000  # rows that are looked at to count what remains: some tenths of a second
+_MOST_HERE = 512 << 10  # bytes of documents that are judged on the event loop
 _ROUNDS = 3  # of a step, while the list of indexed attributes changes
 
 
@@ -57,15 +66,15 @@ class _Scan:
         counted = 0  # rows looked at since the page was full
         found: list[Found] = []
         matches = 0
-        last: tuple[str | None, ...] | None = None
+        last: tuple[int | str | None, ...] | None = None
         step = self._first_step()
         while True:
             rows, more = await self._step(step)
             for row in rows:
                 entity = self._entity(row)
-                if _name(entity) == last:
+                if entity.place == last:  # which ends in what is unique, whoever has it
                     continue
-                last = _name(entity)
+                last = entity.place
                 matches += 1
                 if self.query.offset < matches <= self.query.offset + self.query.limit:
                     found.append(entity)
@@ -87,7 +96,11 @@ class _Scan:
 
     def _first_step(self) -> SearchQuery:
         """The rows to judge: of the lowest level that is asked for, in the order of the search."""
-        answered = {p: c for p, c in self.query.conditions.items() if is_answered(p, c)}
+        conditions = self.query.conditions.items()
+        # Of an interval in another time zone SQL knows the days around it.
+        answered = {
+            p: c for p, c in conditions if is_answered(p, c) or isinstance(c, DateTimeRange)
+        }
         return replace(
             self.query,
             level=max(self.query.level, self.judge.level),
@@ -111,11 +124,18 @@ class _Scan:
                 await index.require_parent(session.conn, session.scope, step)
         more = rows[step.limit - 1].place if len(rows) > step.limit else None
         del rows[step.limit :]
-        if self.judge.metadata:  # parsing them takes a while
-            meeting = await self.archive.workers.run(judge, self.judge, rows)
-        else:
-            meeting = judge(self.judge, rows)
-        return [row for row, meets in zip(rows, meeting, strict=True) if meets], more
+        meeting = await self._judged(rows)
+        found = [row for row, meets in zip(rows, meeting, strict=True) if meets]
+        if not self.returned.metadata:
+            found = [replace(row, metadata=None) for row in found]
+        return found, more
+
+    async def _judged(self, rows: Sequence[Found]) -> list[bool]:
+        """Here only what takes some milliseconds: texts may be long, and patterns costly."""
+        size = sum(len(document) for row in rows for document in row.documents.values())
+        if self.judge.metadata or size > _MOST_HERE:
+            return await self.archive.workers.run(judge, self.judge, rows)
+        return judge(self.judge, rows)
 
     async def _find(self, session: Session, step: SearchQuery, returned: Returned) -> list[Found]:
         """The rows of a step that may be met, as far as indexed attributes tell."""
@@ -125,7 +145,7 @@ class _Scan:
             indexed = indexed_conditions(self.judged, known.ready)
             asked = replace(step, indexed=indexed)
             rows = await index.find(session.conn, session.scope, asked, returned)
-            if not indexed or await attributes.still_holds(session.conn):
+            if not indexed or await attributes.still_holds(session.conn, known.version):
                 return rows
             known = attributes.known  # of one that was dropped values may have been missing
         return await index.find(session.conn, session.scope, step, returned)
@@ -139,7 +159,3 @@ class _Scan:
             series_instance_uid=row.series_instance_uid if level >= Level.SERIES else None,
             sop_instance_uid=row.sop_instance_uid if level >= Level.INSTANCE else None,
         )
-
-
-def _name(found: Found) -> tuple[str | None, ...]:
-    return found.study_instance_uid, found.series_instance_uid, found.sop_instance_uid

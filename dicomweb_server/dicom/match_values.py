@@ -142,6 +142,8 @@ def prefilter(path: Path, condition: Condition) -> Prefilter | None:
     """What one value at `path` has to meet, at least, where `condition` is met; None if that can
     not be told, or where it takes no value to meet it."""
     kind = kind_of(path)
+    if vr_of(path[-1]) == "FL":  # compared in single precision, which no text of a number is
+        return None
     match kind, condition:
         case (None, _):
             return None

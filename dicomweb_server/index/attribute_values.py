@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-import orjson
-
 from dicomweb_server.dicom.attributes import level_of
 from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
 from dicomweb_server.dicom.match_values import match_values
 from dicomweb_server.dicom.packing import unpack_document, unpack_metadata
 from dicomweb_server.dicom.query import Level, Path
-from dicomweb_server.dicom.search_document import attributes_of
+from dicomweb_server.dicom.search_document import attributes_of, read_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +70,7 @@ def values_of(attributes: Attributes, source: Source) -> tuple[Value, ...]:
 
 def whole_dataset(metadata: bytes) -> JsonDataset:
     """The data set of an instance's metadata, unpacked."""
-    dataset: JsonDataset = orjson.loads(metadata.replace(BULK_BASE, b""))
-    return dataset
+    return read_json(metadata.replace(BULK_BASE, b""))
 
 
 def values_of_contents(path: Path, contents: Sequence[bytes], documents: bool) -> list[list[str]]:

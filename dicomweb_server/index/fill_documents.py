@@ -37,7 +37,8 @@ SELECT i.id, i.series_id, i.study_id, i.metadata,
 """
 # Whoever changes a study, its series or instances locks it first, several in this order.
 LOCK = """
-SELECT FROM studies WHERE id = ANY ($1::bigint[]) ORDER BY study_instance_uid FOR NO KEY UPDATE
+SELECT FROM studies WHERE id = ANY ($1::bigint[]) ORDER BY study_instance_uid, institution_id
+   FOR NO KEY UPDATE
 """
 FILL_INSTANCES = """
 UPDATE instances i SET document = n.document

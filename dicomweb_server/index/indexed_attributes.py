@@ -146,9 +146,10 @@ class AttributeList:
             return await self.reload(conn)
         return self.known
 
-    async def still_holds(self, conn: Connection) -> bool:
-        """Whether what is known is still the list; if not, it is read anew."""
-        if await conn.fetchval(VERSION) == self.known.version:
+    async def still_holds(self, conn: Connection, version: int) -> bool:
+        """Whether the list is still that of `version`; if not, it is read anew. What is `known`
+        may be newer: others read it too."""
+        if await conn.fetchval(VERSION) == version:
             return True
         await self.reload(conn)
         return False

@@ -233,8 +233,8 @@ CREATE TABLE attribute_values (
 );
 CREATE INDEX attribute_values_value ON attribute_values
   (attribute_id, institution_id, value, study_id, series_id, instance_id);
-CREATE INDEX attribute_values_study    ON attribute_values (study_id) WHERE series_id IS NULL;
-CREATE INDEX attribute_values_series   ON attribute_values (series_id) WHERE instance_id IS NULL;
+CREATE INDEX attribute_values_study    ON attribute_values (study_id);
+CREATE INDEX attribute_values_series   ON attribute_values (series_id) WHERE series_id IS NOT NULL;
 CREATE INDEX attribute_values_instance ON attribute_values (instance_id) WHERE instance_id IS NOT NULL;
 
 -- Who did what (PS3.15 A.5), a row a study and transaction. Never updated.
@@ -400,7 +400,10 @@ BEGIN
     FROM unnest(p_values) v
    WHERE CASE WHEN v.instance IS NOT NULL THEN p_instances[v.instance] IS NOT NULL
               WHEN v.series IS NOT NULL THEN p_series[v.series] = ANY (p_fresh_series)
-              ELSE p_studies[v.study] = ANY (p_fresh_studies) END;
+              ELSE p_studies[v.study] = ANY (p_fresh_studies) END
+     -- A parent that begins here has gone again if nothing of it could be stored.
+     AND EXISTS (SELECT FROM studies s WHERE s.id = p_studies[v.study])
+     AND (v.series IS NULL OR EXISTS (SELECT FROM series e WHERE e.id = p_series[v.series]));
 END
 $$;
 

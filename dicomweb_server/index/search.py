@@ -30,6 +30,7 @@ _TURN = 256  # rows, which take some milliseconds; then others get their turn
 # Matches beyond a page that are counted: so many, or, where that seems to be great work, so many.
 _COUNTED = (10_000, 1_000)
 _SECONDS = 0.1  # that counting may take
+_SECONDS_IF_BUSY = 2.0  # and where it is no great work
 _COST = 25_000.0  # of a plan, in the planner's units: as much as it gets done in that time
 
 
@@ -135,7 +136,12 @@ async def _counted(conn: Connection, statement: str, arguments: list[object]) ->
     except TimeoutError:
         if await _cost(conn, statement, arguments) > _COST / 10:
             return None
-        count = await conn.fetchval(statement, *arguments)
+        try:
+            count = await conn.fetchval(statement, *arguments, timeout=_SECONDS_IF_BUSY)
+        except (TimeoutError, asyncpg.QueryCanceledError):
+            return None
+    except asyncpg.QueryCanceledError:
+        return None
     return count
 
 

@@ -109,7 +109,7 @@ def _limits(query: SearchQuery, arguments: Arguments) -> tuple[str, str]:
 def _page(query: SearchQuery, scope: Scope, terms: tuple[Term, ...], arguments: Arguments) -> str:
     if is_of_modality_alone(query, scope):
         return _series_of_studies(query, scope, terms, arguments)
-    if begun_name(query, scope) and len(scope.institution_ids) <= _MERGED:
+    if begun_name(query, scope) and 0 < len(scope.institution_ids) <= _MERGED:
         return _named(query, scope, terms, arguments)
     modalities = walked_modalities(query, scope)
     where = _where(query, scope, terms, arguments, walked=modalities is not None)

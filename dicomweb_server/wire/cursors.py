@@ -13,7 +13,7 @@ import orjson
 from dicomweb_server.errors import InvalidParameter
 
 _EXPECTED = "what a Link header of the same search had"
-_LONGEST = 4096  # characters of a cursor
+_LONGEST = 1 << 15  # characters of a cursor: eight long keys of any script
 _BIGGEST = 2**63
 
 Place = tuple[int | str | None, ...]

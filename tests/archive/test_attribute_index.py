@@ -323,6 +323,20 @@ async def test_a_drop_while_a_search_is_under_way_hides_nothing(
     assert not archive.attributes.known.ready
 
 
+async def test_what_another_search_read_meanwhile_hides_nothing(
+    archives: tuple[Archive, Archive],
+) -> None:
+    """The list that a search went by is the one that still has to hold, not the newest known."""
+    archive, other = archives
+    await index_attribute(archive, STEP, Silent())
+    async with acquire(archive.pool) as conn:
+        asked_by = await archive.attributes.reload(conn)
+        await drop_attribute(other.pool, STEP, lambda count: None)
+        await archive.attributes.reload(conn)  # by whoever
+        assert not await archive.attributes.still_holds(conn, asked_by.version)
+        assert await archive.attributes.still_holds(conn, archive.attributes.known.version)
+
+
 @pytest.mark.usefixtures("small_batches")
 async def test_it_goes_on_where_it_was_broken_off(archives: tuple[Archive, Archive]) -> None:
     archive, other = archives

@@ -231,3 +231,11 @@ def test_equal_numbers_have_one_text() -> None:
 def test_what_has_no_values_to_compare(path: Path) -> None:
     assert kind_of(path) is None
     assert prefilter(path, Equal(("x",))) is None
+
+
+def test_a_float_of_single_precision_is_left_to_the_matcher() -> None:
+    """0.1 is stored as 0.10000000149011612, and found by 0.1."""
+    path = (0x00089459,)  # Recommended Display Frame Rate in Float
+    dataset = {"00089459": {"vr": "FL", "Value": [0.10000000149011612]}}
+    assert matches_dataset({path: Equal(("0.1",))}, dataset)
+    assert prefilter(path, Equal(("0.1",))) is None

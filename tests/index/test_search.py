@@ -556,6 +556,11 @@ def test_what_postgres_cannot_hold_is_refused(condition):
         compile_condition((0x00100020,), condition, Arguments())
 
 
+async def test_who_may_see_nothing_finds_no_name(dated):
+    query = SearchQuery(Level.STUDY, {(0x00100010,): Wildcard(("P*",))})
+    assert (await search(dated, Scope(()), query)).found == []
+
+
 def test_no_value_stands_in_the_text_of_a_statement():
     value = "x'; DROP TABLE studies; --"
     asked = {(0x00100010,): Wildcard((value + "*",)), (0x00100020,): Equal((value,))}
