@@ -1,6 +1,7 @@
 """GET on /studies, /series, /instances and below: Search (PS3.18 §10.6, QIDO-RS)."""
 
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,6 +25,7 @@ from dicomweb_server.wire.search import parse_search
 from dicomweb_server.wire.search_results import ResultWriter, remaining_text, warning
 
 # Digest 1.4. XML as a single part is no offer: results are many, also where one is found (NEG-03).
+WITH_METADATA = 200  # results at the most that need the whole metadata of instances, all in memory
 RESULTS = [
     Offer(DICOM_JSON, multipart=False, default=True),
     Offer(DICOM_XML, multipart=True),
@@ -59,8 +61,11 @@ async def _search(request: Request, level: Level) -> Response:
         local_zone=settings.local_zone,
     )
     base_url = base_url_of(request)
-    writer = ResultWriter(parsed.query, base_url)
-    page = await search(archive, principal_of(request), parsed.query, writer.returned)
+    query = parsed.query
+    writer = ResultWriter(query, base_url)
+    if writer.returned.metadata:
+        query = replace(query, limit=min(query.limit, WITH_METADATA))
+    page = await search(archive, principal_of(request), query, writer.returned)
     if page.found:
         answer = xml_parts if choice.offer.multipart else json_array
         response = await coded(request, answer(_written(writer, page.found)))
@@ -72,7 +77,7 @@ async def _search(request: Request, level: Level) -> Response:
         warnings.append(remaining_text(page.remaining, exact=page.exact))
     for text in warnings:
         response.headers.append("Warning", warning(base_url, text))
-    _add_paging(request, response, parsed.query, page)
+    _add_paging(request, response, query, page)
     return response
 
 
