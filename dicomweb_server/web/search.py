@@ -24,8 +24,8 @@ from dicomweb_server.wire.media_types import Offer, choose
 from dicomweb_server.wire.search import parse_search
 from dicomweb_server.wire.search_results import ResultWriter, remaining_text, warning
 
-# Digest 1.4. XML as a single part is no offer: results are many, also where one is found (NEG-03).
 WITH_METADATA = 200  # results at the most that need the whole metadata of instances, all in memory
+# Digest 1.4. XML as a single part is no offer: results are many, also where one is found (NEG-03).
 RESULTS = [
     Offer(DICOM_JSON, multipart=False, default=True),
     Offer(DICOM_XML, multipart=True),
