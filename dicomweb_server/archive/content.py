@@ -80,5 +80,8 @@ class ScratchFile:
 
     def __del__(self) -> None:
         # Here and now: the collector may run anywhere, also where a thread pool's lock is held.
-        if self.number >= 0:
-            os.close(self.number)
+        # A generator that is collected with this may close it yet: never twice, for by then the
+        # number may be that of another file.
+        number, self.number = self.number, -1
+        if number >= 0:
+            os.close(number)
