@@ -118,6 +118,10 @@ async def _files(
     if answer := not_modified(request, headers):
         return answer
 
+    if tag is not None and len(uids) < 3:
+        # Anew, after the tag: what comes in between makes the tag old, never wrong.
+        page = await retrieve.locate(archive, principal, *uids)
+
     async def following(after: Position) -> Page[Location]:
         return await retrieve.locate(archive, principal, *uids, after=after)
 
