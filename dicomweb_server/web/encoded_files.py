@@ -5,6 +5,7 @@ client likes best goes in what it likes next; one that cannot be had in any is l
 answer says so. What each can be had in is known before the first is sent.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -43,6 +44,31 @@ class Plan:
     omitted: int
     encodings: dict[str, Encodings]  # by SOP Instance UID
     encoded: tuple[str, ...]
+    choices: "_Choices"
+
+
+class _Choices:
+    """The transfer syntax that an instance goes in, negotiated once for all that are alike."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._made: dict[tuple[str, tuple[str, ...]], str | None] = {}
+
+    def syntax_of(self, location: Location, encodings: Encodings | None) -> str | None:
+        """None if it is left out. What has come since the plan was made, of which nobody knows
+        what it can be encoded in, can be had as it is, at most."""
+        alike = location.transfer_syntax_uid, encodings.targets if encodings else ()
+        if alike not in self._made:
+            self._made[alike] = self._choose(*alike)
+        return self._made[alike]
+
+    def _choose(self, stored: str, encoded: tuple[str, ...]) -> str | None:
+        offers = instance_offers([stored], complete=True, single=False, encoded=encoded)
+        files = [offer for offer in offers if offer.media_type == DICOM]
+        try:
+            return choice_of(self._request, files).transfer_syntax or ELE
+        except NotAcceptable:
+            return None
 
 
 async def plan_files(request: Request, page: Page[Location]) -> Plan:
@@ -52,12 +78,14 @@ async def plan_files(request: Request, page: Page[Location]) -> Plan:
     encodings = await encodings_of_several(
         archive_of(request), principal_of(request), study, series, ENCODED
     )
+    choices = _Choices(request)
     counts = {True: 0, False: 0}
     async for location in _locations(request, page):
-        counts[_syntax_of(request, location, encodings) is not None] += 1
+        found = encodings.get(location.sop_instance_uid)
+        counts[choices.syntax_of(location, found) is not None] += 1
     by_all = common(encodings.values())
     encoded = tuple(uid for uid in ENCODED if uid in by_all)
-    return Plan(counts[True], counts[False], encodings, encoded)
+    return Plan(counts[True], counts[False], encodings, encoded, choices)
 
 
 async def encoded_files(request: Request, page: Page[Location], plan: Plan) -> Response:
@@ -76,10 +104,10 @@ async def encoded_files(request: Request, page: Page[Location], plan: Plan) -> R
 
     async def parts() -> AsyncIterator[tuple[Content, str]]:
         async for location in _locations(request, page):
-            syntax = _syntax_of(request, location, plan.encodings)
+            encodings = plan.encodings.get(location.sop_instance_uid)
+            syntax = plan.choices.syntax_of(location, encodings)
             if syntax is None:
                 continue
-            encodings = plan.encodings.get(location.sop_instance_uid)
             if encodings is not None and syntax in encodings.targets:
                 content = await encoded_instance(archive, location, syntax, encodings)
             else:
@@ -94,24 +122,8 @@ async def encoded_files(request: Request, page: Page[Location], plan: Plan) -> R
 
 def _locations(request: Request, page: Page[Location]) -> AsyncIterator[Location]:
     async def following(after: Position) -> Page[Location]:
+        await asyncio.sleep(0)  # a page is gone through at once
         archive, principal = archive_of(request), principal_of(request)
         return await retrieve.locate(archive, principal, *uids_of(request), after=after)
 
     return retrieve.all_of(page, following)
-
-
-def _syntax_of(request: Request, location: Location, encodings: dict[str, Encodings]) -> str | None:
-    """The transfer syntax that one instance goes in, None if it is left out. What has come
-    since the plan was made can be had as it is, at most."""
-    found = encodings.get(location.sop_instance_uid)
-    offers = instance_offers(
-        [location.transfer_syntax_uid],
-        complete=True,
-        single=False,
-        encoded=found.targets if found else (),
-    )
-    try:
-        choice = choice_of(request, [offer for offer in offers if offer.media_type == DICOM])
-    except NotAcceptable:
-        return None
-    return choice.transfer_syntax or ELE
