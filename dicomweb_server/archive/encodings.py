@@ -12,6 +12,7 @@ from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import Content
 from dicomweb_server.archive.metadata import instance_metadata, metadata
 from dicomweb_server.archive.sources import Source, frame_bytes, make_scratch
+from dicomweb_server.archive.staging import check_room
 from dicomweb_server.archive.work import transcoded_frame, what_can_be_encoded
 from dicomweb_server.archive.workers import Longer
 from dicomweb_server.dicom.frames import media_type_of
@@ -79,11 +80,12 @@ async def encoded_instance(
 ) -> Content:
     """A PS3.10 file in one of the syntaxes that the instance can be encoded in.
 
-    Raises UndecodablePixels for frames that are not what its attributes say, WorkerFailed,
-    ContentTooLarge.
+    A few at a time, and none where it might fill the disk. Raises UndecodablePixels for frames
+    that are not what its attributes say, WorkerFailed, ContentTooLarge, NotPart10; Unavailable.
     """
     settings = archive.settings
-    async with archive.blobs.local(location.blob_key) as source:
+    async with archive.workers.turn(), archive.blobs.local(location.blob_key) as source:
+        check_room(archive)
         file = await make_scratch(
             archive,
             Longer(transcode, encodings.seconds(archive)),
