@@ -20,7 +20,8 @@ from dicomweb_server.archive.encodings import (
     encoded_instance,
     encodings_of_several,
 )
-from dicomweb_server.errors import NotAcceptable
+from dicomweb_server.archive.workers import WorkerFailed
+from dicomweb_server.errors import ContentTooLarge, NotAcceptable, NotPart10, UndecodablePixels
 from dicomweb_server.index.retrieve import Location, Page, Position
 from dicomweb_server.web.conditions import not_modified
 from dicomweb_server.web.requests import (
@@ -102,16 +103,25 @@ async def encoded_files(request: Request, page: Page[Location], plan: Plan) -> R
     if answer := not_modified(request, headers):
         return answer
 
+    async def content_of(location: Location, syntax: str, encodings: Encodings | None) -> Content:
+        if encodings is not None and syntax in encodings.targets:
+            try:
+                return await encoded_instance(archive, location, syntax, encodings)
+            except (UndecodablePixels, WorkerFailed, ContentTooLarge, NotPart10):
+                # Not what its attributes say: what is liked next, of what need not be encoded.
+                other = plan.choices.syntax_of(location, None)
+                if other is None:
+                    raise
+                syntax = other
+        return await retrieve.instance_content(archive, location, syntax)
+
     async def parts() -> AsyncIterator[tuple[Content, str]]:
         async for location in _locations(request, page):
             encodings = plan.encodings.get(location.sop_instance_uid)
             syntax = plan.choices.syntax_of(location, encodings)
             if syntax is None:
                 continue
-            if encodings is not None and syntax in encodings.targets:
-                content = await encoded_instance(archive, location, syntax, encodings)
-            else:
-                content = await retrieve.instance_content(archive, location, syntax)
+            content = await content_of(location, syntax, encodings)
             yield content, instance_url(base_url, *retrieve.uids_of(location))
 
     response = await multipart(parts(), headers)

@@ -416,6 +416,34 @@ def test_each_part_is_negotiated_by_itself(http: httpx.Client, mixed: list[Datas
         assert syntaxes == [RLELossless, RLELossless, third]
 
 
+def test_what_cannot_be_encoded_after_all_goes_in_what_is_liked_next(http: httpx.Client) -> None:
+    """Damage shows when the pixels are decoded: one image of a series spoils no others."""
+    shared = {name: new_uid() for name in ("StudyInstanceUID", "SeriesInstanceUID")}
+    images = [
+        dcmread(
+            BytesIO(
+                small_image(
+                    **GREY,
+                    InstanceNumber=str(number),
+                    transfer_syntax=RLELossless,
+                    **uids(**shared),
+                )
+            )
+        )
+        for number in (1, 2, 3)
+    ]
+    images[1].PixelData = encapsulate([b"no code stream of any kind" * 4])
+    for image in images:
+        out = BytesIO()
+        image.save_as(out)
+        post(http, [out.getvalue()])
+    named = multi(DICOM, JPEGLSLossless)
+    answer = ask(http, path_of(images[0], 1), f"{named}, {multi(DICOM, '*')};q=0.5")
+    assert answer.status_code == 200
+    syntaxes = [file.file_meta.TransferSyntaxUID for file in files_in(answer)]
+    assert syntaxes == [JPEGLSLossless, RLELossless, JPEGLSLossless]
+
+
 def test_what_has_no_pixels_goes_as_it_is_where_that_is_accepted(http: httpx.Client) -> None:
     study = new_uid()
     [image] = store(http, small_image(**GREY, **uids(StudyInstanceUID=study)))
