@@ -31,7 +31,13 @@ from dicomweb_server.web.requests import (
     principal_of,
     uids_of,
 )
-from dicomweb_server.web.responses import PRIVATE, multipart
+from dicomweb_server.web.responses import (
+    PRIVATE,
+    boundary_for,
+    multipart,
+    multipart_type,
+    without_body,
+)
 from dicomweb_server.wire.offers import DICOM, ELE, ENCODED, instance_offers
 from dicomweb_server.wire.resources import instance_url
 from dicomweb_server.wire.search_results import warning
@@ -102,6 +108,9 @@ async def encoded_files(request: Request, page: Page[Location], plan: Plan) -> R
         headers["Warning"] = warning(base_url, text)
     if answer := not_modified(request, headers):
         return answer
+    status = 206 if plan.omitted else 200
+    if request.method == "HEAD":
+        return without_body(multipart_type(DICOM, boundary_for(headers)), headers, status)
 
     async def content_of(location: Location, syntax: str, encodings: Encodings | None) -> Content:
         if encodings is not None and syntax in encodings.targets:
@@ -125,8 +134,7 @@ async def encoded_files(request: Request, page: Page[Location], plan: Plan) -> R
             yield content, instance_url(base_url, *retrieve.uids_of(location))
 
     response = await multipart(parts(), headers)
-    if plan.omitted:
-        response.status_code = 206
+    response.status_code = status
     return response
 
 

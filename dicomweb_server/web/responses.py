@@ -269,6 +269,16 @@ async def _zip(numbers: range, pieces: AsyncIterator[bytes]) -> AsyncIterator[tu
         yield number, piece
 
 
+def without_body(media_type: str, headers: Mapping[str, str], status_code: int = 200) -> Response:
+    """The answer to a HEAD request for what would take long to be made: without its length."""
+    return Pieces(_once(b""), status_code, headers, media_type=media_type)
+
+
+def multipart_type(media_type: str, boundary: str) -> str:
+    """The Content-Type of parts whose first is of `media_type` (MP-01)."""
+    return f'multipart/related; type="{media_type}"; boundary={boundary}'
+
+
 async def multipart(parts: AsyncIterator[_Part], headers: Mapping[str, str]) -> Response:
     """``multipart/related`` of (content, Content-Location) pairs, made as they are sent. There
     has to be one (MP-08).
@@ -282,7 +292,7 @@ async def multipart(parts: AsyncIterator[_Part], headers: Mapping[str, str]) -> 
     pieces = _encode(_chain(first, parts), boundary)
     return Pieces(
         await begun(pieces, 2),
-        media_type=f'multipart/related; type="{first[0].media_type}"; boundary={boundary}',
+        media_type=multipart_type(first[0].media_type, boundary),
         headers=headers,
     )
 
@@ -333,6 +343,4 @@ async def one_part(content: Content, location: str, headers: Mapping[str, str]) 
     pieces = [part_header(boundary, _part_headers(content, location), first=True)]
     pieces.extend([chunk async for chunk in content.read()])
     pieces.append(closing(boundary))
-    return Ready(
-        pieces, f'multipart/related; type="{content.media_type}"; boundary={boundary}', headers
-    )
+    return Ready(pieces, multipart_type(content.media_type, boundary), headers)
