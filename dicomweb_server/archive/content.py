@@ -73,12 +73,17 @@ class ScratchFile:
         self.size = os.fstat(self.number).st_size
 
     async def close(self) -> None:
-        """Freeing the blocks of a large file takes a while: not on the event loop."""
+        """Freeing the blocks of a large file takes a while: not on the event loop. It is closed
+        also when who waits for it is cancelled, before a thread has come to it too."""
         number, self.number = self.number, -1
         if number >= 0:
-            await asyncio.to_thread(os.close, number)
+            loop = asyncio.get_running_loop()
+            await asyncio.shield(loop.run_in_executor(None, os.close, number))
 
     def __del__(self) -> None:
         # Here and now: the collector may run anywhere, also where a thread pool's lock is held.
-        if self.number >= 0:
-            os.close(self.number)
+        # A generator that is collected with this may close it yet: never twice, for by then the
+        # number may be that of another file.
+        number, self.number = self.number, -1
+        if number >= 0:
+            os.close(number)

@@ -12,11 +12,11 @@ from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import Content
 from dicomweb_server.archive.metadata import instance_metadata, metadata
 from dicomweb_server.archive.sources import Source, frame_bytes, make_scratch
+from dicomweb_server.archive.staging import check_room
 from dicomweb_server.archive.work import transcoded_frame, what_can_be_encoded
 from dicomweb_server.archive.workers import Longer
 from dicomweb_server.dicom.frames import media_type_of
 from dicomweb_server.dicom.transcode import transcode
-from dicomweb_server.errors import Unavailable
 from dicomweb_server.index.retrieve import FrameLocation, Location
 from dicomweb_server.wire.offers import DICOM, may_be_encoded_in
 
@@ -46,8 +46,6 @@ class Encodings:
 async def encodings_of(archive: Archive, principal: Principal, location: Location) -> Encodings:
     """Of an instance located before. Raises NotFound, Unavailable if it was replaced since."""
     row = await instance_metadata(archive, principal, location)
-    if row.sha256 != location.sha256:
-        raise Unavailable("the instance was replaced meanwhile; ask again", retry_after=1)
     targets = may_be_encoded_in(location.transfer_syntax_uid)
     [found] = await archive.workers.run(what_can_be_encoded, [row.packed], targets)
     return Encodings(*found, row.packed)
@@ -82,11 +80,12 @@ async def encoded_instance(
 ) -> Content:
     """A PS3.10 file in one of the syntaxes that the instance can be encoded in.
 
-    Raises UndecodablePixels for frames that are not what its attributes say, WorkerFailed,
-    ContentTooLarge.
+    A few at a time, and none where it might fill the disk. Raises UndecodablePixels for frames
+    that are not what its attributes say, WorkerFailed, ContentTooLarge, NotPart10; Unavailable.
     """
     settings = archive.settings
-    async with archive.blobs.local(location.blob_key) as source:
+    async with archive.workers.turn(), archive.blobs.local(location.blob_key) as source:
+        check_room(archive)
         file = await make_scratch(
             archive,
             Longer(transcode, encodings.seconds(archive)),

@@ -10,6 +10,7 @@ from dicomweb_server.archive.archive import Archive
 from dicomweb_server.dicom.description import BULK_BASE
 from dicomweb_server.dicom.native_xml_text import to_xml
 from dicomweb_server.dicom.packing import unpack_metadata
+from dicomweb_server.errors import Unavailable
 from dicomweb_server.index import retrieve as index
 from dicomweb_server.index.retrieve import Location, MetadataRow, Page, Position
 
@@ -38,9 +39,12 @@ async def metadata(
 async def instance_metadata(
     archive: Archive, principal: Principal, location: Location
 ) -> MetadataRow:
-    """The packed metadata of an instance located before."""
+    """The packed metadata of an instance located before. Raises NotFound, Unavailable if it was
+    replaced since: they say nothing of the file that was located."""
     uids = location.study_instance_uid, location.series_instance_uid, location.sop_instance_uid
     [row] = (await metadata(archive, principal, *uids)).items
+    if row.sha256 != location.sha256:
+        raise Unavailable("the instance was replaced meanwhile; ask again", retry_after=1)
     return row
 
 

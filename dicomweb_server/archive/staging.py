@@ -211,7 +211,7 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 def check_room(archive: Archive) -> None:
     """Raises Unavailable when the disk is nearly full."""
     if shutil.disk_usage(archive.settings.tmp_dir).free < archive.settings.min_free_bytes:
-        log.error("uploads refused: the disk is nearly full")
+        log.error("refused: the disk is nearly full")
         raise Unavailable("the archive is out of space", retry_after=300)
 
 

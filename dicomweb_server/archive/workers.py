@@ -12,8 +12,8 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -31,6 +31,9 @@ T = TypeVar("T")
 _LENGTH = struct.Struct("<Q")
 _START_SECONDS = 60.0  # importing the codecs takes a while on a machine that is busy
 _RETRY_SECONDS = 1.0
+_TURN_SECONDS = 60.0  # that work which takes long waits for its turn
+_TURNS_AWAITED = 8  # for each worker
+_TURN_RETRY_SECONDS = 30
 _SLOW_DISK = 20e6  # bytes a second
 _BUFFER = 1 << 22  # bytes; a 0.5 MB frame passes without waiting for the reader
 
@@ -74,6 +77,8 @@ class WorkerPool:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._all: set[_Worker] = set()
         self._closed = False
+        self._turns = asyncio.Semaphore(max(1, size // 2))
+        self._turns_awaited = 0
 
     def start(self) -> None:
         """Begin to start the processes; what is asked before they are there waits for them."""
@@ -87,6 +92,26 @@ class WorkerPool:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @asynccontextmanager
+    async def turn(self, wait: float = _TURN_SECONDS) -> AsyncIterator[None]:
+        """A turn for a piece of work that takes long: half of the workers at most are busy with
+        such, so that other work goes on. Raises Unavailable if none is to be had in `wait`
+        seconds, or too many wait for one."""
+        if self._turns_awaited >= _TURNS_AWAITED * self.size:
+            raise Unavailable("too much work that takes long is waiting", _TURN_RETRY_SECONDS)
+        self._turns_awaited += 1
+        try:
+            async with asyncio.timeout(wait):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Unavailable("work that takes long is in the way", _TURN_RETRY_SECONDS) from None
+        finally:
+            self._turns_awaited -= 1
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function of a module, with arguments that pickle, in a worker.

@@ -9,6 +9,7 @@ from dicomweb_server.archive import bulk_data, retrieve
 from dicomweb_server.archive.content import Content
 from dicomweb_server.dicom.frames import is_encapsulated, is_video, media_type_of
 from dicomweb_server.index.bulk_data import PIXEL_PATHS, Holder
+from dicomweb_server.index.digest import Version
 from dicomweb_server.index.retrieve import Page, Position
 from dicomweb_server.web.bulk_data import one_value
 from dicomweb_server.web.conditions import not_modified, tag_of
@@ -37,8 +38,9 @@ async def retrieve_all_pixel_data(request: Request) -> Response:
 
 async def bulk_data_of_instances(request: Request, wanted: str) -> Response:
     """What …/bulkdata answers, in a transfer syntax that has been chosen (digest 1.4, trap 7)."""
+    now = await _version(request)
     page = await _holders(request, pixels_only=False)
-    return await _answer(request, page, wanted, pixels_only=False)
+    return await _answer(request, now, page, wanted, pixels_only=False)
 
 
 async def _retrieve(request: Request, *, pixels_only: bool) -> Response:
@@ -49,6 +51,7 @@ async def _retrieve(request: Request, *, pixels_only: bool) -> Response:
         if len(values) == 1:  # one item, which may be had as a single part too
             [(path, value)] = values.items()
             return await one_value(request, location, path, value)
+    now = await _version(request)
     page = await _holders(request, pixels_only=pixels_only)
     offers = bulk_offers(
         {holder.location.transfer_syntax_uid for holder in page.items},
@@ -56,7 +59,13 @@ async def _retrieve(request: Request, *, pixels_only: bool) -> Response:
         pixels_only=not any(holder.others for holder in page.items) or pixels_only,
     )
     choice = choice_of(request, offers)
-    return await _answer(request, page, choice.transfer_syntax or ELE, pixels_only=pixels_only)
+    wanted = choice.transfer_syntax or ELE
+    return await _answer(request, now, page, wanted, pixels_only=pixels_only)
+
+
+async def _version(request: Request) -> Version:
+    """Before the values are located: what comes in between makes the tag old, never wrong."""
+    return await retrieve.version(archive_of(request), principal_of(request), *uids_of(request))
 
 
 async def _holders(
@@ -76,13 +85,12 @@ async def _holders(
 
 
 async def _answer(
-    request: Request, page: Page[Holder], wanted: str, *, pixels_only: bool
+    request: Request, now: Version, page: Page[Holder], wanted: str, *, pixels_only: bool
 ) -> Response:
-    """The values of a resource that begins with `page`, in parts."""
+    """The values of a resource that begins with `page`, in parts; it was as `now` tells before."""
     archive, principal = archive_of(request), principal_of(request)
     base_url = base_url_of(request)
     headers = {**PRIVATE, "Vary": "Accept"}
-    now = await retrieve.version(archive, principal, *uids_of(request))
     if not any(_is_decoded(uid, wanted) for uid in now.transfer_syntaxes):
         kind = "pixel data" if pixels_only else "all bulk data"
         headers["ETag"] = tag_of(kind, wanted, now.digest, base_url)

@@ -52,12 +52,18 @@ class DicomJSON(Response):
 
 
 class Pieces(StreamingResponse):
-    """A streamed answer that a HEAD request gets without its body (RES-06)."""
+    """A streamed answer that a HEAD request gets without its body (RES-06).
+
+    What its pieces are read from is given back also when the client leaves.
+    """
 
     body_iterator: AsyncIterator[bytes]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] == "HEAD":
+        try:
+            if scope["method"] != "HEAD":
+                await super().__call__(scope, receive, send)
+                return
             start = {
                 "type": "http.response.start",
                 "status": self.status_code,
@@ -65,10 +71,13 @@ class Pieces(StreamingResponse):
             }
             await send(start)
             await send({"type": "http.response.body", "body": b""})
-            if isinstance(self.body_iterator, AsyncGenerator):
-                await self.body_iterator.aclose()
-            return
-        await super().__call__(scope, receive, send)
+        finally:
+            await _close(self.body_iterator)
+
+
+async def _close(pieces: AsyncIterator[object]) -> None:
+    if isinstance(pieces, AsyncGenerator):
+        await pieces.aclose()
 
 
 class Ready(Response):
@@ -220,8 +229,7 @@ async def _packed(start: bytes, pieces: AsyncIterator[bytes]) -> AsyncGenerator[
             piece = await anext(pieces, None)
         yield packer.finish()
     finally:
-        if isinstance(pieces, AsyncGenerator):
-            await pieces.aclose()
+        await _close(pieces)
 
 
 def content_type(content: Content) -> str:
@@ -232,19 +240,25 @@ def content_type(content: Content) -> str:
 async def begun(pieces: AsyncIterator[bytes], count: int) -> AsyncIterator[bytes]:
     """The same pieces, the first `count` of them made now: what they are refused for can still
     be answered as a refusal."""
-    first = [piece async for _, piece in _zip(range(count), pieces)]
+    try:
+        first = [piece async for _, piece in _zip(range(count), pieces)]
+    except BaseException:
+        await _close(pieces)
+        raise
 
     async def all_of_them() -> AsyncGenerator[bytes, None]:
         try:
+            yield b""  # it stands here when it is returned: unbegun, it would close nothing
             for piece in first:
                 yield piece
             async for piece in pieces:
                 yield piece
         finally:
-            if isinstance(pieces, AsyncGenerator):
-                await pieces.aclose()
+            await _close(pieces)
 
-    return all_of_them()
+    begun_pieces = all_of_them()
+    await anext(begun_pieces)
+    return begun_pieces
 
 
 async def _zip(numbers: range, pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, bytes]]:
@@ -253,6 +267,16 @@ async def _zip(numbers: range, pieces: AsyncIterator[bytes]) -> AsyncIterator[tu
         if piece is None:
             return
         yield number, piece
+
+
+def without_body(media_type: str, headers: Mapping[str, str], status_code: int = 200) -> Response:
+    """The answer to a HEAD request for what would take long to be made: without its length."""
+    return Pieces(_once(b""), status_code, headers, media_type=media_type)
+
+
+def multipart_type(media_type: str, boundary: str) -> str:
+    """The Content-Type of parts whose first is of `media_type` (MP-01)."""
+    return f'multipart/related; type="{media_type}"; boundary={boundary}'
 
 
 async def multipart(parts: AsyncIterator[_Part], headers: Mapping[str, str]) -> Response:
@@ -268,15 +292,18 @@ async def multipart(parts: AsyncIterator[_Part], headers: Mapping[str, str]) -> 
     pieces = _encode(_chain(first, parts), boundary)
     return Pieces(
         await begun(pieces, 2),
-        media_type=f'multipart/related; type="{first[0].media_type}"; boundary={boundary}',
+        media_type=multipart_type(first[0].media_type, boundary),
         headers=headers,
     )
 
 
 async def _chain(first: _Part, parts: AsyncIterator[_Part]) -> AsyncIterator[_Part]:
-    yield first
-    async for part in parts:
-        yield part
+    try:
+        yield first
+        async for part in parts:
+            yield part
+    finally:
+        await _close(parts)
 
 
 def boundary_for(headers: Mapping[str, str]) -> str:
@@ -286,12 +313,19 @@ def boundary_for(headers: Mapping[str, str]) -> str:
 
 async def _encode(parts: AsyncIterator[_Part], boundary: str) -> AsyncIterator[bytes]:
     first = True
-    async for content, location in parts:
-        yield part_header(boundary, _part_headers(content, location), first=first)
-        first = False
-        async for chunk in content.read():
-            yield chunk
-        await content.close()
+    try:
+        async for content, location in parts:
+            chunks = content.read()
+            try:
+                yield part_header(boundary, _part_headers(content, location), first=first)
+                first = False
+                async for chunk in chunks:
+                    yield chunk
+            finally:
+                await _close(chunks)
+                await content.close()
+    finally:
+        await _close(parts)
     yield closing(boundary)
 
 
@@ -309,6 +343,4 @@ async def one_part(content: Content, location: str, headers: Mapping[str, str]) 
     pieces = [part_header(boundary, _part_headers(content, location), first=True)]
     pieces.extend([chunk async for chunk in content.read()])
     pieces.append(closing(boundary))
-    return Ready(
-        pieces, f'multipart/related; type="{content.media_type}"; boundary={boundary}', headers
-    )
+    return Ready(pieces, multipart_type(content.media_type, boundary), headers)

@@ -31,15 +31,19 @@ from dicomweb_server.web.responses import (
     PRIVATE,
     VARY,
     DicomJSON,
+    boundary_for,
     coded,
     document_parts,
     json_array,
     multipart,
+    multipart_type,
+    without_body,
 )
 from dicomweb_server.web.single_part import single_part
 from dicomweb_server.wire.conditions import boundary_of
 from dicomweb_server.wire.content_coding import accepted_codings
 from dicomweb_server.wire.offers import (
+    DICOM,
     ELE,
     ENCODED,
     METADATA,
@@ -101,6 +105,9 @@ async def _file(
     expected = retrieve.syntax_sent(location.transfer_syntax_uid, wanted)
     if "if-match" not in request.headers and (answer := unchanged(expected)):
         return answer
+    if request.method == "HEAD" and encodings is not None:  # it is encoded or refused
+        kind = f"{DICOM}; transfer-syntax={wanted}"
+        return unchanged(wanted) or without_body(kind, {**headers, "Accept-Ranges": "bytes"})
     content = await _content(archive_of(request), location, wanted, encodings)
     return unchanged(content.transfer_syntax_uid) or await single_part(request, content, headers)
 
@@ -117,6 +124,12 @@ async def _files(
         headers["ETag"] = tag
     if answer := not_modified(request, headers):
         return answer
+
+    if request.method == "HEAD" and encodings is not None:
+        return without_body(multipart_type(DICOM, boundary_for(headers)), headers)
+    if tag is not None and len(uids) < 3:
+        # Anew, after the tag: what comes in between makes the tag old, never wrong.
+        page = await retrieve.locate(archive, principal, *uids)
 
     async def following(after: Position) -> Page[Location]:
         return await retrieve.locate(archive, principal, *uids, after=after)

@@ -283,6 +283,8 @@ def _rules(media_range: MediaRange, syntax: str | None, offer: Offer) -> bool:
         if syntax in offer.encoded:
             return False  # nothing is encoded for who would have it as stored (TS-03)
         asked = None  # any will do
+    if syntax in offer.encoded and (media_range.part_type or media_range.media_type)[-1] == "*":
+        return False  # nor for who names neither the type nor the syntax (NEG-01)
     return asked is None and syntax == offer.transfer_syntaxes[0]
 
 

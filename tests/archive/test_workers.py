@@ -182,3 +182,33 @@ async def test_a_process_that_cannot_be_started_is_tried_again(
         assert await workers.run(len, b"abc") == 3
     finally:
         await workers.close()
+
+
+async def test_work_that_takes_long_takes_turns() -> None:
+    workers = WorkerPool(4, timeout=2, memory=0)  # which is not started
+    begun, end = [], asyncio.Event()
+
+    async def work() -> None:
+        async with workers.turn():
+            begun.append(True)
+            await end.wait()
+
+    tasks = [asyncio.create_task(work()) for _ in range(5)]
+    await asyncio.sleep(0.01)
+    assert len(begun) == 2
+    with pytest.raises(Unavailable) as refused:
+        async with workers.turn(wait=0.01):
+            raise AssertionError
+    assert refused.value.retry_after > 0
+    tasks[2].cancel()  # its turn is another's
+    end.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert len(begun) == 4
+
+    end.clear()
+    tasks = [asyncio.create_task(work()) for _ in range(40)]
+    await asyncio.sleep(0.01)
+    refused_at_once = [task for task in tasks if task.done()]
+    assert [type(task.exception()) for task in refused_at_once] == [Unavailable] * 6
+    end.set()
+    await asyncio.gather(*tasks, return_exceptions=True)

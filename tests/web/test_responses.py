@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -11,7 +12,9 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dicomweb_server.web.responses import DicomJSON, coded, json_array, xml_parts
+from dicomweb_server.archive.content import Content, ScratchFile
+from dicomweb_server.web.responses import DicomJSON, coded, json_array, multipart, xml_parts
+from dicomweb_server.web.single_part import single_part
 
 RESULT = {
     "00080020": {"vr": "DA", "Value": ["20240105"]},
@@ -141,3 +144,33 @@ async def test_the_source_is_closed_when_the_client_leaves() -> None:
     del response
     await asyncio.sleep(0.01)
     assert closed
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("many", [False, True])
+async def test_a_scratch_file_is_given_back_at_once_when_the_client_leaves(
+    tmp_path: Path, method: str, many: bool
+) -> None:
+    """Not when the garbage collector comes to it, which a cycle keeps from it here."""
+    path = tmp_path / "scratch"
+    path.write_bytes(bytes(5 << 20))
+    file = ScratchFile(path)
+    content = Content.of_scratch(file, "application/dicom", "1.2.840.10008.1.2.1")
+
+    async def parts() -> AsyncIterator[tuple[Content, str]]:
+        yield content, "http://localhost/instances/1"
+
+    class Gone(Exception):
+        pass
+
+    async def send(message: Any) -> None:
+        if len(message.get("body", b"")) > 1000 or method == "HEAD":
+            raise Gone
+
+    request = Request({"type": "http", "method": method, "path": "/", "headers": []})
+    response = await (multipart(parts(), {}) if many else single_part(request, content, {}))
+    scope = {"type": "http", "method": method, "asgi": {"spec_version": "2.4"}}
+    with pytest.raises(Gone):
+        await response(scope, asyncio.Event().wait, send)  # type: ignore[arg-type]
+    assert file.number == -1
+    assert content.scratch is file

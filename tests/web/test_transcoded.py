@@ -365,6 +365,41 @@ def test_a_tag_of_each_syntax(
     assert len(tags) == len(TYPE_OF) + (0 if many and not below else 1)
 
 
+def test_res_06_nothing_is_encoded_for_head(http: httpx.Client) -> None:
+    """Damaged pixel data show it: they would be refused."""
+    dataset = dcmread(BytesIO(small_image(transfer_syntax=RLELossless, **uids())))
+    dataset.PixelData = encapsulate([b"no code stream of any kind" * 4])
+    out = BytesIO()
+    dataset.save_as(out)
+    post(http, [out.getvalue()])
+    path = path_of(dataset)
+    for accept in (f"{DICOM}; transfer-syntax={JPEGLSLossless}", multi(DICOM, JPEGLSLossless)):
+        answer = http.head(path, headers={"Accept": accept})
+        assert answer.status_code == 200
+        assert not answer.content
+        tag = answer.headers["etag"]
+        unchanged = http.head(path, headers={"Accept": accept, "If-None-Match": tag})
+        assert unchanged.status_code == 304
+    series = http.head(path_of(dataset, 1), headers={"Accept": multi(DICOM, JPEGLSLossless)})
+    assert series.status_code == 200
+    assert series.headers["content-type"].startswith(f'multipart/related; type="{DICOM}"; b')
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_res_06_head_of_what_is_encoded_has_the_headers_of_get(
+    http: httpx.Client, images: dict[str, Dataset], many: bool
+) -> None:
+    kind = multi(DICOM, JPEGLSLossless) if many else f"{DICOM}; transfer-syntax={JPEGLSLossless}"
+    whole = ask(http, path_of(images["grey"]), kind)
+    head = http.head(path_of(images["grey"]), headers={"Accept": kind})
+    apart = {"content-length", "transfer-encoding", "date", "x-request-id"}
+    told = [
+        {name: text for name, text in answer.headers.items() if name not in apart}
+        for answer in (whole, head)
+    ]
+    assert told[0] == told[1]
+
+
 # ------------------------------------------------------------------------ several instances
 
 
@@ -414,6 +449,34 @@ def test_each_part_is_negotiated_by_itself(http: httpx.Client, mixed: list[Datas
         assert "warning" not in answer.headers
         syntaxes = [file.file_meta.TransferSyntaxUID for file in files_in(answer)]
         assert syntaxes == [RLELossless, RLELossless, third]
+
+
+def test_what_cannot_be_encoded_after_all_goes_in_what_is_liked_next(http: httpx.Client) -> None:
+    """Damage shows when the pixels are decoded: one image of a series spoils no others."""
+    shared = {name: new_uid() for name in ("StudyInstanceUID", "SeriesInstanceUID")}
+    images = [
+        dcmread(
+            BytesIO(
+                small_image(
+                    **GREY,
+                    InstanceNumber=str(number),
+                    transfer_syntax=RLELossless,
+                    **uids(**shared),
+                )
+            )
+        )
+        for number in (1, 2, 3)
+    ]
+    images[1].PixelData = encapsulate([b"no code stream of any kind" * 4])
+    for image in images:
+        out = BytesIO()
+        image.save_as(out)
+        post(http, [out.getvalue()])
+    named = multi(DICOM, JPEGLSLossless)
+    answer = ask(http, path_of(images[0], 1), f"{named}, {multi(DICOM, '*')};q=0.5")
+    assert answer.status_code == 200
+    syntaxes = [file.file_meta.TransferSyntaxUID for file in files_in(answer)]
+    assert syntaxes == [JPEGLSLossless, RLELossless, JPEGLSLossless]
 
 
 def test_what_has_no_pixels_goes_as_it_is_where_that_is_accepted(http: httpx.Client) -> None:

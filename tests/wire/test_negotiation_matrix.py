@@ -199,7 +199,12 @@ ENCODED_FRAMES: list[Row] = [  # of native ones
     (f"multipart/related; type={JLS}; transfer-syntax=*, {M_OCTETS};q=0.1", "multi octets ele"),
     ('multipart/related; type="image/*"; transfer-syntax=*', None),
     (f'multipart/related; type="{JLS}; transfer-syntax={ARC}.4.80"', "multi image/jls .4.80"),
-    ('multipart/related; type="image/*"', "multi image/jls .4.80"),  # NEG-01
+    ('multipart/related; type="image/*"', None),  # NEG-01: nothing is encoded for a wildcard
+    (f'multipart/related; type="image/*", {M_OCTETS};q=0.1', "multi octets ele"),
+    (
+        f'multipart/related; type="image/*"; transfer-syntax={ARC}.4.80',
+        "multi image/jls .4.80",
+    ),
     (f"multipart/related; type={JLS};q=0.5, {M_OCTETS}", "multi octets ele"),
     (f"multipart/related; type={JLS}, {M_OCTETS};q=0.9", "multi image/jls .4.80"),
     (f"multipart/related; type={JPEG}; transfer-syntax={ARC}.4.50", None),  # TS-06
@@ -213,7 +218,10 @@ ENCODED_FRAMES: list[Row] = [  # of native ones
 ENCODED_FRAME: list[Row] = [
     (JLS, "single image/jls .4.80"),
     (f"{JPHC}; transfer-syntax={ARC}.4.202", "single image/jphc .4.202"),
-    ("image/*", "single image/jls .4.80"),
+    ("image/*", None),
+    ("image/*, */*;q=0.1", "multi octets ele"),
+    ("image/*;q=0.5, image/jp2;q=0.4", "single image/jp2 .4.90"),
+    (f"image/*; transfer-syntax={ARC}.4.90", "single image/jp2 .4.90"),
     (f"{JPEG}; transfer-syntax={ARC}.4.50", None),
 ]
 OF_LOSSY: list[Row] = [  # a type's own stored syntax stands before what it can be encoded in

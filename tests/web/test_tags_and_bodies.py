@@ -1,0 +1,64 @@
+"""What is stored while an answer is being made: a tag may be older than its body, never newer."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dicomweb_server.archive import retrieve
+from dicomweb_server.web.all_bulk_data import retrieve_all_bulk_data, retrieve_all_pixel_data
+from dicomweb_server.web.retrieve import retrieve_instances
+from tests.archive.opened import opened, store
+from tests.make.ct import ct_instance
+
+MULTI = 'multipart/related; type="{}"; transfer-syntax=*'
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+@pytest.mark.parametrize(
+    ("handler", "kind"),
+    [
+        (retrieve_instances, "application/dicom"),
+        (retrieve_instances, "application/octet-stream"),
+        (retrieve_all_bulk_data, "application/octet-stream"),
+        (retrieve_all_pixel_data, "application/octet-stream"),
+    ],
+)
+async def test_cch_01_a_body_holds_all_that_its_tag_tells_of(
+    handler: Handler,
+    kind: str,
+    tmp_path: Path,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second = (
+        ct_instance(study_uid="1.2", series_uid="1.3", sop_uid=f"1.4.{n}", rows=64, columns=64)
+        for n in (1, 2)
+    )
+    version = retrieve.version
+
+    async with opened(tmp_path, database_url) as archive:
+        await store(archive, [first])
+
+        async def stored_just_before(*arguments: Any) -> Any:
+            await store(archive, [second])
+            return await version(*arguments)
+
+        monkeypatch.setattr(retrieve, "version", stored_just_before)
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/",
+            "query_string": b"",
+            "headers": [(b"accept", MULTI.format(kind).encode())],
+            "path_params": {"study": "1.2", "series": "1.3"},
+            "app": SimpleNamespace(state=SimpleNamespace(archive=archive)),
+        }
+        response: Any = await handler(Request(scope))
+        assert "etag" in response.headers
+        body = b"".join([piece async for piece in response.body_iterator])
+    assert body.count(b"Content-Location: ") == 2
