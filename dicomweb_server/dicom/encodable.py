@@ -24,7 +24,15 @@ from dicomweb_server.errors import UndecodablePixels
 
 _JPEG_2000 = (JPEG_2000_LOSSLESS, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL)
 # What is encoded without loss, and what with loss: only for who asks for it (TS-06).
-LOSSLESS_TARGETS = frozenset({RLE_LOSSLESS, JPEG_LOSSLESS_SV1, JPEG_LS_LOSSLESS, *_JPEG_2000})
+# The default of a media type stands before its others (PS3.18 §8.7.3, digest 1.5).
+LOSSLESS_TARGETS = (
+    JPEG_LS_LOSSLESS,
+    JPEG_2000_LOSSLESS,
+    HTJ2K_LOSSLESS,
+    HTJ2K_LOSSLESS_RPCL,
+    JPEG_LOSSLESS_SV1,
+    RLE_LOSSLESS,
+)
 LOSSY_TARGETS = frozenset({JPEG_BASELINE})
 
 

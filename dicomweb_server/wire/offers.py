@@ -7,16 +7,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+from dicomweb_server.dicom.encodable import LOSSLESS_TARGETS
 from dicomweb_server.dicom.pixels import DECODABLE
 from dicomweb_server.dicom.transfer_syntaxes import (
     EXPLICIT_VR_LITTLE_ENDIAN,
-    HTJ2K_LOSSLESS,
-    HTJ2K_LOSSLESS_RPCL,
-    JPEG_2000_LOSSLESS,
-    JPEG_LOSSLESS_SV1,
-    JPEG_LS_LOSSLESS,
     OCTET_STREAM,
-    RLE_LOSSLESS,
     is_encapsulated,
     is_video,
     media_type_of,
@@ -29,16 +24,8 @@ DICOM_JSON = "application/dicom+json"
 DICOM_XML = "application/dicom+xml"
 OCTETS = OCTET_STREAM
 ELE = EXPLICIT_VR_LITTLE_ENDIAN
-# What images are encoded in: without loss alone (TS-06), for who names it or its media type. The
-# default of a type stands before its others (digest 1.5).
-ENCODED = (
-    JPEG_LS_LOSSLESS,
-    JPEG_2000_LOSSLESS,
-    HTJ2K_LOSSLESS,
-    HTJ2K_LOSSLESS_RPCL,
-    JPEG_LOSSLESS_SV1,
-    RLE_LOSSLESS,
-)
+# What images are encoded in: without loss alone (TS-06), for who names it or its media type.
+ENCODED = LOSSLESS_TARGETS
 
 # JSON is never multipart, and XML always is: results are many, also where there is one (NEG-03).
 METADATA = (
