@@ -185,17 +185,17 @@ def _expression(column: Column, condition: Condition, arguments: Arguments) -> s
         case "name", Equal(values):
             return _any_of(_name(column.sql, value, "=", arguments) for value in values)
         case "text" | "uid", Equal(values) | UidList(values):
-            wanted = [_unpadded(value) for value in values]
+            wanted = [unpadded(value) for value in values]
             return f"{column.sql} = ANY ({arguments.add(wanted)}::text[])"
         case "classes", UidList(values):
-            classes = arguments.add([_unpadded(value) for value in values])
+            classes = arguments.add([unpadded(value) for value in values])
             return (
                 "EXISTS (SELECT FROM series c WHERE c.study_id = s.id "
                 f"AND c.sop_classes && {classes}::text[])"
             )
         case "list", Equal(values) | Every(values):
             operator = "&&" if isinstance(condition, Equal) else "@>"
-            wanted = [_unpadded(value) for value in values]
+            wanted = [unpadded(value) for value in values]
             return f"{column.sql} {operator} {arguments.add(wanted)}::text[]"
         case "number", Equal(values):
             numbers = [n for value in values if (n := whole_number(value)) is not None]
@@ -228,7 +228,7 @@ def _any_of(expressions: Iterable[str]) -> str:
     return f"({' OR '.join(expressions) or 'FALSE'})"
 
 
-def _unpadded(value: str) -> str:
+def unpadded(value: str) -> str:
     """As ``rows.clean``, but a NUL within is kept, to be refused and not to match without it."""
     return value.rstrip(" \0").encode("utf-8", "replace").decode()
 
@@ -242,7 +242,7 @@ def like(pattern: str) -> str:
 def _wildcard(column: Column, pattern: str, arguments: Arguments) -> str:
     if column.kind == "name":
         return _name(column.sql, pattern, "LIKE", arguments)
-    placeholder = arguments.add(like(_unpadded(pattern)))
+    placeholder = arguments.add(like(unpadded(pattern)))
     if column.kind == "list":
         values = f"unnest({column.sql}) AS m (value)"
         return f"EXISTS (SELECT FROM {values} WHERE m.value LIKE {placeholder})"

@@ -22,6 +22,7 @@ from dicomweb_server.index.conditions import (
     compile_condition,
     level_at,
     name_alternatives,
+    unpadded,
 )
 from dicomweb_server.index.search_order import Term, after, order_of, ordered
 from dicomweb_server.index.search_ways import (
@@ -151,7 +152,7 @@ def _named(query: SearchQuery, scope: Scope, terms: tuple[Term, ...], arguments:
         del others[MODALITIES_IN_STUDY]
     where = _where(replace(query, conditions=others), scope, terms, arguments, walked=False)
     if isinstance(modalities, Equal):  # the index of names does not have them, but one has
-        wanted = arguments.add([value.rstrip(" \0") for value in modalities.values])
+        wanted = arguments.add([unpadded(value) for value in modalities.values])
         where.append(
             "EXISTS (SELECT FROM study_modalities m WHERE m.study_id = s.id "
             f"AND m.modality = ANY ({wanted}::text[]))"

@@ -12,7 +12,7 @@ from dicomweb_server.dicom.query import (
     Universal,
     Wildcard,
 )
-from dicomweb_server.index.conditions import level_at
+from dicomweb_server.index.conditions import level_at, unpadded
 
 MODALITY, MODALITIES_IN_STUDY = (0x00080060,), (0x00080061,)
 PATIENT_NAME = (0x00100010,)
@@ -82,7 +82,7 @@ def walked_modalities(query: SearchQuery, scope: Scope) -> tuple[str, ...] | Non
     for path in (MODALITIES_IN_STUDY, MODALITY):
         condition = query.conditions.get(path, Universal())
         if isinstance(condition, Equal):
-            return tuple(dict.fromkeys(value.rstrip(" \0") for value in condition.values))
+            return tuple(dict.fromkeys(unpadded(value) for value in condition.values))
     return None
 
 
