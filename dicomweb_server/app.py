@@ -14,6 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.commit import Committer
 from dicomweb_server.archive.describing import Describer
+from dicomweb_server.archive.frame_lookups import FrameLookups
 from dicomweb_server.archive.pictures import PictureCache
 from dicomweb_server.archive.scratch import sweep
 from dicomweb_server.archive.workers import WorkerPool
@@ -72,7 +73,16 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
         pictures = PictureCache(PICTURES)
         describer = Describer(workers, settings.inflate_limit_bytes, attributes)
         yield Archive(
-            settings, pool, searches, blobs, workers, describer, committer, pictures, attributes
+            settings,
+            pool,
+            searches,
+            blobs,
+            workers,
+            describer,
+            committer,
+            pictures,
+            attributes,
+            FrameLookups(pool),
         )
         await committer.close()
     finally:

@@ -9,6 +9,7 @@ from dicomweb_server.access.policy import Action, Scope, decide
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.commit import Committer
 from dicomweb_server.archive.describing import Describer
+from dicomweb_server.archive.frame_lookups import FrameLookups
 from dicomweb_server.archive.pictures import PictureCache
 from dicomweb_server.archive.scratch import scratch_path
 from dicomweb_server.archive.workers import WorkerPool
@@ -39,6 +40,7 @@ class Archive:
     committer: Committer
     pictures: PictureCache
     attributes: AttributeList
+    frame_lookups: FrameLookups
 
     @asynccontextmanager
     async def session(self, principal: Principal, action: Action) -> AsyncIterator[Session]:

@@ -31,6 +31,7 @@ from dicomweb_server.dicom.transcode import to_explicit_little_endian
 from dicomweb_server.errors import ContentTooLarge, NotFound, NotPart10, UndecodablePixels
 from dicomweb_server.index import retrieve as index
 from dicomweb_server.index.digest import Version, version_of
+from dicomweb_server.index.frame_batches import AskedFrame
 from dicomweb_server.index.retrieve import (
     FrameLocation,
     Item,
@@ -136,6 +137,9 @@ async def locate_frames(
     numbers: Sequence[int],
 ) -> FrameLocation:
     """Where the frames lie. Raises NotFound for an instance or a frame that is not there."""
+    if len(numbers) == 1:  # as viewers ask, on several connections at once
+        asked = AskedFrame(study, series, instance, numbers[0])
+        return await archive.frame_lookups.locate(archive.scope(principal, Action.RETRIEVE), asked)
     async with archive.session(principal, Action.RETRIEVE) as session:
         return await index.locate_frames(
             session.conn, session.scope, study, series, instance, numbers

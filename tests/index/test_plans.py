@@ -13,9 +13,10 @@ from dicomweb_server.dicom.query import (
     UidList,
     Wildcard,
 )
-from dicomweb_server.index import bulk_data, digest, instances, retrieve
+from dicomweb_server.index import bulk_data, digest, frame_batches, instances, retrieve
 from dicomweb_server.index import search as index
 from dicomweb_server.index.database import open_pool
+from dicomweb_server.index.frame_batches import AskedFrame
 from dicomweb_server.index.search_statements import compile_search as compile_any
 from tests.index.filling import FILL, nodes
 
@@ -124,14 +125,20 @@ async def test_a_frame_costs_no_planning(shared_url, filled):
         for statement, ask in (
             (retrieve.LOCATE_INSTANCE, lambda c: retrieve.locate_instance(c, SCOPE, *uids)),
             (retrieve.READ_METADATA, lambda c: retrieve.read_metadata(c, SCOPE, *uids[:2])),
+            (
+                frame_batches.LOCATE_MANY,
+                lambda c: frame_batches.locate_many(c, SCOPE, [AskedFrame(*uids, 1)]),
+            ),
         ):
             assert await kept_plans(pool, statement, ask) == (7, 5)
 
 
 FIRST_PAGE = (None, None, None, None)
+MANY = (["1.7.1"] * 8, ["1.7.1.1"] * 8, [1] * 8)
 LOOKUPS = {
     "instance": (retrieve.LOCATE_INSTANCE, *TRIPLE),
     "frames": (retrieve.LOCATE_FRAMES, *TRIPLE, [1]),
+    "many frames": (frame_batches.LOCATE_MANY, ["1.7"] * 8, [1], None, *MANY),
     "bulk": (retrieve.LOCATE_BULK, *TRIPLE, "7FE00010"),
     "study": (retrieve.LOCATE_INSTANCES, *TRIPLE[:3], None, *FIRST_PAGE),
     "series": (retrieve.LOCATE_INSTANCES, *TRIPLE[:4], *FIRST_PAGE),
