@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-CHUNK = 1 << 20  # bytes
+CHUNK = 1 << 20  # bytes; what is not larger is read at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class Content:
     """One representation. Nothing is read before it is asked for, nor anything else.
 
     `stream` gives the bytes from an offset on, as many as a length says. `scratch`: a file that
-    is of no use after this; `close` gives it back.
+    is of no use after this; `close` gives it back. `data`: all of it, if it is in memory.
     """
 
     length: int  # bytes
@@ -23,6 +23,7 @@ class Content:
     transfer_syntax_uid: str
     stream: Callable[[int, int], AsyncIterator[bytes]]
     scratch: "ScratchFile | None" = None
+    data: bytes | None = None
 
     def read(self) -> AsyncIterator[bytes]:
         """All of it."""
@@ -45,7 +46,7 @@ class Content:
             await asyncio.sleep(0)
             yield data if length == len(data) else data[offset : offset + length]
 
-        return cls(len(data), media_type, transfer_syntax_uid, stream)
+        return cls(len(data), media_type, transfer_syntax_uid, stream, data=data)
 
     @classmethod
     def of_scratch(cls, file: "ScratchFile", media_type: str, transfer_syntax_uid: str) -> Self:

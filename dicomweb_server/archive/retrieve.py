@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from functools import partial
 
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
@@ -13,6 +12,7 @@ from dicomweb_server.archive.content import Content
 from dicomweb_server.archive.sources import (
     MAX_WHOLE,
     Source,
+    blob_pieces,
     frame_as_stored,
     frame_bytes,
     make_scratch,
@@ -97,8 +97,7 @@ async def instance_content(archive: Archive, location: Location, wanted: str) ->
     if syntax_sent(stored, wanted) != stored:
         with suppress(UndecodablePixels, WorkerFailed, ContentTooLarge, NotPart10):
             return await _explicit_little_endian(archive, location)
-    stream = partial(archive.blobs.stream, location.blob_key)
-    return Content(location.size, DICOM, stored, stream)
+    return Content(location.size, DICOM, stored, blob_pieces(archive.blobs, location.blob_key))
 
 
 async def _explicit_little_endian(archive: Archive, location: Location) -> Content:

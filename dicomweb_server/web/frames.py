@@ -11,7 +11,7 @@ from dicomweb_server.archive.content import Content
 from dicomweb_server.archive.encodings import encoded_frame
 from dicomweb_server.archive.metadata import instance_metadata
 from dicomweb_server.archive.retrieve import uids_of as uids_of_location
-from dicomweb_server.archive.sources import STREAMED, open_source
+from dicomweb_server.archive.sources import open_source
 from dicomweb_server.dicom.frames import is_encapsulated, media_type_of
 from dicomweb_server.index.retrieve import FrameLocation
 from dicomweb_server.web.conditions import not_modified, tag_of
@@ -63,23 +63,27 @@ async def retrieve_frames(request: Request) -> Response:
     first = await content(0)
     if not choice.offer.multipart:
         return await single_part(request, first[0], headers)
-    if len(numbers) == 1 and first[0].length <= STREAMED:
-        return await one_part(*first, headers)
 
     async def parts() -> AsyncIterator[tuple[Content, str]]:
         yield first
         for position in range(1, len(numbers)):
             yield await content(position)
 
-    return await multipart(parts(), headers)
+    return await (one_part if len(numbers) == 1 else multipart)(parts(), headers)
 
 
 def _tag(found: FrameLocation, numbers: Sequence[int], choice: Choice, base_url: str) -> str:
     """A frame is made of the file and of where it lies in it, or it is refused."""
+    table = found.table
     return tag_of(
         "frames",
         found.location.sha256,
-        repr(found.table),
+        table.encapsulated,
+        table.offset,
+        table.length,
+        table.count,
+        str(table.frame_bits),
+        table.word,
         b"".join(found.records),
         ",".join(map(str, numbers)),
         choice.offer.content_type,

@@ -37,6 +37,7 @@ from dicomweb_server.web.responses import (
     json_array,
     multipart,
     multipart_type,
+    one_part,
     without_body,
 )
 from dicomweb_server.web.single_part import single_part
@@ -139,7 +140,7 @@ async def _files(
             content = await _content(archive, location, wanted, encodings)
             yield content, _url(base_url, location)
 
-    return await multipart(parts(), headers)
+    return await (one_part if len(uids) == 3 else multipart)(parts(), headers)
 
 
 async def _content(
