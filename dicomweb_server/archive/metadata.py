@@ -13,6 +13,7 @@ from dicomweb_server.dicom.packing import unpack_metadata
 from dicomweb_server.errors import Unavailable
 from dicomweb_server.index import retrieve as index
 from dicomweb_server.index.retrieve import Location, MetadataRow, Page, Position
+from dicomweb_server.wire.projection import Projection
 from dicomweb_server.wire.resources import instance_url
 
 # What would keep the event loop for milliseconds is done elsewhere.
@@ -68,9 +69,23 @@ def row_text(packed: bytes, url: str) -> bytes:
     return unpack_metadata(packed).replace(BULK_BASE, f"{url}/bulkdata".encode())
 
 
-async def metadata_document(archive: Archive, row: MetadataRow, url: str) -> bytes:
-    """The same as a document of the Native DICOM Model (PS3.19 §A.1)."""
+async def projected_text(
+    archive: Archive, row: MetadataRow, url: str, projection: Projection | None
+) -> bytes:
+    """What is wanted of one instance's metadata, as a JSON object; all of it for None."""
     text = await metadata_text(row, url)
+    if projection is None:
+        return text
+    if len(text) > _LARGE_TEXT:
+        return await archive.workers.run(projection.of_text, text)
+    return projection.of_text(text)
+
+
+async def metadata_document(
+    archive: Archive, row: MetadataRow, url: str, projection: Projection | None = None
+) -> bytes:
+    """The same as a document of the Native DICOM Model (PS3.19 §A.1)."""
+    text = await projected_text(archive, row, url, projection)
     if len(text) > _LARGE_TEXT:
         return await archive.workers.run(native_document, text)
     return native_document(text)

@@ -28,23 +28,33 @@ from dicomweb_server.web.responses import (
     coded,
     document_parts,
     in_turns,
+    json_array,
 )
 from dicomweb_server.wire.array_runs import ArrayRun, JoinedArray, array_length
 from dicomweb_server.wire.conditions import boundary_of, coded_tag
 from dicomweb_server.wire.content_coding import GZIP, IDENTITY, accepted_codings
 from dicomweb_server.wire.offers import METADATA
+from dicomweb_server.wire.projection import Projection, parse_projection
 
 
 async def retrieve_metadata(request: Request) -> Response:
     """GET …/metadata at three levels: one array (JSN-01), or a Native DICOM Model a part."""
     choice = choice_of(request, METADATA)
-    if not choice.offer.multipart and "instance" not in request.path_params:
-        return await _array(request)
+    projection = parse_projection(request.query_params.getlist("includefield"))
+    if choice.offer.multipart or projection or "instance" in request.path_params:
+        return await _one_by_one(request, projection, documents=choice.offer.multipart)
+    return await _array(request)
+
+
+async def _one_by_one(
+    request: Request, projection: Projection | None, *, documents: bool
+) -> Response:
+    """What of each instance is made as it is sent."""
     archive, principal, uids = archive_of(request), principal_of(request), uids_of(request)
     base_url = base_url_of(request)
     # Before the metadata are read: what comes in between makes the tag old, never wrong.
     now = await retrieve.version(archive, principal, *uids)
-    tag = tag_of("metadata", choice.offer.media_type, now.digest, base_url)
+    tag = tag_of("metadata", int(documents), now.digest, base_url, str(projection or ""))
     headers = {**PRIVATE, "Vary": VARY, "ETag": tag}
     codings = accepted_codings(accept_encoding_of(request))
     if codings and (answer := not_modified(request, headers, codings)):
@@ -54,18 +64,23 @@ async def retrieve_metadata(request: Request) -> Response:
     async def following(after: Position) -> Page[MetadataRow]:
         return await metadata.metadata(archive, principal, *uids, after=after)
 
-    async def documents() -> AsyncIterator[tuple[bytes, str]]:
+    async def texts() -> AsyncIterator[bytes]:
+        async for row in retrieve.all_of(page, following):
+            yield await metadata.projected_text(archive, row, url_of(base_url, row), projection)
+
+    async def parts() -> AsyncIterator[tuple[bytes, str]]:
         async for row in retrieve.all_of(page, following):
             url = url_of(base_url, row)
-            yield await metadata.metadata_document(archive, row, url), f"{url}/metadata"
+            document = await metadata.metadata_document(archive, row, url, projection)
+            yield document, f"{url}/metadata"
 
     response: Response
-    if choice.offer.multipart:
-        response = document_parts(documents(), boundary_of(tag))
+    if documents:
+        response = document_parts(parts(), boundary_of(tag))
+    elif len(page.items) == 1 and page.after is None:
+        response = DicomJSON(b"".join([b"[", *[text async for text in texts()], b"]"]))
     else:
-        [row] = page.items
-        text = await metadata.metadata_text(row, url_of(base_url, row))
-        response = DicomJSON(b"[" + text + b"]")
+        response = json_array(texts())
     response.headers["ETag"] = tag
     return await coded(request, response)
 
