@@ -113,7 +113,7 @@ def instance_of(study: str, series: str, instance: str) -> str:
 INSTANCE_OF = instance_of("$1", "$4", "$5")
 
 _LAST = 2**63 - 1
-_POSITION = f"""coalesce(e.series_number, {_LAST}), e.series_instance_uid,
+POSITION = f"""coalesce(e.series_number, {_LAST}), e.series_instance_uid,
           coalesce(i.instance_number, {_LAST}), i.sop_instance_uid"""  # WADO-11
 
 # The largest study may have more instances than fit into memory: PAGE at a time. Each page sorts
@@ -121,8 +121,8 @@ _POSITION = f"""coalesce(e.series_number, {_LAST}), e.series_instance_uid,
 PAGE_OF = f"""e.study_id = {STUDY_OF}
    AND ($4::text IS NULL OR e.series_instance_uid = $4)
    AND ($6::text IS NULL
-        OR ({_POSITION}) > ($5::bigint, $6::text, $7::bigint, $8::text))
- ORDER BY {_POSITION}
+        OR ({POSITION}) > ($5::bigint, $6::text, $7::bigint, $8::text))
+ ORDER BY {POSITION}
  LIMIT {PAGE}"""
 NUMBERS = "e.series_number, i.instance_number"
 

@@ -28,7 +28,7 @@ from dicomweb_server.wire.offers import DICOM_XML as DICOM_XML
 
 _BATCH = 64 << 10  # bytes
 _TURN = 0.002  # seconds of work after which others get their turn
-_SMALL = 1000  # bytes, which fit into a packet as they are
+SMALL = 1000  # bytes, which fit into a packet as they are
 
 # Of all answers that may be coded, coded or not (CCH-02).
 VARY = "Accept, Accept-Encoding"
@@ -110,7 +110,7 @@ class Ready(Response):
 def json_array(texts: AsyncIterator[bytes]) -> Response:
     """A DICOM JSON array of objects that are text already, made as it is sent (JSN-01)."""
     headers = {**PRIVATE, "Vary": "Accept"}
-    return Pieces(_joined(_array(texts)), media_type=DICOM_JSON, headers=headers)
+    return Pieces(in_turns(_array(texts)), media_type=DICOM_JSON, headers=headers)
 
 
 async def _array(texts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -134,7 +134,7 @@ def document_parts(
     resource (MP-03). There has to be one."""
     boundary = boundary or new_boundary()
     return Pieces(
-        _joined(_parts(documents, boundary)),
+        in_turns(_parts(documents, boundary)),
         media_type=f'multipart/related; type="{DICOM_XML}"; boundary={boundary}',
         headers={**PRIVATE, "Vary": "Accept"},
     )
@@ -153,7 +153,7 @@ async def _parts(
     yield closing(boundary)
 
 
-async def _joined(texts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def in_turns(texts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The same in batches; others get their turn between them, and while one is being made."""
     batch: list[bytes] = []
     size = 0
@@ -196,7 +196,7 @@ async def coded(request: Request, response: Response) -> Response:
         return response
     pieces = response.body_iterator if isinstance(response, Pieces) else _once(response.body)
     start = await _start(pieces)
-    if len(start) < _SMALL and IDENTITY in codings:
+    if len(start) < SMALL and IDENTITY in codings:
         if isinstance(response, Pieces):
             response.body_iterator = _once(start)  # it is all there is
         return response
@@ -211,7 +211,7 @@ async def coded(request: Request, response: Response) -> Response:
 async def _start(pieces: AsyncIterator[bytes]) -> bytes:
     """What comes first: enough to know that it is not small, or all there is."""
     start = b""
-    while len(start) < _SMALL:
+    while len(start) < SMALL:
         piece = await anext(pieces, None)
         if piece is None:
             break

@@ -11,9 +11,10 @@ from dicomweb_server.web.all_bulk_data import retrieve_all_bulk_data, retrieve_a
 from dicomweb_server.web.bulk_data import retrieve_bulk_data
 from dicomweb_server.web.delete import delete_resource
 from dicomweb_server.web.frames import retrieve_frames
+from dicomweb_server.web.metadata import retrieve_metadata
 from dicomweb_server.web.operations import healthz, home, readyz, style
 from dicomweb_server.web.rendered import retrieve_rendered, retrieve_thumbnail
-from dicomweb_server.web.retrieve import retrieve_instances, retrieve_metadata
+from dicomweb_server.web.retrieve import retrieve_instances
 from dicomweb_server.web.search import search_instances, search_series, search_studies
 from dicomweb_server.web.store import store_instances
 

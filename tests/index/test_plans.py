@@ -13,7 +13,14 @@ from dicomweb_server.dicom.query import (
     UidList,
     Wildcard,
 )
-from dicomweb_server.index import bulk_data, digest, frame_batches, instances, retrieve
+from dicomweb_server.index import (
+    bulk_data,
+    digest,
+    frame_batches,
+    instances,
+    metadata_runs,
+    retrieve,
+)
 from dicomweb_server.index import search as index
 from dicomweb_server.index.database import open_pool
 from dicomweb_server.index.frame_batches import AskedFrame
@@ -151,6 +158,9 @@ LOOKUPS = {
     "study digest": (digest.DIGEST_OF_INSTANCES, *TRIPLE[:3], None),
     "series digest": (digest.DIGEST_OF_INSTANCES, *TRIPLE[:4]),
     "instance digest": (digest.DIGEST_OF_INSTANCE, *TRIPLE),
+    "runs of a study": (metadata_runs.LIST_RUNS, *TRIPLE[:3], None),
+    "runs of a series": (metadata_runs.LIST_RUNS, *TRIPLE[:4]),
+    "a run": (metadata_runs.READ_RUN, "1.7", [1], [7, 8]),
     "thumbnail": (retrieve.REPRESENTATIVE, *TRIPLE[:3], None),
     "existing": (instances.FIND_EXISTING, 1, ["1.7.1.1", "1.8.1.1"]),
     "deleted": (instances.DELETE_INSTANCES, 7, None, None),
