@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dicomweb_server.access.policy import Action, Scope, decide
 from dicomweb_server.access.principal import Principal
+from dicomweb_server.archive.checksums import Checksums
 from dicomweb_server.archive.commit import Committer
 from dicomweb_server.archive.describing import Describer
 from dicomweb_server.archive.pictures import PictureCache
@@ -39,6 +40,7 @@ class Archive:
     committer: Committer
     pictures: PictureCache
     attributes: AttributeList
+    checksums: Checksums = field(default_factory=Checksums)
 
     @asynccontextmanager
     async def session(self, principal: Principal, action: Action) -> AsyncIterator[Session]:

@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 
 from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
+from dicomweb_server.dicom.directory import Record, Reference, records_of
 from dicomweb_server.dicom.encodable import can_encode
 from dicomweb_server.dicom.fragments import drop_pad, join_fragments, list_fragments
 from dicomweb_server.dicom.image_pixel import image_pixel
@@ -123,6 +124,17 @@ def what_can_be_encoded(
             size, frames = cells * image.bits_allocated // 8, image.number_of_frames
         found.append((can, size, frames))
     return found
+
+
+def directory_records(
+    files: Sequence[tuple[bytes, Reference, int, Sequence[int]]],
+) -> list[list[Record]]:
+    """The records of a DICOMDIR for each of several files; ``dicom.directory.records_of``, with
+    packed metadata."""
+    return [
+        records_of(_dataset(packed), reference, number, above)
+        for packed, reference, number, above in files
+    ]
 
 
 def nested_code_stream(value: bytes) -> bytes | None:

@@ -19,6 +19,7 @@ from dicomweb_server.web.all_bulk_data import bulk_data_of_instances
 from dicomweb_server.web.conditions import not_modified, tag_of
 from dicomweb_server.web.encoded_files import encoded_files, plan_files
 from dicomweb_server.web.encodings import asks_to_encode, choice_and_encodings
+from dicomweb_server.web.file_set import retrieve_file_set
 from dicomweb_server.web.requests import (
     accept_encoding_of,
     archive_of,
@@ -48,6 +49,7 @@ from dicomweb_server.wire.offers import (
     ENCODED,
     METADATA,
     OCTETS,
+    ZIP,
     instance_offers,
     may_be_encoded_in,
 )
@@ -72,6 +74,8 @@ async def retrieve_instances(request: Request) -> Response:
     else:
         choice = choice_of(request, offers())
     wanted = choice.transfer_syntax or ELE
+    if choice.offer.media_type == ZIP:
+        return await retrieve_file_set(request)
     if choice.offer.media_type == OCTETS:
         return await bulk_data_of_instances(request, wanted)
     if not choice.offer.multipart:

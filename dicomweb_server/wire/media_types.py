@@ -6,7 +6,7 @@ scanner that follows RFC 9110 and takes what is understood beyond it.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
 
@@ -153,7 +153,7 @@ class Offer:
     the default of the type first, AS_STORED among them if it can be sent as stored; empty if the
     type has none. `default`: it is what ``*/*`` stands for; one offer of a resource at most.
     `encoded`: those of its transfer syntaxes that it would have to be encoded in: others go
-    before, the rest being equal.
+    before, the rest being equal. `by_name`: only for who names the media type, without wildcards.
     """
 
     media_type: str
@@ -161,6 +161,7 @@ class Offer:
     transfer_syntaxes: tuple[str, ...] = ()
     default: bool = False
     encoded: tuple[str, ...] = ()
+    by_name: bool = False
 
     @property
     def content_type(self) -> str:
@@ -247,12 +248,16 @@ def _best(
     return chosen
 
 
+_EXACTLY = 4  # the specificity of a type that is named
+
+
 def _specificity(media_range: MediaRange, offer: Offer, offers: Sequence[Offer]) -> int:
     """How closely a range names an offer, 0 if it does not cover it (NEG-01, NEG-03 to 05)."""
     if media_range.media_type == "*/*":
         return 1 if _is_default(offer, offers) else 0
     if not offer.multipart:
-        return _named(media_range.media_type, offer.media_type)
+        found = _named(media_range.media_type, offer.media_type)
+        return 0 if offer.by_name and found < _EXACTLY else found
     if media_range.media_type not in (MULTIPART, "multipart/*"):
         return 0
     if media_range.part_type in (None, "*/*"):
@@ -263,7 +268,7 @@ def _specificity(media_range: MediaRange, offer: Offer, offers: Sequence[Offer])
 def _named(pattern: str | None, media_type: str) -> int:
     media_type = media_type.lower()  # video/H265 has a capital
     if pattern == media_type:
-        return 4
+        return _EXACTLY
     return 3 if pattern == f"{media_type.partition('/')[0]}/*" else 0
 
 
@@ -291,8 +296,9 @@ def _rules(media_range: MediaRange, syntax: str | None, offer: Offer) -> bool:
 def _covers(header: Iterable[MediaRange], offer: Offer) -> bool:
     """Whether a type named by the ``accept`` parameter is compatible with the header (ACC-02):
     here a wildcard covers every type."""
+    named = replace(offer, by_name=False)
     return any(
         media_range.q > 0
-        and (media_range.media_type == "*/*" or _specificity(media_range, offer, [offer]) > 0)
+        and (media_range.media_type == "*/*" or _specificity(media_range, named, [named]) > 0)
         for media_range in header
     )

@@ -22,6 +22,7 @@ from dicomweb_server.wire.media_types import AS_STORED, Offer
 DICOM = "application/dicom"
 DICOM_JSON = "application/dicom+json"
 DICOM_XML = "application/dicom+xml"
+ZIP = "application/zip"
 OCTETS = OCTET_STREAM
 ELE = EXPLICIT_VR_LITTLE_ENDIAN
 # What images are encoded in: without loss alone (TS-06), for who names it or its media type.
@@ -33,6 +34,10 @@ METADATA = (
     Offer(DICOM_XML, multipart=True),
 )
 
+
+# The files of a resource as a File-set with its DICOMDIR: no type of PS3.18 (digest 6.8), and so
+# for nobody who does not name it.
+FILE_SET = Offer(ZIP, multipart=False, transfer_syntaxes=(AS_STORED,), by_name=True)
 
 # Octets of all bulk data of a resource: each value decoded, or as stored in its own type.
 ALL_BULK_DATA = Offer(OCTETS, multipart=True, transfer_syntaxes=(ELE, AS_STORED), default=True)
@@ -54,7 +59,7 @@ def instance_offers(
     stored: Collection[str], *, complete: bool, single: bool, encoded: Sequence[str] = ()
 ) -> list[Offer]:
     """Of instances: as files in Explicit VR LE, as stored, in their one syntax, or `encoded` in
-    one of these; or all their bulk data (digest 1.4).
+    one of these; or all their bulk data (digest 1.4); or as a File-set.
 
     `stored`: their transfer syntaxes, all of them if `complete`; of a resource that is larger
     nobody knows yet whether it has but one. `single`: it is an Instance resource (NEG-03).
@@ -68,8 +73,7 @@ def instance_offers(
     offers = [Offer(DICOM, True, (*syntaxes, *more), default=True, encoded=more)]
     if single:
         offers.append(replace(offers[0], multipart=False, default=False))
-    offers.append(replace(ALL_BULK_DATA, default=False))
-    return offers
+    return [*offers, replace(ALL_BULK_DATA, default=False), FILE_SET]
 
 
 def frame_offers(stored: str, *, single: bool, encoded: Sequence[str] = ()) -> list[Offer]:

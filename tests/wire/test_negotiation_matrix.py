@@ -26,8 +26,10 @@ from dicomweb_server.wire.offers import (
     DICOM,
     ELE,
     ENCODED,
+    FILE_SET,
     METADATA,
     OCTETS,
+    ZIP,
     bulk_offers,
     frame_offers,
     instance_offers,
@@ -98,6 +100,16 @@ OF_SEVERAL_INSTANCES: list[Row] = [
     (DICOM, None),  # NEG-03
     (f"{DICOM}; transfer-syntax=*", None),
     (f"{DICOM}, */*;q=0.1", "multi dicom ele"),
+    ("application/*", None),  # the File-set is for who names it
+]
+AS_FILE_SET: list[Row] = [
+    (ZIP, "single application/zip *"),
+    (f"{ZIP}; transfer-syntax=*", "single application/zip *"),
+    (f"{ZIP}; transfer-syntax={ELE}", None),
+    (f"{ZIP};q=0.5, */*;q=0.4", "single application/zip *"),
+    (f"{ZIP};q=0.5, */*", "multi dicom ele"),
+    (f"{ZIP};q=0, */*;q=0.1", "multi dicom ele"),
+    (f'multipart/related; type="{ZIP}"', None),
 ]
 VIDEO_INSTANCE: list[Row] = [
     ("*/*", "multi dicom *"),  # TS-04
@@ -276,8 +288,8 @@ def of_encoded_instances(stored: str) -> Sequence[Offer]:
 
 STILL = [*NATIVE, *COMPRESSED[:3], *OPAQUE]  # a few stand for all where their kind is not asked for
 GROUPS: dict[str, Group] = {
-    "an instance": (STILL, of_instances(True), [*INSTANCES, *OF_ONE_INSTANCE]),
-    "a series": (STILL, of_instances(False), [*INSTANCES, *OF_SEVERAL_INSTANCES]),
+    "an instance": (STILL, of_instances(True), [*INSTANCES, *OF_ONE_INSTANCE, *AS_FILE_SET]),
+    "a series": (STILL, of_instances(False), [*INSTANCES, *OF_SEVERAL_INSTANCES, *AS_FILE_SET]),
     "an instance of video": (VIDEO, of_instances(True), VIDEO_INSTANCE),
     "a frame": (STILL, of_frames(True), [*DECODED, *ONE_ITEM]),
     "a compressed frame": (COMPRESSED, of_frames(True), [*OWN, *ONE_OWN]),
@@ -380,7 +392,8 @@ def test_of_instances_of_several_syntaxes_none_is_named(complete: bool) -> None:
         bulk_offers(stored, complete=complete, pixels_only=True),
     ):
         for offer in offers:
-            assert set(offer.transfer_syntaxes) == {ELE, AS_STORED}
+            if offer != FILE_SET:
+                assert set(offer.transfer_syntaxes) == {ELE, AS_STORED}
 
 
 # ------------------------------------------------------------------------------- any text at all
