@@ -111,12 +111,17 @@ def what_can_be_encoded(
     packed_metadata: Sequence[bytes], targets: Sequence[str]
 ) -> list[tuple[tuple[str, ...], int, int]]:
     """Of several instances: those of `targets` that each can be encoded in and is not in, the
-    bytes of a decoded frame, and how many frames are stated."""
+    bytes of a decoded frame, and how many frames are stated. Lossy ones are only among `targets`
+    where they are allowed (TS-06)."""
     found = []
     for packed in packed_metadata:
         attributes = _dataset(packed)
         stored = first_text(attributes, "00083002")  # Available Transfer Syntax UID
-        can = tuple(uid for uid in targets if uid != stored and can_encode(attributes, stored, uid))
+        can = tuple(
+            uid
+            for uid in targets
+            if uid != stored and can_encode(attributes, stored, uid, lossy_allowed=True)
+        )
         size = frames = 0
         if can:
             image = image_pixel(attributes)

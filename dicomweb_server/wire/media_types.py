@@ -153,7 +153,8 @@ class Offer:
     the default of the type first, AS_STORED among them if it can be sent as stored; empty if the
     type has none. `default`: it is what ``*/*`` stands for; one offer of a resource at most.
     `encoded`: those of its transfer syntaxes that it would have to be encoded in: others go
-    before, the rest being equal. `by_name`: only for who names the media type, without wildcards.
+    before, the rest being equal. `lossy`: those that lose something, only for who names the very
+    syntax (TS-06). `by_name`: only for who names the media type, without wildcards.
     """
 
     media_type: str
@@ -161,6 +162,7 @@ class Offer:
     transfer_syntaxes: tuple[str, ...] = ()
     default: bool = False
     encoded: tuple[str, ...] = ()
+    lossy: tuple[str, ...] = ()
     by_name: bool = False
 
     @property
@@ -282,6 +284,8 @@ def _rules(media_range: MediaRange, syntax: str | None, offer: Offer) -> bool:
     asked = media_range.transfer_syntax
     if syntax is None or asked == syntax:
         return True  # a type without transfer syntaxes: the parameter is ignored (HDR-03)
+    if syntax in offer.lossy:
+        return False  # only for who names it (TS-06)
     if media_range.q == 0:
         return asked is None
     if asked == AS_STORED and AS_STORED not in offer.transfer_syntaxes:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from dicomweb_server.dicom.encodable import LOSSLESS_TARGETS
+from dicomweb_server.dicom.encodable import LOSSLESS_TARGETS, LOSSY_TARGETS
 from dicomweb_server.dicom.pixels import DECODABLE
 from dicomweb_server.dicom.transfer_syntaxes import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -25,8 +25,10 @@ DICOM_XML = "application/dicom+xml"
 ZIP = "application/zip"
 OCTETS = OCTET_STREAM
 ELE = EXPLICIT_VR_LITTLE_ENDIAN
-# What images are encoded in: without loss alone (TS-06), for who names it or its media type.
+# What images are encoded in without loss, for who names it or its media type; and with loss, where
+# that is allowed, for who names the very syntax (TS-06).
 ENCODED = LOSSLESS_TARGETS
+_ENCODED_WITH_LOSS = (*ENCODED, *sorted(LOSSY_TARGETS))
 
 # JSON is never multipart, and XML always is: results are many, also where there is one (NEG-03).
 METADATA = (
@@ -49,10 +51,21 @@ def made_of(stored: str) -> tuple[str, ...]:
     return () if is_video(stored) else (ELE,)
 
 
-def may_be_encoded_in(stored: str) -> tuple[str, ...]:
-    """The compressed transfer syntaxes that images stored as `stored` can be made into, if they
-    are such as the syntax holds: of one image its attributes tell (``dicom.encodable``)."""
-    return tuple(uid for uid in ENCODED if uid != stored) if stored in DECODABLE else ()
+def targets(*, lossy: bool) -> tuple[str, ...]:
+    """The compressed transfer syntaxes that images are made into; `lossy`: also those that lose
+    something, which only who names them gets."""
+    return _ENCODED_WITH_LOSS if lossy else ENCODED
+
+
+def may_be_encoded_in(stored: str, *, lossy: bool = False) -> tuple[str, ...]:
+    """Those of `targets` that images stored as `stored` can be made into, if they are such as the
+    syntax holds: of one image its attributes tell (``dicom.encodable``)."""
+    found = targets(lossy=lossy)
+    return tuple(uid for uid in found if uid != stored) if stored in DECODABLE else ()
+
+
+def _lossy(encoded: Sequence[str]) -> tuple[str, ...]:
+    return tuple(uid for uid in encoded if uid in LOSSY_TARGETS)
 
 
 def instance_offers(
@@ -70,7 +83,9 @@ def instance_offers(
     if complete and len(stored) == 1:
         syntaxes += set(stored) - {ELE}
     more = tuple(uid for uid in encoded if uid not in syntaxes)
-    offers = [Offer(DICOM, True, (*syntaxes, *more), default=True, encoded=more)]
+    offers = [
+        Offer(DICOM, True, (*syntaxes, *more), default=True, encoded=more, lossy=_lossy(more))
+    ]
     if single:
         offers.append(replace(offers[0], multipart=False, default=False))
     return [*offers, replace(ALL_BULK_DATA, default=False), FILE_SET]
@@ -95,7 +110,14 @@ def _frame_offers(stored: str, single: bool, encoded: tuple[str, ...]) -> tuple[
     for uid in encoded:
         kinds.setdefault(media_type_of(uid), []).append(uid)
     offers = [
-        Offer(kind, True, tuple(syntaxes), default=kind == OCTETS, encoded=encoded)
+        Offer(
+            kind,
+            True,
+            tuple(syntaxes),
+            default=kind == OCTETS,
+            encoded=encoded,
+            lossy=_lossy(encoded),
+        )
         for kind, syntaxes in kinds.items()
     ]
     if single:
