@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dicomweb_server.access.policy import Action, Scope, decide
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.arrivals import Arrivals
+from dicomweb_server.archive.checksums import Checksums
 from dicomweb_server.archive.commit import Committer
 from dicomweb_server.archive.derived import DerivedCache
 from dicomweb_server.archive.describing import Describer
@@ -48,6 +49,7 @@ class Archive:
     arrivals: Arrivals
     attributes: AttributeList
     frame_lookups: FrameLookups
+    checksums: Checksums = field(default_factory=Checksums)
 
     @asynccontextmanager
     async def session(self, principal: Principal, action: Action) -> AsyncIterator[Session]:

@@ -164,9 +164,14 @@ SELECT {LOCATION}, (i.bulk -> $6::text)::text AS bulk_value
 _METADATA = """$1::text AS study_instance_uid, e.series_instance_uid, i.sop_instance_uid,
        i.metadata AS packed, i.sha256"""
 
-# Lengths are known without reading what is long. A page is cut before it grows beyond PAGE_BYTES,
-# but never before its first row; `found` says what there was before the cut.
-READ_METADATA = f"""
+
+def page_with_metadata(columns: str) -> str:
+    """A statement for PAGE_OF; `columns` has the packed metadata among them, as ``packed``.
+
+    Lengths are known without reading what is long. A page is cut before it grows beyond
+    PAGE_BYTES, but never before its first row; `found` says what there was before the cut.
+    """
+    return f"""
 SELECT *
   FROM (
     SELECT page.*, count(*) OVER () AS found,
@@ -174,7 +179,7 @@ SELECT *
       FROM (
         SELECT page.*, row_number() OVER () AS place
           FROM (
-            SELECT {_METADATA}, {NUMBERS}
+            SELECT {columns}, {NUMBERS}
               FROM {TABLES}
              WHERE {PAGE_OF}
           ) AS page
@@ -183,6 +188,9 @@ SELECT *
  WHERE bytes <= {PAGE_BYTES} OR place = 1
  ORDER BY place
 """  # noqa: S608
+
+
+READ_METADATA = page_with_metadata(_METADATA)
 
 READ_METADATA_OF_INSTANCE = f"""
 SELECT {_METADATA}

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from dicomweb_server.archive import retrieve
 from dicomweb_server.archive.content import Content
-from dicomweb_server.archive.encodings import encoded_frame
+from dicomweb_server.archive.encodings import encoded_frame, how_encoded
 from dicomweb_server.archive.metadata import instance_metadata
 from dicomweb_server.archive.retrieve import uids_of as uids_of_location
 from dicomweb_server.archive.sources import open_source
@@ -24,7 +24,7 @@ from dicomweb_server.web.requests import (
 )
 from dicomweb_server.web.responses import PRIVATE, multipart, one_part
 from dicomweb_server.web.single_part import single_part
-from dicomweb_server.wire.media_types import Choice
+from dicomweb_server.wire.media_types import AS_STORED, Choice
 from dicomweb_server.wire.offers import ELE, OCTETS, frame_offers
 from dicomweb_server.wire.resources import frame_url, parse_frame_list
 
@@ -43,7 +43,8 @@ async def retrieve_frames(request: Request) -> Response:
     wanted = choice.transfer_syntax or ELE
     base_url = base_url_of(request)
     uids = uids_of_location(found.location)
-    headers = {**PRIVATE, "Vary": "Accept", "ETag": _tag(found, numbers, choice, base_url)}
+    how = how_encoded(archive, wanted) if wanted not in (stored, AS_STORED) else ""
+    headers = {**PRIVATE, "Vary": "Accept", "ETag": _tag(found, numbers, choice, how, base_url)}
     if not choice.offer.multipart:
         headers["Content-Location"] = frame_url(base_url, *uids, numbers[0])
     if answer := not_modified(request, headers):
@@ -72,8 +73,11 @@ async def retrieve_frames(request: Request) -> Response:
     return await (one_part if len(numbers) == 1 else multipart)(parts(), headers)
 
 
-def _tag(found: FrameLocation, numbers: Sequence[int], choice: Choice, base_url: str) -> str:
-    """A frame is made of the file and of where it lies in it, or it is refused."""
+def _tag(
+    found: FrameLocation, numbers: Sequence[int], choice: Choice, how: str, base_url: str
+) -> str:
+    """A frame is made of the file and of where it lies in it, or it is refused; `how` it is
+    decoded or encoded."""
     table = found.table
     return tag_of(
         "frames",
@@ -88,6 +92,7 @@ def _tag(found: FrameLocation, numbers: Sequence[int], choice: Choice, base_url:
         ",".join(map(str, numbers)),
         choice.offer.content_type,
         choice.transfer_syntax or "",
+        how,
         base_url,
     )
 

@@ -13,12 +13,18 @@ from starlette.responses import Response
 from dicomweb_server.archive import retrieve
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import Content
-from dicomweb_server.archive.encodings import Encodings, encoded_instance
+from dicomweb_server.archive.encodings import (
+    Encodings,
+    encoded_instance,
+    how_encoded,
+    is_lossy_allowed,
+)
 from dicomweb_server.index.retrieve import Location, Page, Position
 from dicomweb_server.web.all_bulk_data import bulk_data_of_instances
 from dicomweb_server.web.conditions import not_modified, tag_of
 from dicomweb_server.web.encoded_files import encoded_files, plan_files
 from dicomweb_server.web.encodings import asks_to_encode, choice_and_encodings
+from dicomweb_server.web.file_set import retrieve_file_set
 from dicomweb_server.web.requests import (
     archive_of,
     base_url_of,
@@ -38,10 +44,11 @@ from dicomweb_server.web.single_part import single_part
 from dicomweb_server.wire.offers import (
     DICOM,
     ELE,
-    ENCODED,
     OCTETS,
+    ZIP,
     instance_offers,
     may_be_encoded_in,
+    targets,
 )
 from dicomweb_server.wire.resources import instance_url
 
@@ -56,7 +63,7 @@ async def retrieve_instances(request: Request) -> Response:
     encodings = None
     if len(uids) == 3:
         choice, encodings = await choice_and_encodings(request, page.items[0], offers)
-    elif asks_to_encode(request, offers, _possible(stored, complete=complete)):
+    elif asks_to_encode(request, offers, _possible(request, stored, complete=complete)):
         plan = await plan_files(request, page)
         if plan.sent:
             return await encoded_files(request, page, plan)
@@ -64,6 +71,8 @@ async def retrieve_instances(request: Request) -> Response:
     else:
         choice = choice_of(request, offers())
     wanted = choice.transfer_syntax or ELE
+    if choice.offer.media_type == ZIP:
+        return await retrieve_file_set(request)
     if choice.offer.media_type == OCTETS:
         return await bulk_data_of_instances(request, wanted)
     if not choice.offer.multipart:
@@ -71,11 +80,12 @@ async def retrieve_instances(request: Request) -> Response:
     return await _files(request, page, wanted, encodings)
 
 
-def _possible(stored: set[str], *, complete: bool) -> tuple[str, ...]:
+def _possible(request: Request, stored: set[str], *, complete: bool) -> tuple[str, ...]:
     """The syntaxes that some of several instances may be encoded in, so that each has to be
     looked at; of a resource that is larger nobody knows what the others are stored in."""
-    some = {target for uid in stored for target in may_be_encoded_in(uid)}
-    return tuple(uid for uid in ENCODED if uid in some or not complete)
+    lossy = is_lossy_allowed(archive_of(request))
+    some = {target for uid in stored for target in may_be_encoded_in(uid, lossy=lossy)}
+    return tuple(uid for uid in targets(lossy=lossy) if uid in some or not complete)
 
 
 async def _file(
@@ -90,7 +100,9 @@ async def _file(
     }
 
     def unchanged(syntax: str) -> Response | None:
-        headers["ETag"] = tag_of("file", location.sha256, syntax)
+        made = syntax != location.transfer_syntax_uid
+        how = how_encoded(archive_of(request), syntax) if made else ""
+        headers["ETag"] = tag_of("file", location.sha256, syntax, how)
         return not_modified(request, headers)
 
     # Before it is made; what If-Match names may be what it turns out to be.
@@ -151,7 +163,8 @@ async def _tag_of_files(
     uids = uids_of(request)
     first = page.items[0]
     if encodings is not None:  # it is encoded or refused
-        return tag_of("files", first.sha256, wanted, base_url_of(request))
+        how = how_encoded(archive_of(request), wanted)
+        return tag_of("files", first.sha256, wanted, how, base_url_of(request))
     if len(uids) == 3:
         digest, stored = first.sha256, frozenset({first.transfer_syntax_uid})
     else:

@@ -12,13 +12,16 @@ from dicomweb_server.wire.multipart import closing, part_header
 from dicomweb_server.wire.ranges import Span, parse_range, part_fields
 
 
-async def single_part(request: Request, content: Content, headers: Mapping[str, str]) -> Response:
+async def single_part(
+    request: Request, content: Content, headers: Mapping[str, str], *, ranges: bool = True
+) -> Response:
     """`content`, whole or in ranges: of the bytes that are sent no others are read.
 
-    `headers` are those of the whole, its ETag among them. Raises RangeNotSatisfiable.
+    `headers` are those of the whole, its ETag among them. `ranges`: whether there are any. Raises
+    RangeNotSatisfiable.
     """
-    spans = _spans(request, content, headers.get("ETag"))
-    headers = {**headers, "Accept-Ranges": "bytes"}
+    spans = _spans(request, content, headers.get("ETag")) if ranges else None
+    headers = {**headers, "Accept-Ranges": "bytes" if ranges else "none"}
     if spans is not None and len(spans) > 1:
         return await _byte_ranges(content, spans, headers)
     status, offset, length = 200, 0, content.length

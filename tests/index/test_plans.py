@@ -16,6 +16,7 @@ from dicomweb_server.dicom.query import (
 from dicomweb_server.index import (
     bulk_data,
     digest,
+    file_set,
     frame_batches,
     instances,
     metadata_runs,
@@ -152,6 +153,8 @@ LOOKUPS = {
     "next page": (retrieve.LOCATE_INSTANCES, *TRIPLE[:3], None, 1, "1.7.1", 1, "1.7.1.1"),
     "study metadata": (retrieve.READ_METADATA, *TRIPLE[:3], None, *FIRST_PAGE),
     "instance metadata": (retrieve.READ_METADATA_OF_INSTANCE, *TRIPLE),
+    "files of a study": (file_set.READ_FILES, *TRIPLE[:3], None, *FIRST_PAGE),
+    "a file": (file_set.READ_FILE, *TRIPLE),
     "bulk data of a study": (bulk_data.LIST_BULK_DATA, *TRIPLE[:3], None, *FIRST_PAGE),
     "pixel data of a series": (bulk_data.LIST_PIXEL_DATA, *TRIPLE[:4], *FIRST_PAGE),
     "all bulk data": (bulk_data.LOCATE_ALL_BULK, *TRIPLE),
