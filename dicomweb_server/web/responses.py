@@ -233,7 +233,9 @@ async def _packed(start: bytes, pieces: AsyncIterator[bytes]) -> AsyncGenerator[
 
 
 def content_type(content: Content) -> str:
-    """The real type, with the real transfer syntax, unquoted (TS-09)."""
+    """The real type, with the real transfer syntax, unquoted (TS-09); rendered types have none."""
+    if not content.transfer_syntax_uid:
+        return content.media_type
     return f"{content.media_type}; transfer-syntax={content.transfer_syntax_uid}"
 
 
