@@ -22,6 +22,7 @@ ALIASES = {
     "image/x-jls": "image/jls",
     "image/x-dicom-rle": "image/dicom-rle",
     "image/jhc": "image/jphc",
+    "video/mpeg2": "video/mpeg",
     "image/jpg": "image/jpeg",
     "image/dicom+jpeg": "image/jpeg",
     "image/dicom+jpeg-ls": "image/jls",

@@ -118,6 +118,8 @@ PARTS = MediaRange("multipart/related", "application/octet-stream")
             f'multipart/related; type="image/jhc"; transfer-syntax={HTJ2K}',
             [MediaRange("multipart/related", "image/jphc", HTJ2K)],
         ),
+        # the PyPI dicomweb-client 0.61
+        ("multipart/related; type=video/mpeg2", [MediaRange("multipart/related", "video/mpeg")]),
         # HDR-03: invalid elements and parameters are left out
         ("junk, a/b", [MediaRange("a/b")]),
         (", ,a/b,", [MediaRange("a/b")]),
