@@ -26,7 +26,9 @@ the run was. CPU is the processor time of all processes of a server (and of its 
 brackets) for one unit; RSS the highest resident set of any one process but Postgres'. Servers
 and load generator share the processors, and what is read lies in the page cache. “First after a
 start”: of a server that has just said that it is ready. “Just stored”: small slices with the
-header of large ones, asked for when the last store request was answered.
+header of large ones, asked for when the last store request was answered. “Newest Orthanc”: what
+1.13 with DICOMweb 1.24 took on another day and machine; Debian's is older, and far from it with
+metadata and multi-frames.
 
 Orthanc checks an MD5 of a file on every read; we check in the background (`verify`), and not
 when we read. nginx sends files that hold what our server answered, byte for byte; it knows
@@ -48,6 +50,7 @@ def as_data(
             "key": result.item.key,
             "item": result.item.name,
             "unit": result.item.unit,
+            "newest_orthanc": result.item.newest,
             "goals": [
                 {
                     "goal": goal.text(result.item.unit),
@@ -95,12 +98,14 @@ def _rates(results: Sequence[Result], hosts: Sequence[Host]) -> list[str]:
     labels = [host.label for host in hosts]
     peers = [label for label in labels[1:] if label != S3]
     named = {result.item.name: result for result in results}
-    head = ["item", "", *labels, *(f"{OURS} ÷ {peer}" for peer in peers), "goals"]
+    head = ["item", "", *labels, *(f"{OURS} ÷ {peer}" for peer in peers)]
+    head += ["newest Orthanc", "goals"]
     rows = []
     for result in results:
         cells = [result.item.key, result.item.name]
         cells += [_rate(result, label) for label in labels]
         cells += [_ratio(result.ratios(OURS, peer)) for peer in peers]
+        cells.append(result.item.newest or "-")
         goals = [_goal(goal, result, named) for goal in result.item.goals if goal.label in labels]
         rows.append([*cells, "; ".join(goals) or "-"])
     return table(head, rows)
