@@ -32,7 +32,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m conformance.benchmark.retrieve")
     add = parser.add_argument
     add("--rounds", type=int, default=3, help="how often each item is measured")
-    add("--seconds", type=float, default=1.0, help="how long an item is measured, where it can be")
+    add("--seconds", type=float, default=0.8, help="how long an item is measured, where it can be")
     add("--only", nargs="+", default=[], metavar="ITEM", help="what keys of items begin with")
     add("--list", action="store_true", help="list the items, and no more")
     add("--no-orthanc", action="store_true", help="without Orthanc")
