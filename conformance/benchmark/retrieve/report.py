@@ -36,8 +36,8 @@ nothing of DICOM."""
 
 ON_S3 = f"""\
 “{S3}” is our server on the same files as objects of a bucket {LATENCY_MS} ms away: each
-answer of the bucket begins that late. For 1,000 frames eight connections wait {LATENCY_MS / 8:g} s each,
-unless frames are read before they are asked for."""
+answer of the bucket begins that late. For 1,000 frames eight connections wait {LATENCY_MS / 8:g} s
+each, unless frames are read before they are asked for."""
 
 
 def as_data(
