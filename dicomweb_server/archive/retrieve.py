@@ -138,7 +138,11 @@ async def locate_frames(
     """Where the frames lie. Raises NotFound for an instance or a frame that is not there."""
     if len(numbers) == 1:  # as viewers ask, on several connections at once
         asked = AskedFrame(study, series, instance, numbers[0])
-        return await archive.frame_lookups.locate(archive.scope(principal, Action.RETRIEVE), asked)
+        scope = archive.scope(principal, Action.RETRIEVE)
+        found = await archive.frame_lookups.locate(scope, asked)
+        if archive.neighbours is not None:
+            archive.neighbours.follow(scope, found.location, again=found.table.count > 1)
+        return found
     async with archive.session(principal, Action.RETRIEVE) as session:
         return await index.locate_frames(
             session.conn, session.scope, study, series, instance, numbers
