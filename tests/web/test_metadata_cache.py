@@ -15,12 +15,14 @@ import httpx
 import pytest
 from pydicom import Dataset
 
+from dicomweb_server.wire.content_coding import zstd
 from tests.make import instance_with
 from tests.make.ct import study_of
 from tests.running import RunningServer
 from tests.web.asking import assert_problem, new_uid, path_of, store
 
 COUNT = 150
+UNPACK = {"identity": bytes, "gzip": gzip.decompress, "zstd": zstd.decompress}
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +59,12 @@ def expected(http: httpx.Client, datasets: list[Dataset]) -> bytes:
 def bodies(http: httpx.Client, path: str) -> list[bytes]:
     """What is sent now, over new connections, so that each process is likely to be asked."""
     found = []
-    for coding in ("identity", "gzip") * 4:
+    for coding in ("identity", "gzip", "zstd") * 3:
         headers = {"Accept-Encoding": coding, "Connection": "close"}
-        answer = http.get(f"{path}/metadata", headers=headers)
-        assert answer.status_code == 200
-        assert answer.headers.get("content-encoding", "identity") == coding
-        found.append(answer.content)
+        with http.stream("GET", f"{path}/metadata", headers=headers) as answer:
+            assert answer.status_code == 200
+            assert answer.headers.get("content-encoding", "identity") == coding
+            found.append(UNPACK[coding](b"".join(answer.iter_raw())))
     return found
 
 
