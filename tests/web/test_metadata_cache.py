@@ -169,6 +169,46 @@ def test_the_cache_may_be_removed_under_the_server(
     assert files(servers)
 
 
+XML = 'multipart/related; type="application/dicom+xml"'
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+@pytest.mark.parametrize(
+    ("accept", "query"), [("*/*", ""), (XML, ""), ("*/*", "?includefield=SOPInstanceUID")]
+)
+def test_a_body_that_was_sent_is_kept_as_it_is(
+    http: httpx.Client, servers: RunningServer, coding: str, accept: str, query: str
+) -> None:
+    datasets = stored_series(http, seed=11)
+    path = f"{path_of(datasets[0], 2)}/metadata{query}"
+
+    def ask() -> tuple[httpx.Headers, bytes]:
+        headers = {"Accept": accept, "Accept-Encoding": coding}
+        with http.stream("GET", path, headers=headers) as answer:
+            assert answer.status_code == 200
+            return answer.headers, b"".join(answer.iter_raw())
+
+    shutil.rmtree(servers.data_dir / "cache", ignore_errors=True)
+    first, body = ask()
+    for damage in (False, True):
+        again, same = ask()
+        assert same == body
+        assert again["content-length"] == str(len(body))
+        for name in ("content-type", "content-encoding", "etag", "vary", "cache-control"):
+            assert again.get(name) == first.get(name), name
+        if not damage:
+            for file in files(servers):
+                flip(file)
+            assert ask()[1] == body
+    with http.stream("GET", path, headers={"Accept": accept, "Accept-Encoding": ""}) as plain:
+        assert UNPACK[coding](body) == b"".join(plain.iter_raw())
+
+    [changed] = store(http, study_of(1, COUNT + 1, seed=11, rows=8, columns=8)[-1].file())
+    assert ask()[1] != body
+    assert http.delete(path_of(changed)).status_code == 204
+    assert ask()[1] == body
+
+
 def test_without_a_cache_the_answers_are_the_same(tmp_path: Path) -> None:
     with (
         RunningServer(tmp_path / "data", {"CACHE_LIMIT_BYTES": "0"}) as server,
