@@ -1,19 +1,16 @@
 """GET …/metadata of studies, series and instances: Retrieve Metadata (PS3.18 §10.4.1.1.2)."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from dicomweb_server.archive import metadata, metadata_array, retrieve
-from dicomweb_server.archive.archive import Archive
-from dicomweb_server.archive.derived import DerivedCache, Key, key_of
 from dicomweb_server.archive.metadata import url_of
 from dicomweb_server.errors import NotFound
 from dicomweb_server.index.retrieve import MetadataRow, Page, Position
 from dicomweb_server.web.conditions import not_modified, tag_of
+from dicomweb_server.web.keeping import Keeping
 from dicomweb_server.web.requests import (
     accept_encoding_of,
     archive_of,
@@ -30,7 +27,6 @@ from dicomweb_server.web.responses import (
     VARY,
     DicomJSON,
     Pieces,
-    Ready,
     coded,
     document_parts,
     in_turns,
@@ -42,8 +38,6 @@ from dicomweb_server.wire.conditions import boundary_of, coded_tag
 from dicomweb_server.wire.content_coding import GZIP, IDENTITY, accepted_codings
 from dicomweb_server.wire.offers import METADATA
 from dicomweb_server.wire.projection import Projection, parse_projection
-
-_KEPT = 4 << 20  # bytes of a coded body that are held until it is known to be whole
 
 
 async def retrieve_metadata(request: Request) -> Response:
@@ -68,10 +62,16 @@ async def _one_by_one(
     codings = accepted_codings(accept_encoding_of(request))
     if codings and (answer := not_modified(request, headers, codings)):
         return answer
+
+    async def unchanged() -> bool:
+        return (await retrieve.version(archive, principal, *uids)).digest == now.digest
+
+    keeping = None
+    if len(uids) < 3:  # one instance is soon made
+        keeping = Keeping.of(archive, uids[0], codings, tag, unchanged)
     kind = multipart_type(DICOM_XML, boundary_of(tag)) if documents else DICOM_JSON
-    keeping = Keeping.of(archive, uids[0], codings, tag)
-    if keeping and (kept := await keeping.find()):
-        return _whole(kept, keeping.coding, kind, headers)
+    if keeping and (kept := await keeping.find(kind, headers)):
+        return kept
     page = await metadata.metadata(archive, principal, *uids)
 
     async def following(after: Position) -> Page[MetadataRow]:
@@ -109,10 +109,15 @@ async def _array(request: Request) -> Response:
     codings = accepted_codings(accept_encoding_of(request))
     if codings and (answer := not_modified(request, headers, codings)):
         return answer
-    # As gzip the runs are sent as they are.
-    keeping = None if codings[:1] == (GZIP,) else Keeping.of(archive, study, codings, tag)
-    if keeping and (kept := await keeping.find()):
-        return _whole(kept, keeping.coding, DICOM_JSON, headers)
+
+    async def unchanged() -> bool:
+        return await metadata_array.list_runs(archive, principal, study, *series) == runs
+
+    keeping = None
+    if codings[:1] != (GZIP,):  # as gzip the runs are sent as they are
+        keeping = Keeping.of(archive, study, codings, tag, unchanged)
+    if keeping and (kept := await keeping.find(DICOM_JSON, headers)):
+        return kept
     stages = metadata_array.read_runs(archive, principal, study, runs)
     first = await anext(stages)
     if not first:  # deleted meanwhile, at least all that it begins with
@@ -144,54 +149,3 @@ async def _pieces(
             for piece in array.add(run):
                 yield piece
     yield array.finish()
-
-
-@dataclass(frozen=True)
-class Keeping:
-    """A body in a content coding, small for what it is made of, that is kept once it was sent."""
-
-    derived: DerivedCache
-    key: Key
-    coding: str
-
-    @classmethod
-    def of(cls, archive: Archive, study: str, codings: Sequence[str], tag: str) -> "Keeping | None":
-        """Of the answer with `tag` in the first of the accepted `codings`; None where none is to
-        be kept: without a coding, or where it is coded for want of another, however small."""
-        if IDENTITY not in codings or codings[0] == IDENTITY:
-            return None
-        return cls(archive.derived, key_of(study, "body", tag, codings[0]), codings[0])
-
-    async def find(self) -> bytes | None:
-        """What was kept."""
-        return await asyncio.to_thread(self.derived.get, self.key)
-
-    def keep(self, response: Response) -> Response:
-        """`response`, which is kept when all of it has been sent."""
-        if isinstance(response, Pieces) and "Content-Encoding" in response.headers:
-            response.body_iterator = self._kept(response.body_iterator)
-        return response
-
-    async def _kept(self, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        body: list[bytes] = []
-        size = 0
-        try:
-            async for piece in pieces:
-                size += len(piece)
-                if size <= _KEPT:
-                    body.append(piece)
-                yield piece
-        finally:
-            if isinstance(pieces, AsyncGenerator):
-                await pieces.aclose()
-        if size <= _KEPT:
-            await asyncio.to_thread(self.derived.put, self.key, b"".join(body))
-
-
-def _whole(body: bytes, coding: str, kind: str, headers: dict[str, str]) -> Response:
-    coded_headers = {
-        **headers,
-        "ETag": coded_tag(headers["ETag"], coding),
-        "Content-Encoding": coding,
-    }
-    return Ready([body], kind, coded_headers)

@@ -190,16 +190,19 @@ def test_a_body_that_was_sent_is_kept_as_it_is(
 
     shutil.rmtree(servers.data_dir / "cache", ignore_errors=True)
     first, body = ask()
-    for damage in (False, True):
+    for _ in range(2):
+        deadline = time.monotonic() + 20
         again, same = ask()
+        while "content-length" not in again:  # it is put there when it has been sent
+            assert time.monotonic() < deadline
+            again, same = ask()
         assert same == body
         assert again["content-length"] == str(len(body))
         for name in ("content-type", "content-encoding", "etag", "vary", "cache-control"):
             assert again.get(name) == first.get(name), name
-        if not damage:
-            for file in files(servers):
-                flip(file)
-            assert ask()[1] == body
+        for file in files(servers):
+            flip(file)
+        assert ask()[1] == body
     with http.stream("GET", path, headers={"Accept": accept, "Accept-Encoding": ""}) as plain:
         assert UNPACK[coding](body) == b"".join(plain.iter_raw())
 
