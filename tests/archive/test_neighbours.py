@@ -8,8 +8,8 @@ import pytest
 
 from dicomweb_server.access.policy import Scope
 from dicomweb_server.archive import neighbours
+from dicomweb_server.archive.expected_blobs import Expected, ExpectedBlobs
 from dicomweb_server.archive.neighbours import AHEAD, BEHIND, Neighbours
-from dicomweb_server.archive.read_ahead import Expected, ReadAhead
 from dicomweb_server.blobs.filesystem import FilesystemBlobs
 from dicomweb_server.index.database import Pool
 from dicomweb_server.index.instances import insert_instances
@@ -20,7 +20,7 @@ SCOPE = Scope((1,))
 COUNT = 60
 
 
-class Listening(ReadAhead):
+class Listening(ExpectedBlobs):
     """Tells what was expected of it."""
 
     def __init__(self, folder: Path) -> None:

@@ -28,7 +28,7 @@ class _Coming:
     task: "asyncio.Task[bytes]"
 
 
-class ReadAhead:
+class ExpectedBlobs:
     """Blobs of another store, some of which are in memory before they are asked for.
 
     A blob never changes, so that what is kept of one cannot be out of date; one that was deleted

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomweb_server.archive.read_ahead import ReadAhead
+from dicomweb_server.archive.expected_blobs import ExpectedBlobs
 from dicomweb_server.blobs.filesystem import FilesystemBlobs
 from dicomweb_server.blobs.store import BlobMissing
 from tests.blobs.made import staged
@@ -39,8 +39,8 @@ async def behind(tmp_path: Path) -> Noting:
 
 
 @pytest.fixture
-async def ahead(behind: Noting) -> AsyncIterator[ReadAhead]:
-    store = ReadAhead(behind, kept=10 * SIZE, largest=2 * SIZE)
+async def ahead(behind: Noting) -> AsyncIterator[ExpectedBlobs]:
+    store = ExpectedBlobs(behind, kept=10 * SIZE, largest=2 * SIZE)
     yield store
     await store.close()
 
@@ -49,7 +49,7 @@ def expected(*numbers: int) -> list[tuple[str, int]]:
     return [(f"1/2/{number}", SIZE) for number in numbers]
 
 
-async def test_what_was_expected_is_read_once(ahead: ReadAhead, behind: Noting) -> None:
+async def test_what_was_expected_is_read_once(ahead: ExpectedBlobs, behind: Noting) -> None:
     ahead.expect(expected(1, 2))
     ahead.expect(expected(2, 1))
     for key in ("1/2/1", "1/2/2"):
@@ -59,12 +59,14 @@ async def test_what_was_expected_is_read_once(ahead: ReadAhead, behind: Noting) 
     assert sorted(behind.reads) == [("1/2/1", 0, SIZE), ("1/2/2", 0, SIZE)]
 
 
-async def test_what_was_not_is_read_as_it_is_asked_for(ahead: ReadAhead, behind: Noting) -> None:
+async def test_what_was_not_is_read_as_it_is_asked_for(
+    ahead: ExpectedBlobs, behind: Noting
+) -> None:
     assert await ahead.read("1/2/3", 7, 9) == BLOBS["1/2/3"][7:16]
     assert behind.reads == [("1/2/3", 7, 9)]
 
 
-async def test_neither_much_nor_what_is_large_is_read(ahead: ReadAhead, behind: Noting) -> None:
+async def test_neither_much_nor_what_is_large_is_read(ahead: ExpectedBlobs, behind: Noting) -> None:
     ahead.expect([(LARGE, 3 * SIZE), ("1/2/empty", 0)])
     ahead.expect(expected(*range(30)))  # half of what may be kept, at a time
     for _ in range(5):
@@ -72,7 +74,7 @@ async def test_neither_much_nor_what_is_large_is_read(ahead: ReadAhead, behind: 
     assert {key for key, _, _ in behind.reads} == {f"1/2/{number}" for number in range(5)}
 
 
-async def test_what_is_wanted_least_goes_first(ahead: ReadAhead, behind: Noting) -> None:
+async def test_what_is_wanted_least_goes_first(ahead: ExpectedBlobs, behind: Noting) -> None:
     for first in range(0, 30, 5):
         ahead.expect(expected(*range(first, first + 5)))
         await ahead.read("1/2/0", 0, SIZE)
@@ -84,7 +86,7 @@ async def test_what_is_wanted_least_goes_first(ahead: ReadAhead, behind: Noting)
 
 
 async def test_what_cannot_be_read_ahead_is_told_when_it_is_asked_for(
-    ahead: ReadAhead, tmp_path: Path
+    ahead: ExpectedBlobs, tmp_path: Path
 ) -> None:
     for _ in range(2):
         ahead.expect([("1/2/missing", SIZE)])
@@ -95,7 +97,7 @@ async def test_what_cannot_be_read_ahead_is_told_when_it_is_asked_for(
     assert await ahead.read("1/2/missing", 0, SIZE) == data
 
 
-async def test_who_waits_for_what_is_given_up_gets_it_all_the_same(ahead: ReadAhead) -> None:
+async def test_who_waits_for_what_is_given_up_gets_it_all_the_same(ahead: ExpectedBlobs) -> None:
     ahead.expect(expected(1))
     waiting = asyncio.create_task(ahead.read("1/2/1", 0, SIZE))
     await asyncio.sleep(0)
@@ -104,7 +106,7 @@ async def test_who_waits_for_what_is_given_up_gets_it_all_the_same(ahead: ReadAh
     assert await waiting == BLOBS["1/2/1"]
 
 
-async def test_who_leaves_takes_nothing_from_others(ahead: ReadAhead, behind: Noting) -> None:
+async def test_who_leaves_takes_nothing_from_others(ahead: ExpectedBlobs, behind: Noting) -> None:
     ahead.expect(expected(1))
     first, second = (asyncio.create_task(ahead.read("1/2/1", 0, SIZE)) for _ in range(2))
     await asyncio.sleep(0)
@@ -113,7 +115,7 @@ async def test_who_leaves_takes_nothing_from_others(ahead: ReadAhead, behind: No
     assert len(behind.reads) == 1
 
 
-async def test_any_order_gives_the_same_bytes(ahead: ReadAhead) -> None:
+async def test_any_order_gives_the_same_bytes(ahead: ExpectedBlobs) -> None:
     dice = random.Random(1)
 
     async def viewer() -> None:
