@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     quarantine_limit_bytes: ByteSize = Field(
         ByteSize(10 * GIB), ge=0, description="Most that the quarantine holds; more is refused only"
     )
+    cache_limit_bytes: ByteSize = Field(
+        ByteSize(4 * GIB), ge=0, description="Most that `data/cache` holds; 0 keeps nothing there"
+    )
     inflate_limit_bytes: ByteSize = Field(
         ByteSize(2 * GIB), ge=1, description="Largest size that compressed content may unpack to"
     )
@@ -78,6 +81,13 @@ class Settings(BaseSettings):
     )
     search_timeout_seconds: float = Field(
         10, gt=0, le=600, description="Longest time that a search may take"
+    )
+    lossy_quality: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="Quality of JPEG for who asks for that lossy syntax by its UID, 1 to 100; "
+        "0 makes none",
     )
     timezone_offset: str = Field(
         "+0000", description="Time zone of dates and times that tell none, as +0100"

@@ -5,24 +5,33 @@ import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
-CHUNK = 1 << 20  # bytes
+CHUNK = 1 << 20  # bytes; what is not larger is read at once
+
+
+class Scratch(Protocol):
+    """What is of no use any more once an answer has been sent."""
+
+    async def close(self) -> None:
+        """Give it back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
     """One representation. Nothing is read before it is asked for, nor anything else.
 
-    `stream` gives the bytes from an offset on, as many as a length says. `scratch`: a file that
-    is of no use after this; `close` gives it back.
+    `stream` gives the bytes from an offset on, as many as a length says. `scratch`: what is of no
+    use after this, as a file; `close` gives it back. `transfer_syntax_uid` is empty for what has
+    none. `data`: all of it, if it is in memory.
     """
 
     length: int  # bytes
     media_type: str
     transfer_syntax_uid: str
     stream: Callable[[int, int], AsyncIterator[bytes]]
-    scratch: "ScratchFile | None" = None
+    scratch: Scratch | None = None
+    data: bytes | None = None
 
     def read(self) -> AsyncIterator[bytes]:
         """All of it."""
@@ -45,7 +54,7 @@ class Content:
             await asyncio.sleep(0)
             yield data if length == len(data) else data[offset : offset + length]
 
-        return cls(len(data), media_type, transfer_syntax_uid, stream)
+        return cls(len(data), media_type, transfer_syntax_uid, stream, data=data)
 
     @classmethod
     def of_scratch(cls, file: "ScratchFile", media_type: str, transfer_syntax_uid: str) -> Self:

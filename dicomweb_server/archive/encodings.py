@@ -1,11 +1,15 @@
-"""Instances and frames encoded anew, without loss, in a transfer syntax that a client names.
+"""Instances and frames encoded anew in a transfer syntax that a client names.
 
 Whether that can be done is told by the attributes of the image, which are only read where one of
 these syntaxes is asked for.
 """
 
+import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+from uuid import UUID
 
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
@@ -15,10 +19,15 @@ from dicomweb_server.archive.sources import Source, frame_bytes, make_scratch
 from dicomweb_server.archive.staging import check_room
 from dicomweb_server.archive.work import transcoded_frame, what_can_be_encoded
 from dicomweb_server.archive.workers import Longer
+from dicomweb_server.dicom.encodable import LOSSY_TARGETS
 from dicomweb_server.dicom.frames import media_type_of
 from dicomweb_server.dicom.transcode import transcode
 from dicomweb_server.index.retrieve import FrameLocation, Location
 from dicomweb_server.wire.offers import DICOM, may_be_encoded_in
+
+# What code streams are made and read with: other versions of them may make other ones.
+_CODECS = ("imagecodecs", "pyjpegls", "pylibjpeg-openjpeg", "pylibjpeg-rle", "python-gdcm")
+CODECS = " ".join(version(name) for name in (*_CODECS, "pillow"))
 
 _SLOW_ENCODER = 5e6  # bytes of pixels a second, decoded and encoded on a busy machine
 _BATCH = 100  # instances whose attributes a worker looks at in one go
@@ -43,10 +52,33 @@ class Encodings:
         return size / _SLOW_ENCODER
 
 
+def is_lossy_allowed(archive: Archive) -> bool:
+    """Whether the operator lets images be encoded with loss, for who asks for it (TS-06)."""
+    return archive.settings.lossy_quality > 0
+
+
+def possible_targets(archive: Archive, stored: str) -> tuple[str, ...]:
+    """The syntaxes that images stored as `stored` may be encoded in."""
+    return may_be_encoded_in(stored, lossy=is_lossy_allowed(archive))
+
+
+def how_encoded(archive: Archive, target: str) -> str:
+    """What the bytes of an encoding depend on besides what is encoded, for tags."""
+    quality = archive.settings.lossy_quality if target in LOSSY_TARGETS else ""
+    return f"{CODECS} {quality}"
+
+
+def _derived_uid(archive: Archive, location: Location, target: str) -> str:
+    """The SOP Instance UID of an image with loss: the same for the same bytes."""
+    seed = f"{location.sha256.hex()} {target} {how_encoded(archive, target)}"
+    digest = hashlib.sha256(b"derived image " + seed.encode()).digest()
+    return f"2.25.{UUID(bytes=digest[:16], version=4).int}"
+
+
 async def encodings_of(archive: Archive, principal: Principal, location: Location) -> Encodings:
     """Of an instance located before. Raises NotFound, Unavailable if it was replaced since."""
     row = await instance_metadata(archive, principal, location)
-    targets = may_be_encoded_in(location.transfer_syntax_uid)
+    targets = possible_targets(archive, location.transfer_syntax_uid)
     [found] = await archive.workers.run(what_can_be_encoded, [row.packed], targets)
     return Encodings(*found, row.packed)
 
@@ -84,6 +116,10 @@ async def encoded_instance(
     that are not what its attributes say, WorkerFailed, ContentTooLarge, NotPart10; Unavailable.
     """
     settings = archive.settings
+    loss: dict[str, Any] = {}
+    if target in LOSSY_TARGETS:
+        loss["quality"] = settings.lossy_quality
+        loss["derived_uid"] = _derived_uid(archive, location, target)
     async with archive.workers.turn(), archive.blobs.local(location.blob_key) as source:
         check_room(archive)
         file = await make_scratch(
@@ -93,6 +129,7 @@ async def encoded_instance(
             transfer_syntax_uid=target,
             inflate_limit=settings.inflate_limit_bytes,
             pixel_limit=settings.pixel_limit_bytes,
+            **loss,
         )
     return Content.of_scratch(file, DICOM, target)
 
@@ -111,7 +148,8 @@ async def encoded_frame(
     data = await frame_bytes(source, found, position, number)
     stored = found.location.transfer_syntax_uid
     work = Longer(transcoded_frame, encodings.frame_size / _SLOW_ENCODER)
-    code = await archive.workers.run(work, encodings.packed, data, stored, target)
+    quality = archive.settings.lossy_quality if target in LOSSY_TARGETS else None
+    code = await archive.workers.run(work, encodings.packed, data, stored, target, quality)
     return Content.of_bytes(code, media_type_of(target), target)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 
 from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
+from dicomweb_server.dicom.directory import Record, Reference, records_of
 from dicomweb_server.dicom.encodable import can_encode
 from dicomweb_server.dicom.fragments import drop_pad, join_fragments, list_fragments
 from dicomweb_server.dicom.image_pixel import image_pixel
@@ -110,12 +111,17 @@ def what_can_be_encoded(
     packed_metadata: Sequence[bytes], targets: Sequence[str]
 ) -> list[tuple[tuple[str, ...], int, int]]:
     """Of several instances: those of `targets` that each can be encoded in and is not in, the
-    bytes of a decoded frame, and how many frames are stated."""
+    bytes of a decoded frame, and how many frames are stated. Lossy ones are only among `targets`
+    where they are allowed (TS-06)."""
     found = []
     for packed in packed_metadata:
         attributes = _dataset(packed)
         stored = first_text(attributes, "00083002")  # Available Transfer Syntax UID
-        can = tuple(uid for uid in targets if uid != stored and can_encode(attributes, stored, uid))
+        can = tuple(
+            uid
+            for uid in targets
+            if uid != stored and can_encode(attributes, stored, uid, lossy_allowed=True)
+        )
         size = frames = 0
         if can:
             image = image_pixel(attributes)
@@ -123,6 +129,17 @@ def what_can_be_encoded(
             size, frames = cells * image.bits_allocated // 8, image.number_of_frames
         found.append((can, size, frames))
     return found
+
+
+def directory_records(
+    files: Sequence[tuple[bytes, Reference, int, Sequence[int]]],
+) -> list[list[Record]]:
+    """The records of a DICOMDIR for each of several files; ``dicom.directory.records_of``, with
+    packed metadata."""
+    return [
+        records_of(_dataset(packed), reference, number, above)
+        for packed, reference, number, above in files
+    ]
 
 
 def nested_code_stream(value: bytes) -> bytes | None:

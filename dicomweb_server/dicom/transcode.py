@@ -3,10 +3,9 @@
 The source is mapped, and pixel data decoded, encoded and written frame by frame: memory follows
 one frame. Runs in a worker process, for decoders of untrusted data may crash.
 
-The instance stays the same one: no UID changes, also where JPEG Baseline was asked for. What is
-sent is a representation of the stored instance that this one client chose to have; the loss is
-told by Image Type, Lossy Image Compression and its ratio and method (PS3.3 C.7.6.1.1.5). A new
-SOP Instance UID (C.12.1.1) is for a derived image that is kept, which the server never does.
+Without loss the instance stays the same one, and no UID changes. With JPEG Baseline it is another
+image, derived from a DICOM image, which has to have a SOP Instance UID of its own and tells of the
+loss in Image Type, Lossy Image Compression and its ratio and method (PS3.3 C.7.6.1.1.5).
 """
 
 import shutil
@@ -49,6 +48,7 @@ def transcode(
     inflate_limit: int,
     pixel_limit: int,
     quality: int | None = None,
+    derived_uid: str | None = None,
 ) -> None:
     """Write the PS3.10 file at `source` to `target` in another transfer syntax.
 
@@ -59,7 +59,8 @@ def transcode(
     Basic Offset Table, or an Extended one where the offsets might not fit.
 
     The limits are in bytes: of the inflated file, and of all decoded frames together. `quality`,
-    1 to 100, is for JPEG Baseline, which is refused without (TS-06).
+    1 to 100, is for JPEG Baseline, which is refused without (TS-06), and so is `derived_uid`, the
+    SOP Instance UID of what loses something.
 
     Raises NotPart10 for what cannot be walked, ContentTooLarge beyond a limit or where a
     decoded value would not fit its length, UndecodablePixels for damaged frames, video, syntaxes
@@ -80,7 +81,9 @@ def transcode(
         raise UndecodablePixels("no pixel data, for which alone there are compressed syntaxes")
     refuse_to_lose_overlays(attributes, file.transfer_syntax_uid, transfer_syntax_uid)
     frames = SourceFrames.of(file, pixel, attributes, pixel_limit, transfer_syntax_uid)
-    new = EncodedPixels.of(frames, attributes, transfer_syntax_uid, quality)
+    new = EncodedPixels.of(frames, attributes, transfer_syntax_uid, quality, derived_uid)
+    if new.loses:
+        attributes = {**attributes, "00080018": {"vr": "UI", "Value": [derived_uid]}}
     write_file(target, file, attributes, pixel, new, transfer_syntax_uid)
 
 

@@ -21,6 +21,7 @@ from dicomweb_server.dicom.frames import (
     frame_range,
 )
 from dicomweb_server.dicom.image_pixel import ImagePixel, image_pixel
+from dicomweb_server.dicom.loss import LOSSY_RATIO, RATIO_LENGTH, text_change, told_loss
 from dicomweb_server.dicom.pixels import Decoded, decode_frame
 from dicomweb_server.dicom.reencode import write_header
 from dicomweb_server.dicom.rewriting import Change, SourceFile
@@ -31,16 +32,10 @@ from dicomweb_server.errors import ContentTooLarge, UndecodablePixels
 LONGEST_VALUE = 2**32 - 2  # bytes (TS-04)
 BASIC_LIMIT = 1 << 32  # what a Basic Offset Table can refer to, in bytes
 
-_IMAGE_TYPE = 0x00080008
 _PHOTOMETRIC_INTERPRETATION = 0x00280004
 _PLANAR_CONFIGURATION = 0x00280006
 _HIGH_BIT = 0x00280102
-_LOSSY_IMAGE_COMPRESSION = 0x00282110
-_LOSSY_RATIO = 0x00282112
-_LOSSY_METHOD = 0x00282114
 _OFFSETS, _LENGTHS = 0x7FE00001, 0x7FE00002  # of the Extended Offset Table
-
-_RATIO_LENGTH = 16  # characters of a DS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +119,7 @@ def changed_attributes(
     """
     changes: list[Change] = []
     if interpretation != frames.stated.photometric_interpretation:
-        changes.append(_text(_PHOTOMETRIC_INTERPRETATION, "CS", interpretation))
+        changes.append(text_change(_PHOTOMETRIC_INTERPRETATION, "CS", interpretation))
     planar = attributes.get("00280006", {}).get("Value")
     # RLE is by plane whatever is told, so that both are right (PS3.5 Table 8.2.2-1).
     right = ([0], [1]) if target == RLE_LOSSLESS else ([0],)
@@ -135,11 +130,6 @@ def changed_attributes(
     if has_values_right_aligned(uid, target) and told not in (None, [high]):
         changes.append((_HIGH_BIT, "US", struct.pack("<H", high)))
     return changes
-
-
-def _text(tag: int, vr: str, text: str) -> Change:
-    value = text.encode("ascii", "replace")
-    return tag, vr, value + b" " * (len(value) % 2)
 
 
 # ---------------------------------------------------------------------- encapsulated anew
@@ -164,17 +154,26 @@ class EncodedPixels:
         attributes: JsonDataset,
         target: str,
         quality: int | None,
+        derived_uid: str | None = None,
     ) -> "EncodedPixels":
-        """What is written in the syntax `target`; `quality` as for encode_frame."""
+        """What is written in the syntax `target`; `quality` as for encode_frame, `derived_uid` as
+        for transcode. Raises UndecodablePixels for a loss without it."""
         told = frames.first.photometric_interpretation
         changes = changed_attributes(
             frames, attributes, encoded_interpretation(told, target), target
         )
         if target in LOSSY_TARGETS:
-            changes += _told_loss(attributes)
+            if derived_uid is None:
+                raise UndecodablePixels("a lossy image needs a SOP Instance UID of its own")
+            changes += told_loss(attributes, derived_uid)
         # No encoder here makes anything much longer than it was.
         longest = 2 * frames.decoded_length + 4096 * frames.table.count
         return cls(frames, sorted(changes), target, quality, longest >= BASIC_LIMIT)
+
+    @property
+    def loses(self) -> bool:
+        """Whether it is another image than the source."""
+        return self.target in LOSSY_TARGETS
 
     def write(self, out: BinaryIO) -> None:
         count = self.frames.table.count
@@ -217,12 +216,12 @@ class EncodedPixels:
         out.seek(end)
 
     def finish(self, out: BinaryIO, places: dict[int, int]) -> None:
-        if _LOSSY_RATIO not in places:
+        if LOSSY_RATIO not in places:
             return
-        [former] = [value for tag, _, value in self.changes if tag == _LOSSY_RATIO]
+        [former] = [value for tag, _, value in self.changes if tag == LOSSY_RATIO]
         ratio = self.frames.decoded_length / max(1, sum(self.lengths))
-        out.seek(places[_LOSSY_RATIO] + len(former) - _RATIO_LENGTH)
-        out.write(f"{ratio:.3f}"[:_RATIO_LENGTH].ljust(_RATIO_LENGTH).encode())
+        out.seek(places[LOSSY_RATIO] + len(former) - RATIO_LENGTH)
+        out.write(f"{ratio:.3f}"[:RATIO_LENGTH].ljust(RATIO_LENGTH).encode())
 
 
 def _write_item(out: BinaryIO, length: int) -> None:
@@ -231,27 +230,3 @@ def _write_item(out: BinaryIO, length: int) -> None:
 
 def _write_zeros(out: BinaryIO, length: int) -> None:
     out.write(bytes(length))
-
-
-def _told_loss(attributes: JsonDataset) -> list[Change]:
-    """What tells of this loss beside those before it (PS3.3 C.7.6.1.1.5). The ratio is written
-    when it is known: the last 16 characters of its value are for it."""
-    ratios = [*_former(attributes, "00282112"), " " * _RATIO_LENGTH]
-    methods = [*_former(attributes, "00282114"), "ISO_10918_1"]
-    changes = [
-        _text(_LOSSY_IMAGE_COMPRESSION, "CS", "01"),
-        _text(_LOSSY_METHOD, "CS", "\\".join(methods)),
-    ]
-    text = "\\".join(ratios)
-    # An even length, with the blank before what is filled in later.
-    padded = text if len(text) % 2 == 0 else text[:-_RATIO_LENGTH] + " " + text[-_RATIO_LENGTH:]
-    changes.append((_LOSSY_RATIO, "DS", padded.encode("ascii", "replace")))
-    kinds = _former(attributes, "00080008")
-    if kinds and kinds[0] != "DERIVED":
-        changes.append(_text(_IMAGE_TYPE, "CS", "\\".join(["DERIVED", *kinds[1:]])))
-    return changes
-
-
-def _former(attributes: JsonDataset, key: str) -> list[str]:
-    found = attributes.get(key, {}).get("Value") or []
-    return ["" if value is None else str(value) for value in found]

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from dicomweb_server.archive import retrieve
 from dicomweb_server.archive.bulk_data import PIXEL_DATA, Frames
 from dicomweb_server.archive.content import Content
+from dicomweb_server.archive.encodings import how_encoded, possible_targets
 from dicomweb_server.archive.retrieve import uids_of as uids_of_location
 from dicomweb_server.archive.sources import open_source
 from dicomweb_server.dicom.description import BulkValue
@@ -27,8 +28,8 @@ from dicomweb_server.web.requests import (
 )
 from dicomweb_server.web.responses import PRIVATE, multipart
 from dicomweb_server.web.single_part import single_part
-from dicomweb_server.wire.media_types import Choice
-from dicomweb_server.wire.offers import ELE, may_be_encoded_in, pixel_offers, value_offers
+from dicomweb_server.wire.media_types import AS_STORED, Choice
+from dicomweb_server.wire.offers import ELE, pixel_offers, value_offers
 from dicomweb_server.wire.resources import bulk_url, parse_bulk_path
 
 
@@ -52,7 +53,7 @@ async def one_value(request: Request, location: Location, path: str, value: Bulk
                 return answer
     content = await retrieve.bulk_content(archive, principal, source, location, path, value)
     choice = choice_of(request, value_offers(content.media_type, content.transfer_syntax_uid))
-    headers = _headers(request, location, path, choice, repr(value))
+    headers = _headers(request, location, path, choice, repr(value), made=False)
     if answer := not_modified(request, headers):
         return answer
     if not choice.offer.multipart:
@@ -67,19 +68,22 @@ async def one_value(request: Request, location: Location, path: str, value: Bulk
 def _is_by_frame(request: Request, stored: str) -> bool:
     """Whether pixel data goes by its frames; native ones do so to be encoded."""
     offers = partial(pixel_offers, stored, 1)
-    return is_encapsulated(stored) or asks_to_encode(request, offers, may_be_encoded_in(stored))
+    possible = possible_targets(archive_of(request), stored)
+    return is_encapsulated(stored) or asks_to_encode(request, offers, possible)
 
 
 def _headers(
-    request: Request, location: Location, path: str, choice: Choice, value: str
+    request: Request, location: Location, path: str, choice: Choice, value: str, *, made: bool
 ) -> dict[str, str]:
-    """Those of an answer with one value; `value` says where it lies in the file."""
+    """Those of an answer with one value; `value` says where it lies in the file, `made` whether
+    it is decoded or encoded."""
     url = _url(request, location, path)
     headers = {**PRIVATE, "Vary": "Accept"}
     if not choice.offer.multipart:
         headers["Content-Location"] = url
     form = choice.offer.content_type, choice.transfer_syntax or ""
-    headers["ETag"] = tag_of("bulk data", location.sha256, path, value, *form, url)
+    how = how_encoded(archive_of(request), form[1]) if made else ""
+    headers["ETag"] = tag_of("bulk data", location.sha256, path, value, *form, how, url)
     return headers
 
 
@@ -95,10 +99,11 @@ async def _pixel_data(request: Request, frames: Frames) -> Response | None:
     )
     if encodings is None and not table.encapsulated:
         return None
-    headers = _headers(request, location, PIXEL_DATA, choice, repr(table))
+    wanted = choice.transfer_syntax or ELE
+    made = wanted not in (location.transfer_syntax_uid, AS_STORED)
+    headers = _headers(request, location, PIXEL_DATA, choice, repr(table), made=made)
     if answer := not_modified(request, headers):
         return answer
-    wanted = choice.transfer_syntax or ELE
     if encodings is not None:
         contents = frames.encoded(wanted, encodings)
     else:

@@ -19,6 +19,7 @@ from dicomweb_server.archive.encodings import (
     common,
     encoded_instance,
     encodings_of_several,
+    is_lossy_allowed,
 )
 from dicomweb_server.archive.workers import WorkerFailed
 from dicomweb_server.errors import ContentTooLarge, NotAcceptable, NotPart10, UndecodablePixels
@@ -38,7 +39,7 @@ from dicomweb_server.web.responses import (
     multipart_type,
     without_body,
 )
-from dicomweb_server.wire.offers import DICOM, ELE, ENCODED, instance_offers
+from dicomweb_server.wire.offers import DICOM, ELE, instance_offers, targets
 from dicomweb_server.wire.resources import instance_url
 from dicomweb_server.wire.search_results import warning
 
@@ -82,8 +83,9 @@ async def plan_files(request: Request, page: Page[Location]) -> Plan:
     """Negotiate every instance of the resource that begins with `page`."""
     study, series = (*uids_of(request), None)[:2]
     assert study is not None
+    possible = targets(lossy=is_lossy_allowed(archive_of(request)))
     encodings = await encodings_of_several(
-        archive_of(request), principal_of(request), study, series, ENCODED
+        archive_of(request), principal_of(request), study, series, possible
     )
     choices = _Choices(request)
     counts = {True: 0, False: 0}
@@ -91,7 +93,7 @@ async def plan_files(request: Request, page: Page[Location]) -> Plan:
         found = encodings.get(location.sop_instance_uid)
         counts[choices.syntax_of(location, found) is not None] += 1
     by_all = common(encodings.values())
-    encoded = tuple(uid for uid in ENCODED if uid in by_all)
+    encoded = tuple(uid for uid in possible if uid in by_all)
     return Plan(counts[True], counts[False], encodings, encoded, choices)
 
 

@@ -9,12 +9,11 @@ from typing import Protocol
 
 from starlette.requests import Request
 
-from dicomweb_server.archive.encodings import Encodings, encodings_of
+from dicomweb_server.archive.encodings import Encodings, encodings_of, possible_targets
 from dicomweb_server.errors import NotAcceptable
 from dicomweb_server.index.retrieve import Location
 from dicomweb_server.web.requests import archive_of, choice_of, principal_of
 from dicomweb_server.wire.media_types import Choice, Offer
-from dicomweb_server.wire.offers import may_be_encoded_in
 
 
 class Offers(Protocol):
@@ -38,7 +37,7 @@ async def choice_and_encodings(
 
     Raises NotAcceptable, with all that can be had.
     """
-    possible = may_be_encoded_in(location.transfer_syntax_uid)
+    possible = possible_targets(archive_of(request), location.transfer_syntax_uid)
     try:
         choice = choice_of(request, offers(encoded=possible))
     except NotAcceptable:

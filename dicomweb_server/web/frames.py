@@ -8,10 +8,10 @@ from starlette.responses import Response
 
 from dicomweb_server.archive import retrieve
 from dicomweb_server.archive.content import Content
-from dicomweb_server.archive.encodings import encoded_frame
+from dicomweb_server.archive.encodings import encoded_frame, how_encoded
 from dicomweb_server.archive.metadata import instance_metadata
 from dicomweb_server.archive.retrieve import uids_of as uids_of_location
-from dicomweb_server.archive.sources import STREAMED, open_source
+from dicomweb_server.archive.sources import open_source
 from dicomweb_server.dicom.frames import is_encapsulated, media_type_of
 from dicomweb_server.index.retrieve import FrameLocation
 from dicomweb_server.web.conditions import not_modified, tag_of
@@ -24,7 +24,7 @@ from dicomweb_server.web.requests import (
 )
 from dicomweb_server.web.responses import PRIVATE, multipart, one_part
 from dicomweb_server.web.single_part import single_part
-from dicomweb_server.wire.media_types import Choice
+from dicomweb_server.wire.media_types import AS_STORED, Choice
 from dicomweb_server.wire.offers import ELE, OCTETS, frame_offers
 from dicomweb_server.wire.resources import frame_url, parse_frame_list
 
@@ -43,7 +43,8 @@ async def retrieve_frames(request: Request) -> Response:
     wanted = choice.transfer_syntax or ELE
     base_url = base_url_of(request)
     uids = uids_of_location(found.location)
-    headers = {**PRIVATE, "Vary": "Accept", "ETag": _tag(found, numbers, choice, base_url)}
+    how = how_encoded(archive, wanted) if wanted not in (stored, AS_STORED) else ""
+    headers = {**PRIVATE, "Vary": "Accept", "ETag": _tag(found, numbers, choice, how, base_url)}
     if not choice.offer.multipart:
         headers["Content-Location"] = frame_url(base_url, *uids, numbers[0])
     if answer := not_modified(request, headers):
@@ -63,27 +64,35 @@ async def retrieve_frames(request: Request) -> Response:
     first = await content(0)
     if not choice.offer.multipart:
         return await single_part(request, first[0], headers)
-    if len(numbers) == 1 and first[0].length <= STREAMED:
-        return await one_part(*first, headers)
 
     async def parts() -> AsyncIterator[tuple[Content, str]]:
         yield first
         for position in range(1, len(numbers)):
             yield await content(position)
 
-    return await multipart(parts(), headers)
+    return await (one_part if len(numbers) == 1 else multipart)(parts(), headers)
 
 
-def _tag(found: FrameLocation, numbers: Sequence[int], choice: Choice, base_url: str) -> str:
-    """A frame is made of the file and of where it lies in it, or it is refused."""
+def _tag(
+    found: FrameLocation, numbers: Sequence[int], choice: Choice, how: str, base_url: str
+) -> str:
+    """A frame is made of the file and of where it lies in it, or it is refused; `how` it is
+    decoded or encoded."""
+    table = found.table
     return tag_of(
         "frames",
         found.location.sha256,
-        repr(found.table),
+        table.encapsulated,
+        table.offset,
+        table.length,
+        table.count,
+        str(table.frame_bits),
+        table.word,
         b"".join(found.records),
         ",".join(map(str, numbers)),
         choice.offer.content_type,
         choice.transfer_syntax or "",
+        how,
         base_url,
     )
 

@@ -1,7 +1,7 @@
-"""GET on studies, series, instances and their metadata: Retrieve (PS3.18 §10.4).
+"""GET on studies, series and instances: Retrieve (PS3.18 §10.4).
 
-Frames are in ``web.frames``, bulk data in ``web.bulk_data``; several instances of which some are
-to be encoded in ``web.encoded_files``.
+Metadata are in ``web.metadata``, frames in ``web.frames``, bulk data in ``web.bulk_data``; several
+instances of which some are to be encoded in ``web.encoded_files``.
 """
 
 from collections.abc import AsyncIterator
@@ -10,17 +10,22 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dicomweb_server.archive import metadata, retrieve
+from dicomweb_server.archive import retrieve
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import Content
-from dicomweb_server.archive.encodings import Encodings, encoded_instance
-from dicomweb_server.index.retrieve import Location, MetadataRow, Page, Position
+from dicomweb_server.archive.encodings import (
+    Encodings,
+    encoded_instance,
+    how_encoded,
+    is_lossy_allowed,
+)
+from dicomweb_server.index.retrieve import Location, Page, Position
 from dicomweb_server.web.all_bulk_data import bulk_data_of_instances
 from dicomweb_server.web.conditions import not_modified, tag_of
 from dicomweb_server.web.encoded_files import encoded_files, plan_files
 from dicomweb_server.web.encodings import asks_to_encode, choice_and_encodings
+from dicomweb_server.web.file_set import retrieve_file_set
 from dicomweb_server.web.requests import (
-    accept_encoding_of,
     archive_of,
     base_url_of,
     choice_of,
@@ -29,27 +34,21 @@ from dicomweb_server.web.requests import (
 )
 from dicomweb_server.web.responses import (
     PRIVATE,
-    VARY,
-    DicomJSON,
     boundary_for,
-    coded,
-    document_parts,
-    json_array,
     multipart,
     multipart_type,
+    one_part,
     without_body,
 )
 from dicomweb_server.web.single_part import single_part
-from dicomweb_server.wire.conditions import boundary_of
-from dicomweb_server.wire.content_coding import accepted_codings
 from dicomweb_server.wire.offers import (
     DICOM,
     ELE,
-    ENCODED,
-    METADATA,
     OCTETS,
+    ZIP,
     instance_offers,
     may_be_encoded_in,
+    targets,
 )
 from dicomweb_server.wire.resources import instance_url
 
@@ -64,7 +63,7 @@ async def retrieve_instances(request: Request) -> Response:
     encodings = None
     if len(uids) == 3:
         choice, encodings = await choice_and_encodings(request, page.items[0], offers)
-    elif asks_to_encode(request, offers, _possible(stored, complete=complete)):
+    elif asks_to_encode(request, offers, _possible(request, stored, complete=complete)):
         plan = await plan_files(request, page)
         if plan.sent:
             return await encoded_files(request, page, plan)
@@ -72,6 +71,8 @@ async def retrieve_instances(request: Request) -> Response:
     else:
         choice = choice_of(request, offers())
     wanted = choice.transfer_syntax or ELE
+    if choice.offer.media_type == ZIP:
+        return await retrieve_file_set(request)
     if choice.offer.media_type == OCTETS:
         return await bulk_data_of_instances(request, wanted)
     if not choice.offer.multipart:
@@ -79,11 +80,12 @@ async def retrieve_instances(request: Request) -> Response:
     return await _files(request, page, wanted, encodings)
 
 
-def _possible(stored: set[str], *, complete: bool) -> tuple[str, ...]:
+def _possible(request: Request, stored: set[str], *, complete: bool) -> tuple[str, ...]:
     """The syntaxes that some of several instances may be encoded in, so that each has to be
     looked at; of a resource that is larger nobody knows what the others are stored in."""
-    some = {target for uid in stored for target in may_be_encoded_in(uid)}
-    return tuple(uid for uid in ENCODED if uid in some or not complete)
+    lossy = is_lossy_allowed(archive_of(request))
+    some = {target for uid in stored for target in may_be_encoded_in(uid, lossy=lossy)}
+    return tuple(uid for uid in targets(lossy=lossy) if uid in some or not complete)
 
 
 async def _file(
@@ -98,7 +100,9 @@ async def _file(
     }
 
     def unchanged(syntax: str) -> Response | None:
-        headers["ETag"] = tag_of("file", location.sha256, syntax)
+        made = syntax != location.transfer_syntax_uid
+        how = how_encoded(archive_of(request), syntax) if made else ""
+        headers["ETag"] = tag_of("file", location.sha256, syntax, how)
         return not_modified(request, headers)
 
     # Before it is made; what If-Match names may be what it turns out to be.
@@ -139,7 +143,7 @@ async def _files(
             content = await _content(archive, location, wanted, encodings)
             yield content, _url(base_url, location)
 
-    return await multipart(parts(), headers)
+    return await (one_part if len(uids) == 3 else multipart)(parts(), headers)
 
 
 async def _content(
@@ -159,7 +163,8 @@ async def _tag_of_files(
     uids = uids_of(request)
     first = page.items[0]
     if encodings is not None:  # it is encoded or refused
-        return tag_of("files", first.sha256, wanted, base_url_of(request))
+        how = how_encoded(archive_of(request), wanted)
+        return tag_of("files", first.sha256, wanted, how, base_url_of(request))
     if len(uids) == 3:
         digest, stored = first.sha256, frozenset({first.transfer_syntax_uid})
     else:
@@ -175,50 +180,6 @@ async def _tag_of_files(
 
 def _is_made(stored: str, wanted: str) -> bool:
     return retrieve.syntax_sent(stored, wanted) != stored
-
-
-async def retrieve_metadata(request: Request) -> Response:
-    """GET …/metadata at three levels: one array (JSN-01), or a Native DICOM Model a part."""
-    choice = choice_of(request, METADATA)
-    archive, principal, uids = archive_of(request), principal_of(request), uids_of(request)
-    base_url = base_url_of(request)
-    # Before the metadata are read: what comes in between makes the tag old, never wrong.
-    now = await retrieve.version(archive, principal, *uids)
-    tag = tag_of("metadata", choice.offer.media_type, now.digest, base_url)
-    headers = {**PRIVATE, "Vary": VARY, "ETag": tag}
-    codings = accepted_codings(accept_encoding_of(request))
-    if codings and (answer := not_modified(request, headers, codings)):
-        return answer
-    page = await metadata.metadata(archive, principal, *uids)
-
-    async def following(after: Position) -> Page[MetadataRow]:
-        return await metadata.metadata(archive, principal, *uids, after=after)
-
-    async def texts() -> AsyncIterator[bytes]:
-        async for row in retrieve.all_of(page, following):
-            yield await metadata.metadata_text(row, _row_url(base_url, row))
-
-    async def documents() -> AsyncIterator[tuple[bytes, str]]:
-        async for row in retrieve.all_of(page, following):
-            url = _row_url(base_url, row)
-            yield await metadata.metadata_document(archive, row, url), f"{url}/metadata"
-
-    response: Response
-    if choice.offer.multipart:
-        response = document_parts(documents(), boundary_of(tag))
-    elif len(page.items) == 1 and page.after is None:
-        text = await metadata.metadata_text(page.items[0], _row_url(base_url, page.items[0]))
-        response = DicomJSON(b"[" + text + b"]")
-    else:
-        response = json_array(texts())
-    response.headers["ETag"] = tag
-    return await coded(request, response)
-
-
-def _row_url(base_url: str, row: MetadataRow) -> str:
-    return instance_url(
-        base_url, row.study_instance_uid, row.series_instance_uid, row.sop_instance_uid
-    )
 
 
 def _url(base_url: str, location: Location) -> str:

@@ -6,7 +6,7 @@ scanner that follows RFC 9110 and takes what is understood beyond it.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
 
@@ -155,7 +155,8 @@ class Offer:
     the default of the type first, AS_STORED among them if it can be sent as stored; empty if the
     type has none. `default`: it is what ``*/*`` stands for; one offer of a resource at most.
     `encoded`: those of its transfer syntaxes that it would have to be encoded in: others go
-    before, the rest being equal.
+    before, the rest being equal. `lossy`: those that lose something, only for who names the very
+    syntax (TS-06). `by_name`: only for who names the media type, without wildcards.
     """
 
     media_type: str
@@ -163,6 +164,8 @@ class Offer:
     transfer_syntaxes: tuple[str, ...] = ()
     default: bool = False
     encoded: tuple[str, ...] = ()
+    lossy: tuple[str, ...] = ()
+    by_name: bool = False
 
     @property
     def content_type(self) -> str:
@@ -249,12 +252,16 @@ def _best(
     return chosen
 
 
+_EXACTLY = 4  # the specificity of a type that is named
+
+
 def _specificity(media_range: MediaRange, offer: Offer, offers: Sequence[Offer]) -> int:
     """How closely a range names an offer, 0 if it does not cover it (NEG-01, NEG-03 to 05)."""
     if media_range.media_type == "*/*":
         return 1 if _is_default(offer, offers) else 0
     if not offer.multipart:
-        return _named(media_range.media_type, offer.media_type)
+        found = _named(media_range.media_type, offer.media_type)
+        return 0 if offer.by_name and found < _EXACTLY else found
     if media_range.media_type not in (MULTIPART, "multipart/*"):
         return 0
     if media_range.part_type in (None, "*/*"):
@@ -265,7 +272,7 @@ def _specificity(media_range: MediaRange, offer: Offer, offers: Sequence[Offer])
 def _named(pattern: str | None, media_type: str) -> int:
     media_type = media_type.lower()  # video/H265 has a capital
     if pattern == media_type:
-        return 4
+        return _EXACTLY
     return 3 if pattern == f"{media_type.partition('/')[0]}/*" else 0
 
 
@@ -279,6 +286,8 @@ def _rules(media_range: MediaRange, syntax: str | None, offer: Offer) -> bool:
     asked = media_range.transfer_syntax
     if syntax is None or asked == syntax:
         return True  # a type without transfer syntaxes: the parameter is ignored (HDR-03)
+    if syntax in offer.lossy:
+        return False  # only for who names it (TS-06)
     if media_range.q == 0:
         return asked is None
     if asked == AS_STORED and AS_STORED not in offer.transfer_syntaxes:
@@ -293,8 +302,9 @@ def _rules(media_range: MediaRange, syntax: str | None, offer: Offer) -> bool:
 def _covers(header: Iterable[MediaRange], offer: Offer) -> bool:
     """Whether a type named by the ``accept`` parameter is compatible with the header (ACC-02):
     here a wildcard covers every type."""
+    named = replace(offer, by_name=False)
     return any(
         media_range.q > 0
-        and (media_range.media_type == "*/*" or _specificity(media_range, offer, [offer]) > 0)
+        and (media_range.media_type == "*/*" or _specificity(media_range, named, [named]) > 0)
         for media_range in header
     )

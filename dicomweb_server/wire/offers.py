@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from dicomweb_server.dicom.encodable import LOSSLESS_TARGETS
+from dicomweb_server.dicom.encodable import LOSSLESS_TARGETS, LOSSY_TARGETS
 from dicomweb_server.dicom.pixels import DECODABLE
 from dicomweb_server.dicom.transfer_syntaxes import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -22,10 +22,13 @@ from dicomweb_server.wire.media_types import AS_STORED, Offer
 DICOM = "application/dicom"
 DICOM_JSON = "application/dicom+json"
 DICOM_XML = "application/dicom+xml"
+ZIP = "application/zip"
 OCTETS = OCTET_STREAM
 ELE = EXPLICIT_VR_LITTLE_ENDIAN
-# What images are encoded in: without loss alone (TS-06), for who names it or its media type.
+# What images are encoded in without loss, for who names it or its media type; and with loss, where
+# that is allowed, for who names the very syntax (TS-06).
 ENCODED = LOSSLESS_TARGETS
+_ENCODED_WITH_LOSS = (*ENCODED, *sorted(LOSSY_TARGETS))
 
 # JSON is never multipart, and XML always is: results are many, also where there is one (NEG-03).
 METADATA = (
@@ -33,6 +36,10 @@ METADATA = (
     Offer(DICOM_XML, multipart=True),
 )
 
+
+# The files of a resource as a File-set with its DICOMDIR: no type of PS3.18 (digest 6.8), and so
+# for nobody who does not name it.
+FILE_SET = Offer(ZIP, multipart=False, transfer_syntaxes=(AS_STORED,), by_name=True)
 
 # Octets of all bulk data of a resource: each value decoded, or as stored in its own type.
 ALL_BULK_DATA = Offer(OCTETS, multipart=True, transfer_syntaxes=(ELE, AS_STORED), default=True)
@@ -44,17 +51,28 @@ def made_of(stored: str) -> tuple[str, ...]:
     return () if is_video(stored) else (ELE,)
 
 
-def may_be_encoded_in(stored: str) -> tuple[str, ...]:
-    """The compressed transfer syntaxes that images stored as `stored` can be made into, if they
-    are such as the syntax holds: of one image its attributes tell (``dicom.encodable``)."""
-    return tuple(uid for uid in ENCODED if uid != stored) if stored in DECODABLE else ()
+def targets(*, lossy: bool) -> tuple[str, ...]:
+    """The compressed transfer syntaxes that images are made into; `lossy`: also those that lose
+    something, which only who names them gets."""
+    return _ENCODED_WITH_LOSS if lossy else ENCODED
+
+
+def may_be_encoded_in(stored: str, *, lossy: bool = False) -> tuple[str, ...]:
+    """Those of `targets` that images stored as `stored` can be made into, if they are such as the
+    syntax holds: of one image its attributes tell (``dicom.encodable``)."""
+    found = targets(lossy=lossy)
+    return tuple(uid for uid in found if uid != stored) if stored in DECODABLE else ()
+
+
+def _lossy(encoded: Sequence[str]) -> tuple[str, ...]:
+    return tuple(uid for uid in encoded if uid in LOSSY_TARGETS)
 
 
 def instance_offers(
     stored: Collection[str], *, complete: bool, single: bool, encoded: Sequence[str] = ()
 ) -> list[Offer]:
     """Of instances: as files in Explicit VR LE, as stored, in their one syntax, or `encoded` in
-    one of these; or all their bulk data (digest 1.4).
+    one of these; or all their bulk data (digest 1.4); or as a File-set.
 
     `stored`: their transfer syntaxes, all of them if `complete`; of a resource that is larger
     nobody knows yet whether it has but one. `single`: it is an Instance resource (NEG-03).
@@ -65,11 +83,12 @@ def instance_offers(
     if complete and len(stored) == 1:
         syntaxes += set(stored) - {ELE}
     more = tuple(uid for uid in encoded if uid not in syntaxes)
-    offers = [Offer(DICOM, True, (*syntaxes, *more), default=True, encoded=more)]
+    offers = [
+        Offer(DICOM, True, (*syntaxes, *more), default=True, encoded=more, lossy=_lossy(more))
+    ]
     if single:
         offers.append(replace(offers[0], multipart=False, default=False))
-    offers.append(replace(ALL_BULK_DATA, default=False))
-    return offers
+    return [*offers, replace(ALL_BULK_DATA, default=False), FILE_SET]
 
 
 def frame_offers(stored: str, *, single: bool, encoded: Sequence[str] = ()) -> list[Offer]:
@@ -91,7 +110,14 @@ def _frame_offers(stored: str, single: bool, encoded: tuple[str, ...]) -> tuple[
     for uid in encoded:
         kinds.setdefault(media_type_of(uid), []).append(uid)
     offers = [
-        Offer(kind, True, tuple(syntaxes), default=kind == OCTETS, encoded=encoded)
+        Offer(
+            kind,
+            True,
+            tuple(syntaxes),
+            default=kind == OCTETS,
+            encoded=encoded,
+            lossy=_lossy(encoded),
+        )
         for kind, syntaxes in kinds.items()
     ]
     if single:

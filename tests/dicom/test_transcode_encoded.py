@@ -328,16 +328,36 @@ def test_loss_is_asked_for_and_told(tmp_path: Path) -> None:
     file = small_image(bits=8, rows=64, columns=64, frames=2, **stated)
 
     with pytest.raises(UndecodablePixels, match="quality"):
-        transcoded_bytes(file, tmp_path, BASELINE)
+        transcoded_bytes(file, tmp_path, BASELINE, derived_uid="2.25.75")
     assert not (tmp_path / "made.dcm").exists()
-    made = transcoded_bytes(file, tmp_path, BASELINE, quality=75)
+    with pytest.raises(UndecodablePixels, match="SOP Instance UID of its own"):
+        transcoded_bytes(file, tmp_path, BASELINE, quality=75)
+    made = transcoded_bytes(file, tmp_path, BASELINE, quality=75, derived_uid="2.25.75")
 
     size = sum(map(len, generate_frames(made.PixelData, number_of_frames=2)))
     assert made.LossyImageCompression == "01"
     assert made.LossyImageCompressionRatio == pytest.approx(2 * 64 * 64 / size, rel=0.01)
     assert made.LossyImageCompressionMethod == "ISO_10918_1"
     assert list(made.ImageType) == ["DERIVED", "PRIMARY", "AXIAL"]
-    assert made.SOPInstanceUID == pydicom.dcmread(BytesIO(file)).SOPInstanceUID
+    source = pydicom.dcmread(BytesIO(file))
+    assert made.SOPInstanceUID == made.file_meta.MediaStorageSOPInstanceUID == "2.25.75"
+    [told] = made.SourceImageSequence
+    assert told.ReferencedSOPInstanceUID == source.SOPInstanceUID
+    assert told.ReferencedSOPClassUID == source.SOPClassUID
+    assert told.PurposeOfReferenceCodeSequence[0].CodeValue == "121320"
+    assert made.DerivationCodeSequence[0].CodeMeaning == "Lossy Compression"
+    assert made.StudyInstanceUID == source.StudyInstanceUID
+
+
+@pytest.mark.parametrize("syntax", [uid.ImplicitVRLittleEndian, uid.ExplicitVRBigEndian])
+def test_sources_that_are_named_already_stay(syntax: str, tmp_path: Path) -> None:
+    former = Dataset()
+    former.ReferencedSOPClassUID, former.ReferencedSOPInstanceUID = uid.CTImageStorage, "1.2.3"
+    file = small_image(bits=8, transfer_syntax=syntax, SourceImageSequence=[former])
+    made = transcoded_bytes(file, tmp_path, BASELINE, quality=75, derived_uid="2.25.7")
+    [told] = made.SourceImageSequence
+    assert told.ReferencedSOPInstanceUID == "1.2.3"
+    assert made.SOPInstanceUID == "2.25.7"
 
 
 def test_a_second_loss_is_told_beside_the_first(tmp_path: Path) -> None:
@@ -353,7 +373,7 @@ def test_a_second_loss_is_told_beside_the_first(tmp_path: Path) -> None:
         ImageType=["DERIVED", "SECONDARY"],
     )
 
-    made = transcoded_bytes(file, tmp_path, BASELINE, quality=90)
+    made = transcoded_bytes(file, tmp_path, BASELINE, quality=90, derived_uid="2.25.9")
 
     assert made.PhotometricInterpretation == "YBR_FULL_422"
     assert made.LossyImageCompressionRatio[0] == 9.5

@@ -31,12 +31,13 @@ async def test_what_is_alike_is_negotiated_once(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(encoded_files, "encodings_of_several", encodings_of_several)
     monkeypatch.setattr("dicomweb_server.web.requests.choose", counted)
     accept = f'multipart/related; type="application/dicom"; transfer-syntax={JPEGLSLossless}'
+    archive = SimpleNamespace(settings=SimpleNamespace(lossy_quality=0))
     scope = {
         "type": "http",
         "query_string": b"",
         "headers": [(b"accept", accept.encode())],
         "path_params": {"study": "1"},
-        "app": SimpleNamespace(state=SimpleNamespace(archive=None)),
+        "app": SimpleNamespace(state=SimpleNamespace(archive=archive)),
     }
     plan = await encoded_files.plan_files(Request(scope), Page(locations, None))
     assert (plan.sent, plan.omitted) == (2000, 1000)

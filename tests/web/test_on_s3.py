@@ -1,5 +1,6 @@
 """The whole server with its blobs on S3: nothing is otherwise, and nothing is left over."""
 
+import zipfile
 from collections.abc import Iterator
 from io import BytesIO
 
@@ -103,6 +104,18 @@ def test_a_large_instance_goes_up_in_parts_and_comes_down_in_ranges(
     assert client.get(path_of(dataset), headers=EXACT).content == file
     [(_, frame)] = parts_of(client.get(f"{path_of(dataset)}/frames/1"))
     assert frame == dataset.PixelData
+
+
+def test_a_study_as_a_file_set(on_s3: RunningServer, client: httpx.Client) -> None:
+    study = new_uid()
+    files = [image(StudyInstanceUID=study, rows=2500, columns=2500) for _ in range(2)]
+    datasets = store(client, *files)
+    answer = client.get(path_of(datasets[0], 1), headers={"Accept": "application/zip"})
+    with zipfile.ZipFile(BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        found = [archive.read(name) for name in archive.namelist() if name.startswith("DICOM/")]
+    assert sorted(found) == sorted(files)
+    assert list((on_s3.data_dir / "tmp").iterdir()) == []
 
 
 @pytest.mark.parametrize("syntax", [DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian])

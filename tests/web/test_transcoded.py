@@ -4,6 +4,7 @@ import asyncio
 from contextlib import nullcontext
 from functools import partial
 from io import BytesIO
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -326,7 +327,8 @@ def test_attributes_are_only_read_for_who_asks_for_what_is_encoded(
         raise Read
 
     monkeypatch.setattr(encodings, "encodings_of", encodings_of)
-    monkeypatch.setattr(encodings, "archive_of", lambda _: None)
+    archive = SimpleNamespace(settings=SimpleNamespace(lossy_quality=0))
+    monkeypatch.setattr(encodings, "archive_of", lambda _: archive)
     scope = {"type": "http", "query_string": b"", "headers": [(b"accept", accept.encode())]}
     location = Location("1", "2", "3", "4", stored, "", 0, b"", 0)
     offers = partial(frame_offers, stored, single=True)

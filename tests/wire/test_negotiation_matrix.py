@@ -25,14 +25,16 @@ from dicomweb_server.wire.media_types import (
 from dicomweb_server.wire.offers import (
     DICOM,
     ELE,
-    ENCODED,
+    FILE_SET,
     METADATA,
     OCTETS,
+    ZIP,
     bulk_offers,
     frame_offers,
     instance_offers,
     may_be_encoded_in,
     pixel_offers,
+    targets,
     value_offers,
 )
 
@@ -98,6 +100,16 @@ OF_SEVERAL_INSTANCES: list[Row] = [
     (DICOM, None),  # NEG-03
     (f"{DICOM}; transfer-syntax=*", None),
     (f"{DICOM}, */*;q=0.1", "multi dicom ele"),
+    ("application/*", None),  # the File-set is for who names it
+]
+AS_FILE_SET: list[Row] = [
+    (ZIP, "single application/zip *"),
+    (f"{ZIP}; transfer-syntax=*", "single application/zip *"),
+    (f"{ZIP}; transfer-syntax={ELE}", None),
+    (f"{ZIP};q=0.5, */*;q=0.4", "single application/zip *"),
+    (f"{ZIP};q=0.5, */*", "multi dicom ele"),
+    (f"{ZIP};q=0, */*;q=0.1", "multi dicom ele"),
+    (f'multipart/related; type="{ZIP}"', None),
 ]
 VIDEO_INSTANCE: list[Row] = [
     ("*/*", "multi dicom *"),  # TS-04
@@ -230,6 +242,26 @@ OF_LOSSY: list[Row] = [  # a type's own stored syntax stands before what it can 
     ("image/dicom-rle", "single image/dicom-rle .5"),
 ]
 
+LOSSY = f"{ARC}.4.50"
+WITH_LOSS_FRAME: list[Row] = [  # TS-06: where it is allowed, for who names the very syntax
+    (f"{JPEG}; transfer-syntax={LOSSY}", "single image/jpeg .4.50"),
+    (f"image/*; transfer-syntax={LOSSY}", "single image/jpeg .4.50"),
+    (f"{JPEG}; transfer-syntax={LOSSY};q=0", None),
+    (JPEG, "single image/jpeg .4.70"),
+    (f"{JPEG}; transfer-syntax=*", None),
+    ("image/*", None),
+    (f"{JPEG};q=0.9, {JPEG}; transfer-syntax={LOSSY};q=0.8", "single image/jpeg .4.70"),
+    (f"{JPEG};q=0.7, {JPEG}; transfer-syntax={LOSSY};q=0.8", "single image/jpeg .4.50"),
+    ("*/*", "multi octets ele"),
+]
+WITH_LOSS_INSTANCE: list[Row] = [
+    (f"{DICOM}; transfer-syntax={LOSSY}", "single dicom .4.50"),
+    (f"{M_DICOM}; transfer-syntax={LOSSY}", "multi dicom .4.50"),
+    (f"{M_DICOM}; transfer-syntax=*", "multi dicom *"),
+    (DICOM, "single dicom ele"),
+    ("*/*", "multi dicom ele"),
+]
+
 JSON, XML = "application/dicom+json", 'multipart/related; type="application/dicom+xml"'
 OF_METADATA: list[tuple[str | None, str | None]] = [
     (None, JSON),
@@ -274,10 +306,19 @@ def of_encoded_instances(stored: str) -> Sequence[Offer]:
     return instance_offers([stored], complete=True, single=True, encoded=encoded)
 
 
+def with_loss_of_frames(stored: str) -> Sequence[Offer]:
+    return frame_offers(stored, single=True, encoded=may_be_encoded_in(stored, lossy=True))
+
+
+def with_loss_of_instances(stored: str) -> Sequence[Offer]:
+    encoded = may_be_encoded_in(stored, lossy=True)
+    return instance_offers([stored], complete=True, single=True, encoded=encoded)
+
+
 STILL = [*NATIVE, *COMPRESSED[:3], *OPAQUE]  # a few stand for all where their kind is not asked for
 GROUPS: dict[str, Group] = {
-    "an instance": (STILL, of_instances(True), [*INSTANCES, *OF_ONE_INSTANCE]),
-    "a series": (STILL, of_instances(False), [*INSTANCES, *OF_SEVERAL_INSTANCES]),
+    "an instance": (STILL, of_instances(True), [*INSTANCES, *OF_ONE_INSTANCE, *AS_FILE_SET]),
+    "a series": (STILL, of_instances(False), [*INSTANCES, *OF_SEVERAL_INSTANCES, *AS_FILE_SET]),
     "an instance of video": (VIDEO, of_instances(True), VIDEO_INSTANCE),
     "a frame": (STILL, of_frames(True), [*DECODED, *ONE_ITEM]),
     "a compressed frame": (COMPRESSED, of_frames(True), [*OWN, *ONE_OWN]),
@@ -309,6 +350,10 @@ GROUPS: dict[str, Group] = {
     "a lossy frame": (
         [f"{ARC}.4.{arc}" for arc in (50, 81, 91, 203, 112)], of_encoded_frames(True), OF_LOSSY
     ),
+    "a frame that may lose something": ([*NATIVE, *OPAQUE], with_loss_of_frames, WITH_LOSS_FRAME),
+    "an instance that may lose something": (
+        [*NATIVE, *OPAQUE, f"{ARC}.5"], with_loss_of_instances, WITH_LOSS_INSTANCE
+    ),
     "pixel data of frames that can be encoded": (
         NATIVE, of_encoded_pixels(3), [*DECODED, *ENCODED_FRAMES, *ONE_ITEM, (JLS, None)]
     ),
@@ -336,7 +381,7 @@ def told(choice: Choice, stored: str) -> str:
     kinds = {DICOM: "dicom", OCTETS: "octets", media_type_of(stored): "own"}
     media_type, uid = choice.offer.media_type, choice.transfer_syntax or ""
     kind = "octets" if media_type == OCTETS else kinds.get(media_type, media_type)
-    encoded = {each: each.removeprefix(ARC) for each in ENCODED}
+    encoded = {each: each.removeprefix(ARC) for each in targets(lossy=True)}
     syntax = {**encoded, stored: "stored", AS_STORED: "*", ELE: "ele"}[uid]
     return f"{'multi' if choice.offer.multipart else 'single'} {kind} {syntax}"
 
@@ -380,7 +425,8 @@ def test_of_instances_of_several_syntaxes_none_is_named(complete: bool) -> None:
         bulk_offers(stored, complete=complete, pixels_only=True),
     ):
         for offer in offers:
-            assert set(offer.transfer_syntaxes) == {ELE, AS_STORED}
+            if offer != FILE_SET:
+                assert set(offer.transfer_syntaxes) == {ELE, AS_STORED}
 
 
 # ------------------------------------------------------------------------------- any text at all
@@ -456,6 +502,8 @@ def test_whatever_can_be_had_can_be_asked_for(offers: list[Offer]) -> None:
         for syntax in offer.transfer_syntaxes or (None,):
             accept = offer.content_type + (f"; transfer-syntax={syntax}" if syntax else "")
             assert choose(accept, offers) == Choice(offer, syntax)
+            if syntax in offer.lossy:
+                assert choose(offer.content_type, offers).transfer_syntax != syntax
         assert choose(offer.content_type, offers).offer == offer
 
 
