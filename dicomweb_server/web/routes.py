@@ -25,13 +25,16 @@ SERIES = STUDY + "/series/{series}"
 INSTANCE = SERIES + "/instances/{instance}"
 FRAMES = INSTANCE + "/frames/{frames}"
 
-# Resource → method → handler. They are tried in this order: the deepest first, which viewers ask
-# for by the thousand; no two match the same path.
+# Resource → method → handler. They are tried in this order: first what viewers ask for by the
+# thousand; no two match the same path.
 TABLE: dict[str, dict[str, Handler]] = {
     FRAMES: {"GET": retrieve_frames},
+    INSTANCE: {"GET": retrieve_instances, "DELETE": delete_resource},
+    "/studies": {"GET": search_studies, "POST": store_instances},
+    STUDY + "/series": {"GET": search_series},
+    SERIES + "/metadata": {"GET": retrieve_metadata},
     FRAMES + "/rendered": {"GET": retrieve_rendered},
     FRAMES + "/thumbnail": {"GET": retrieve_thumbnail},
-    INSTANCE: {"GET": retrieve_instances, "DELETE": delete_resource},
     INSTANCE + "/metadata": {"GET": retrieve_metadata},
     INSTANCE + "/bulkdata": {"GET": retrieve_all_bulk_data},
     INSTANCE + "/pixeldata": {"GET": retrieve_all_pixel_data},
@@ -39,7 +42,6 @@ TABLE: dict[str, dict[str, Handler]] = {
     INSTANCE + "/thumbnail": {"GET": retrieve_thumbnail},
     INSTANCE + "/bulkdata/{path:path}": {"GET": retrieve_bulk_data},
     SERIES: {"GET": retrieve_instances, "DELETE": delete_resource},
-    SERIES + "/metadata": {"GET": retrieve_metadata},
     SERIES + "/bulkdata": {"GET": retrieve_all_bulk_data},
     SERIES + "/pixeldata": {"GET": retrieve_all_pixel_data},
     SERIES + "/rendered": {"GET": retrieve_rendered},
@@ -51,9 +53,7 @@ TABLE: dict[str, dict[str, Handler]] = {
     STUDY + "/pixeldata": {"GET": retrieve_all_pixel_data},
     STUDY + "/rendered": {"GET": retrieve_rendered},
     STUDY + "/thumbnail": {"GET": retrieve_thumbnail},
-    STUDY + "/series": {"GET": search_series},
     STUDY + "/instances": {"GET": search_instances},
-    "/studies": {"GET": search_studies, "POST": store_instances},
     "/series": {"GET": search_series},
     "/instances": {"GET": search_instances},
 }

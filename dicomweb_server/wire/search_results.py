@@ -5,6 +5,7 @@ computed by the index stands beside it in `Found`.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -50,6 +51,28 @@ def remaining_text(remaining: int, *, exact: bool = True) -> str:
     return f"There are {number} additional results that can be requested"
 
 
+@lru_cache(maxsize=100)  # clients ask for the same over and over
+def _chosen_of(
+    level: Level, asked: frozenset[int], by_default: bool, everything: bool
+) -> tuple[Mapping[bytes, Attribute], frozenset[bytes], Mapping[bytes, bytes]]:
+    """Of one level, by their names: the attributes that are returned, those of them that are
+    computed, and the lines of those that are there without a value too."""
+    chosen, computed, empty = {}, set(), {}
+    for tag, attribute in ATTRIBUTES[level].items():
+        default = by_default and (everything or attribute.always or attribute.known)
+        if not (default or tag in asked):
+            continue
+        key = attribute.key.encode()
+        if attribute.computed:
+            computed.add(key)
+        else:
+            chosen[key] = attribute
+        # What is always returned, or was asked for, is there without a value (QRY-26).
+        if tag in asked or (by_default and attribute.always):
+            empty[key] = line_of(attribute.key, {"vr": attribute.vr})
+    return chosen, frozenset(computed), empty
+
+
 class ResultWriter:
     """Writes what a query found as it wants it returned, attributes in ascending order."""
 
@@ -58,13 +81,17 @@ class ResultWriter:
         self._query = query
         self._base = base_url
         self._asked = _asked(query)
-        self._chosen: dict[Level, dict[bytes, Attribute]] = {}
+        self._chosen: dict[Level, Mapping[bytes, Attribute]] = {}
         self._empty: dict[bytes, bytes] = {}
         self._computed: dict[Level, frozenset[bytes]] = {}
         first = _first_level(query)
+        asked = frozenset(self._asked)
         for level in Level:
             if level <= query.level:
-                self._choose(level, by_default=level >= first)
+                everything = query.include_all
+                chosen = _chosen_of(level, asked, level >= first, everything)
+                self._chosen[level], self._computed[level], empty = chosen
+                self._empty.update(empty)
         self._trimmed = {
             key: attribute
             for chosen in self._chosen.values()
@@ -72,24 +99,6 @@ class ResultWriter:
             if attribute.vr == "SQ" and self._is_trimmed(attribute)
         }
         self._paths = unkept(query)
-
-    def _choose(self, level: Level, *, by_default: bool) -> None:
-        chosen, computed = {}, set()
-        for tag, attribute in ATTRIBUTES[level].items():
-            default = by_default and (attribute.always or attribute.known)
-            everything = by_default and self._query.include_all
-            if not (default or everything or tag in self._asked):
-                continue
-            key = attribute.key.encode()
-            if attribute.computed:
-                computed.add(key)
-            else:
-                chosen[key] = attribute
-            # What is always returned, or was asked for, is there without a value (QRY-26).
-            if tag in self._asked or (by_default and attribute.always):
-                self._empty[key] = line_of(attribute.key, {"vr": attribute.vr})
-        self._chosen[level] = chosen
-        self._computed[level] = frozenset(computed)
 
     def _is_trimmed(self, attribute: Attribute) -> bool:
         everything = self._query.include_all and attribute.level >= _first_level(self._query)
