@@ -14,6 +14,7 @@ from uuid import UUID
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import Content
+from dicomweb_server.archive.kept_frames import kept_frame
 from dicomweb_server.archive.metadata import instance_metadata, metadata
 from dicomweb_server.archive.sources import Source, frame_bytes, make_scratch
 from dicomweb_server.archive.staging import check_room
@@ -144,12 +145,17 @@ async def encoded_frame(
     encodings: Encodings,
 ) -> Content:
     """One frame in one of the syntaxes that its instance can be encoded in; `position` as for
-    ``frame_bytes``. Raises UndecodablePixels, WorkerFailed, ContentTooLarge."""
-    data = await frame_bytes(source, found, position, number)
-    stored = found.location.transfer_syntax_uid
-    work = Longer(transcoded_frame, encodings.frame_size / _SLOW_ENCODER)
-    quality = archive.settings.lossy_quality if target in LOSSY_TARGETS else None
-    code = await archive.workers.run(work, encodings.packed, data, stored, target, quality)
+    ``frame_bytes``. Kept when made. Raises UndecodablePixels, WorkerFailed, ContentTooLarge."""
+
+    async def make() -> bytes:
+        data = await frame_bytes(source, found, position, number)
+        stored = found.location.transfer_syntax_uid
+        work = Longer(transcoded_frame, encodings.frame_size / _SLOW_ENCODER)
+        quality = archive.settings.lossy_quality if target in LOSSY_TARGETS else None
+        return await archive.workers.run(work, encodings.packed, data, stored, target, quality)
+
+    how = how_encoded(archive, target)
+    code = await kept_frame(archive, found.location, number, target, how, make)
     return Content.of_bytes(code, media_type_of(target), target)
 
 
