@@ -29,7 +29,7 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import FileDataset
 
 from tests.browser import ohif
-from tests.browser.studies import Study, for_client, studies
+from tests.browser.studies import Study, for_client, studies, to_upload
 from tests.make import multipart_body, study_of
 
 REPOSITORY = Path(__file__).parents[2]
@@ -234,6 +234,7 @@ def view(
         "slices": count(files, shown, "SeriesInstanceUID"),
         "studies": [study.task() for study in others],
         "client": for_client(),
+        "upload": to_upload(),
     }
     script = Path(__file__).with_name("view.mjs")
     try:

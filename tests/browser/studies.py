@@ -286,6 +286,12 @@ def slide() -> Study:
     return Study("slide", files, "tiles", ["red", "green", "blue"], mode="microscopy")
 
 
+def to_upload() -> dict[str, str]:
+    """A file that the viewer stores, and the name that its list shows then."""
+    [slice_] = study_of(1, 1, seed=7, rows=64, columns=64, PatientName="Uploaded^Study")
+    return {"file": b64encode(slice_.file()).decode(), "patient": "Uploaded"}
+
+
 def for_client() -> dict[str, Any]:
     """What client.mjs is told: a native image, and the same in HTJ2K in a study of its own."""
     [source] = study_of(1, 1, seed=6, rows=64, columns=64)

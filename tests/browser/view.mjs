@@ -104,9 +104,24 @@ async function openStudy(page, study) {
   console.log(`The viewer shows ${study.name}: ${seen}`);
 }
 
+// A file is stored by the viewer, and the list shows its study then.
+async function upload(page) {
+  await page.goto(`${task.viewer}/`);
+  await page.getByRole('button', { name: 'Upload' }).click({ timeout: WAIT });
+  const buffer = Buffer.from(task.upload.file, 'base64');
+  const file = { name: 'uploaded.dcm', mimeType: 'application/dicom', buffer };
+  await page.locator('input[type=file]').first().setInputFiles(file);
+  await page.getByText('1 file completed.').waitFor({ timeout: WAIT });
+  await page.goto(`${task.viewer}/`);
+  await page.getByRole('row').filter({ hasText: task.upload.patient }).waitFor({ timeout: WAIT });
+  await screenshot(page, task, 'uploaded');
+  console.log(`The list shows ${task.upload.patient}, whose file the viewer has stored`);
+}
+
 await watched(task, async (page) => {
   await findStudy(page);
   await openViewer(page);
   for (const study of task.studies) await openStudy(page, study);
+  await upload(page);
   console.log(`The npm client has ${await useClient(page, task)}`);
 });
