@@ -24,8 +24,7 @@ class Version:
 # The length of what is kept out of the row is known without reading it.
 _DIGEST = """count(*) AS instances, array_agg(DISTINCT i.transfer_syntax_uid) AS transfer_syntaxes,
        sha256(string_agg(
-         i.sha256 || int8send((extract(epoch FROM i.stored_at) * 1000000)::bigint)
-                  || int4send(octet_length(i.metadata)),
+         i.sha256 || timestamptz_send(i.stored_at) || int4send(octet_length(i.metadata)),
          '' ORDER BY i.id)) AS digest"""
 
 DIGEST_OF_INSTANCES = f"""

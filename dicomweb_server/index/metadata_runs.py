@@ -51,8 +51,7 @@ class Run:
 
 
 _MARK = """int8send(i.id) || i.sha256
-         || int8send((extract(epoch FROM i.stored_at) * 1000000)::bigint)
-         || int4send(octet_length(i.metadata))"""
+         || timestamptz_send(i.stored_at) || int4send(octet_length(i.metadata))"""
 
 # The length of what is kept out of the row is known without reading it.
 LIST_RUNS = f"""

@@ -1,0 +1,81 @@
+"""What several ask for at a time is done once, for all of them."""
+
+import asyncio
+
+import pytest
+
+from dicomweb_server.archive.flights import Flights
+
+
+class Work:
+    def __init__(self, result: int = 1) -> None:
+        self.result = result
+        self.begun = self.ended = 0
+        self.go_on = asyncio.Event()
+
+    async def __call__(self) -> int:
+        self.begun += 1
+        await self.go_on.wait()
+        self.ended += 1
+        if self.result < 0:
+            raise ValueError("it cannot be done")
+        return self.result
+
+
+async def test_it_is_done_once_for_those_who_ask_meanwhile() -> None:
+    flights: Flights[int] = Flights(2)
+    work = Work()
+    asking = [asyncio.create_task(flights.once("key", work)) for _ in range(5)]
+    await asyncio.sleep(0.01)
+    work.go_on.set()
+    assert await asyncio.gather(*asking) == [1] * 5
+    assert work.begun == 1
+    assert await flights.once("key", work) == 1  # and anew for who comes later
+    assert work.begun == 2
+
+
+async def test_who_leaves_takes_nothing_from_others() -> None:
+    flights: Flights[int] = Flights(2)
+    work = Work()
+    leaving = asyncio.create_task(flights.once("key", work))
+    await asyncio.sleep(0.01)
+    staying = asyncio.create_task(flights.once("key", work))
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    work.go_on.set()
+    assert await staying == 1
+    assert work.begun == work.ended == 1
+
+
+async def test_what_fails_fails_for_all_and_is_tried_again() -> None:
+    flights: Flights[int] = Flights(2)
+    work = Work(-1)
+    work.go_on.set()
+    asking = [flights.once("key", work) for _ in range(2)]
+    results = await asyncio.gather(*asking, return_exceptions=True)
+    assert [type(each) for each in results] == [ValueError, ValueError]
+    work.result = 3
+    assert await flights.once("key", work) == 3
+
+
+async def test_some_are_done_side_by_side_and_others_wait() -> None:
+    flights: Flights[int] = Flights(2)
+    works = [Work(n) for n in range(4)]
+    asking = [asyncio.create_task(flights.once(n, work)) for n, work in enumerate(works)]
+    await asyncio.sleep(0.01)
+    assert [work.begun for work in works] == [1, 1, 0, 0]
+    for work in works:
+        work.go_on.set()
+    assert await asyncio.gather(*asking) == [0, 1, 2, 3]
+
+
+async def test_closing_gives_up_what_is_under_way() -> None:
+    flights: Flights[int] = Flights(1)
+    work = Work()
+    asking = [asyncio.create_task(flights.once(key, work)) for key in "ab"]
+    await asyncio.sleep(0.01)
+    await flights.close()
+    results = await asyncio.gather(*asking, return_exceptions=True)
+    assert [type(each) for each in results] == [asyncio.CancelledError] * 2
+    assert (work.begun, work.ended) == (1, 0)
