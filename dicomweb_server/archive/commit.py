@@ -90,6 +90,41 @@ class Committer:
         self._start()
         return [await candidate.outcome for candidate in candidates]
 
+    async def commit_early(self, candidate: Candidate, placed: Awaitable[bool]) -> bool:
+        """Make the row of one while its blob is being put at rest; nobody sees it before the
+        blob is there. Returns whether it is stored.
+
+        For one alone: others wait meanwhile, and it does not wait for others. What is not simply
+        stored so, whatever the reason, is for `commit` to deal with, when its blob is there.
+        """
+        if self._running or self._waiting:
+            return False
+        self._running += 1
+        try:
+            return await self._insert_early(candidate, placed)
+        except Exception as error:
+            log.warning("not stored at once", where=where(error))
+            return False
+        finally:
+            self._running -= 1
+            self._start()
+
+    async def _insert_early(self, candidate: Candidate, placed: Awaitable[bool]) -> bool:
+        async with acquire(self._pool) as conn:
+            transaction = conn.transaction()
+            await transaction.start()
+            try:
+                group = [candidate.instance]
+                taken = await insert_instances(conn, candidate.scope, group, self._attributes)
+                if taken or not await placed:
+                    await transaction.rollback()
+                    return False
+            except BaseException:
+                await transaction.rollback()
+                raise
+            await transaction.commit()
+        return True
+
     async def place(self, candidate: Candidate, key: str) -> None:
         """Put its blob under `key`. Raises StorageFailed."""
         candidate.instance = replace(candidate.instance, blob_key=key)

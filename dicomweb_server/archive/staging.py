@@ -39,6 +39,7 @@ class StagedFile:
     problems: tuple[str, ...] = ()  # known before it is described; to be told
     entry: Entry | None = None  # what was found in it, where it is described already
     blob_key: str | None = None  # where it is at rest already, and no more at `path`
+    is_stored: bool = False  # its row is made too
 
 
 class _Room:

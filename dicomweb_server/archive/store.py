@@ -11,7 +11,7 @@ import structlog
 from dicomweb_server.access.policy import Action, Scope
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.archive.arriving import arrive
+from dicomweb_server.archive.arriving import arrive, arrive_alone
 from dicomweb_server.archive.blob_keys import blob_key
 from dicomweb_server.archive.commit import Candidate, Outcome, StorageFailed
 from dicomweb_server.archive.duplicates import settle
@@ -28,6 +28,7 @@ from dicomweb_server.archive.staging import (
     not_written,
 )
 from dicomweb_server.archive.workers import WorkerFailed
+from dicomweb_server.blobs.store import Place
 from dicomweb_server.dicom.part10 import InvalidIdentity, UnknownTransferSyntax
 from dicomweb_server.errors import ContentTooLarge, NotPart10, Unavailable, where
 from dicomweb_server.index.instances import Existing, NewInstance
@@ -141,9 +142,35 @@ class Intake:
             if len(stagings) > FEW or not all(staging.is_in_memory for staging in stagings):
                 return await in_thread(complete_all, stagings)
             place, indexed = self.archive.blobs.place, self.archive.attributes.known
+            if place is not None and len(stagings) == 1:
+                return [await self._write_alone(stagings[0], place)]
             return await in_thread(arrive, stagings, place, self._is_wanted, indexed)
         finally:
             _Held.bytes -= size
+
+    async def _write_alone(self, staging: Staging, place: Place) -> StagedFile | OSError:
+        """One file, whose row is made while it is flushed if nothing else is to be stored."""
+        loop = asyncio.get_running_loop()
+        placed: asyncio.Future[bool] = loop.create_future()
+        storing: list[asyncio.Task[bool]] = []
+
+        def begin(file: StagedFile) -> None:
+            assert file.entry is not None
+            candidate = _candidate(self._scope, file, file.entry)
+            storing.append(keep(self.archive.committer.commit_early(candidate, placed)))
+
+        def tell(file: StagedFile) -> None:
+            loop.call_soon_threadsafe(begin, file)
+
+        indexed = self.archive.attributes.known
+        file: StagedFile | OSError | None = None
+        try:
+            file = await in_thread(arrive_alone, staging, place, self._is_wanted, tell, indexed)
+        finally:
+            placed.set_result(isinstance(file, StagedFile) and file.blob_key is not None)
+        if storing and await storing[0] and isinstance(file, StagedFile):
+            return replace(file, is_stored=True)
+        return file
 
     def _is_wanted(self, entry: Entry) -> bool:
         """Whether it may be stored in answer to this request, wherever that was sent to."""
@@ -261,6 +288,8 @@ async def _commit(
             results[number] = not_written(unflushed[file.path])
         elif isinstance(entry, Exception):
             results[number] = _undescribed(entry)
+        elif file.is_stored:
+            results[number] = await _conclude(archive, _candidate(scope, file, entry), None)
         elif study_instance_uid not in (None, entry.study_instance_uid):
             results[number] = refused("other_study", entry)
         else:
