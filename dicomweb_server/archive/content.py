@@ -56,6 +56,15 @@ class Content:
         return cls(len(data), media_type, transfer_syntax_uid, stream)
 
     @classmethod
+    def of_made(
+        cls, made: "bytes | ScratchFile", media_type: str, transfer_syntax_uid: str
+    ) -> Self:
+        """What was made, in memory or in a scratch file."""
+        if isinstance(made, bytes):
+            return cls.of_bytes(made, media_type, transfer_syntax_uid)
+        return cls.of_scratch(made, media_type, transfer_syntax_uid)
+
+    @classmethod
     def of_scratch(cls, file: "ScratchFile", media_type: str, transfer_syntax_uid: str) -> Self:
         """All of a scratch file."""
 

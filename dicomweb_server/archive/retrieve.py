@@ -14,7 +14,7 @@ from dicomweb_server.archive.sources import (
     MAX_WHOLE,
     Source,
     frame_as_stored,
-    frame_bytes,
+    made_of_frame,
     make_scratch,
     part_of,
 )
@@ -163,9 +163,9 @@ async def frame_content(
     if wanted != ELE and media_type != OCTETS:
         return await frame_as_stored(source, found, position, number, media_type, stored)
     assert packed_metadata is not None
-    data = await frame_bytes(source, found, position, number)
-    decoded = await archive.workers.run(uncompressed_frame, packed_metadata, data, stored)
-    return Content.of_bytes(decoded, OCTETS, ELE)
+    frame = source, found, position, number
+    decoded = await made_of_frame(archive, *frame, uncompressed_frame, packed_metadata, stored)
+    return Content.of_made(decoded, OCTETS, ELE)
 
 
 async def locate_bulk(
