@@ -16,6 +16,7 @@ from dicomweb_server.dicom.frames import is_encapsulated, media_type_of
 from dicomweb_server.index.retrieve import FrameLocation
 from dicomweb_server.web.conditions import not_modified, tag_of
 from dicomweb_server.web.encodings import choice_and_encodings
+from dicomweb_server.web.leaving import while_connected
 from dicomweb_server.web.requests import (
     archive_of,
     base_url_of,
@@ -61,7 +62,8 @@ async def retrieve_frames(request: Request) -> Response:
             made = await retrieve.frame_content(*frame, wanted, packed)
         return made, frame_url(base_url, *uids, number)
 
-    first = await content(0)
+    making = content(0)
+    first = await (making if encodings is None else while_connected(request, making))
     if not choice.offer.multipart:
         return await single_part(request, first[0], headers)
     if len(numbers) == 1 and first[0].length <= STREAMED:

@@ -25,6 +25,7 @@ from dicomweb_server.web.conditions import not_modified, tag_of
 from dicomweb_server.web.encoded_files import encoded_files, plan_files
 from dicomweb_server.web.encodings import asks_to_encode, choice_and_encodings
 from dicomweb_server.web.file_set import retrieve_file_set
+from dicomweb_server.web.leaving import while_connected
 from dicomweb_server.web.requests import (
     accept_encoding_of,
     archive_of,
@@ -120,7 +121,8 @@ async def _file(
     if request.method == "HEAD" and encodings is not None:  # it is encoded or refused
         kind = f"{DICOM}; transfer-syntax={wanted}"
         return unchanged(wanted) or without_body(kind, {**headers, "Accept-Ranges": "bytes"})
-    content = await _content(archive_of(request), location, wanted, encodings)
+    making = _content(archive_of(request), location, wanted, encodings)
+    content = await (making if encodings is None else while_connected(request, making))
     return unchanged(content.transfer_syntax_uid) or await single_part(request, content, headers)
 
 
@@ -151,7 +153,8 @@ async def _files(
             content = await _content(archive, location, wanted, encodings)
             yield content, _url(base_url, location)
 
-    return await multipart(parts(), headers)
+    making = multipart(parts(), headers)
+    return await (making if encodings is None else while_connected(request, making))
 
 
 async def _content(
