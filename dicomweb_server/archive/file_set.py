@@ -19,6 +19,7 @@ from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import CHUNK, Content
+from dicomweb_server.archive.read_ahead import MOST_BYTES, Begun, begun_ahead
 from dicomweb_server.archive.spool import Spool
 from dicomweb_server.archive.work import directory_records
 from dicomweb_server.dicom.directory import LEAF, PATIENT, SERIES, Directory, Reference
@@ -135,16 +136,41 @@ class FileSet:
         end = offset + length
         if offset < self._central:
             first = bisect_right(self._starts, offset) - 1
-            async for member in self._members(first):
-                if member.start >= end:
-                    break
-                async with aclosing(self._entry(member, offset, end)) as pieces:
-                    async for piece in pieces:
-                        yield piece
+            async with aclosing(self._begun(first, offset, end)) as members:
+                async for member, begun in members:
+                    chunks = None if begun is None else begun.read()
+                    try:
+                        async with aclosing(self._entry(member, chunks, offset, end)) as pieces:
+                            async for piece in pieces:
+                                yield piece
+                    finally:
+                        if begun is not None:
+                            await begun.close()
         if end > self._central:
             async with aclosing(self._central_directory(offset, end)) as pieces:
                 async for piece in pieces:
                     yield piece
+
+    def _begun(
+        self, first: int, offset: int, end: int
+    ) -> AsyncGenerator[tuple[_Member, Begun | None], None]:
+        """The members from the place `first` on that begin before `end`; those of a far store
+        that lie between `offset` and `end` as a whole are being read already."""
+        far = not self._archive.blobs.has_files
+
+        async def members() -> AsyncIterator[_Member]:
+            async for member in self._members(first):
+                if member.start >= end:
+                    return
+                yield member
+
+        def begin(member: _Member) -> Begun | None:
+            whole = offset <= member.start and member.start + member.size < end
+            if not (far and member.key and whole):
+                return None
+            return Begun(self._read(member, 0, member.size))
+
+        return begun_ahead(members(), begin, lambda member: member.size if far else MOST_BYTES)
 
     async def _members(self, first: int) -> AsyncIterator[_Member]:
         """Those from the place `first` on."""
@@ -160,8 +186,11 @@ class FileSet:
                 place += 1
         yield _Member(last, _DIRECTORY_NAME, self._starts[last], self._directory_size)
 
-    async def _entry(self, member: _Member, first: int, end: int) -> AsyncGenerator[bytes, None]:
-        """What lies from `first` before `end` of an entry with what stands around it."""
+    async def _entry(
+        self, member: _Member, chunks: AsyncIterator[bytes] | None, first: int, end: int
+    ) -> AsyncGenerator[bytes, None]:
+        """What lies from `first` before `end` of an entry with what stands around it; `chunks`
+        are its own bytes if they are being read."""
         header = local_header(member.name, member.size)
         if piece := cut(header, member.start, first, end):
             yield piece
@@ -172,8 +201,10 @@ class FileSet:
             known = self._crc_known(member)
             skipped = max(0, first - begin) if known is not None or end <= behind else 0
             at, crc = begin + skipped, 0
-            async with _reading(self._read(member, skipped, min(end, behind) - at)) as chunks:
-                async for chunk in chunks:
+            if chunks is None:
+                chunks = self._read(member, skipped, min(end, behind) - at)
+            async with _reading(chunks) as reading:
+                async for chunk in reading:
                     crc = zlib_ng.crc32(chunk, crc)
                     if piece := cut(chunk, at, first, end):
                         yield piece

@@ -1,6 +1,7 @@
 """GET …/frames/{frames}: Retrieve Frame Pixel Data (PS3.18 §10.4.1.1.6, WADO-04 to WADO-08)."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from functools import partial
 
 from starlette.requests import Request
@@ -10,6 +11,7 @@ from dicomweb_server.archive import retrieve
 from dicomweb_server.archive.content import Content
 from dicomweb_server.archive.encodings import encoded_frame, how_encoded
 from dicomweb_server.archive.metadata import instance_metadata
+from dicomweb_server.archive.read_ahead import in_order
 from dicomweb_server.archive.retrieve import uids_of as uids_of_location
 from dicomweb_server.archive.sources import STREAMED, open_source
 from dicomweb_server.dicom.frames import is_encapsulated, media_type_of
@@ -71,8 +73,14 @@ async def retrieve_frames(request: Request) -> Response:
 
     async def parts() -> AsyncIterator[tuple[Content, str]]:
         yield first
-        for position in range(1, len(numbers)):
-            yield await content(position)
+        others = range(1, len(numbers))
+        if archive.blobs.has_files or encodings is not None or packed is not None:
+            for position in others:
+                yield await content(position)
+            return
+        async with aclosing(in_order(partial(content, each) for each in others)) as made:
+            async for part in made:
+                yield part
 
     return await multipart(parts(), headers)
 

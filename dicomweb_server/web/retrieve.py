@@ -19,6 +19,7 @@ from dicomweb_server.archive.encodings import (
     how_encoded,
     is_lossy_allowed,
 )
+from dicomweb_server.archive.read_ahead import contents_ahead
 from dicomweb_server.index.retrieve import Location, MetadataRow, Page, Position
 from dicomweb_server.web.all_bulk_data import bulk_data_of_instances
 from dicomweb_server.web.conditions import not_modified, tag_of
@@ -153,7 +154,8 @@ async def _files(
             content = await _content(archive, location, wanted, encodings)
             yield content, _url(base_url, location)
 
-    making = multipart(parts(), headers)
+    ahead = encodings is None and not archive.blobs.has_files
+    making = multipart(contents_ahead(parts()) if ahead else parts(), headers)
     return await (making if encodings is None else while_connected(request, making))
 
 
