@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from struct import Struct
 from uuid import UUID
 
@@ -19,10 +20,10 @@ from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import CHUNK, Content
-from dicomweb_server.archive.read_ahead import MOST_BYTES, Begun, begun_ahead
+from dicomweb_server.archive.read_ahead import MOST_BYTES, Begun, begun_ahead, in_order
 from dicomweb_server.archive.spool import Spool
 from dicomweb_server.archive.work import directory_records
-from dicomweb_server.dicom.directory import LEAF, PATIENT, SERIES, Directory, Reference
+from dicomweb_server.dicom.directory import LEAF, PATIENT, SERIES, Directory, Record, Reference
 from dicomweb_server.errors import ContentTooLarge
 from dicomweb_server.index.file_set import File, read_files
 from dicomweb_server.index.retrieve import Page, Position
@@ -319,12 +320,24 @@ class _Planner:
         await self._directory.write([(0, self._records.head)])
 
     async def add(self, page: Page[File]) -> None:
-        for start in range(0, len(page.items), _BATCH):
-            await self._add(page.items[start : start + _BATCH])
-
-    async def _add(self, files: Sequence[File]) -> None:
-        asked: list[tuple[bytes, Reference, int, Sequence[int]]] = []
+        """A batch is prepared when it is its turn; two workers make records at a time."""
         rows: list[tuple[int, bytes]] = []
+        starts = range(0, len(page.items), _BATCH)
+        run = self._archive.workers.run
+        making = (
+            partial(run, directory_records, self._asked(page.items[start : start + _BATCH], rows))
+            for start in starts
+        )
+        async with aclosing(in_order(making, most=2)) as batches:
+            async for batch in batches:
+                await self._write(batch)
+        await self._rows.write(rows)
+
+    def _asked(
+        self, files: Sequence[File], rows: list[tuple[int, bytes]]
+    ) -> list[tuple[bytes, Reference, int, Sequence[int]]]:
+        """What a worker is asked for `files`, which are added to the plan, and to `rows`."""
+        asked: list[tuple[bytes, Reference, int, Sequence[int]]] = []
         for file in files:
             found = file.location
             above = range(SERIES, LEAF) if self._series_uid is not None else range(PATIENT, LEAF)
@@ -343,14 +356,17 @@ class _Planner:
             rows.append((self._rows_length, row))
             self._planned.add_file(member_name(name), found.size, self._rows_length)
             self._rows_length += len(row)
+        return asked
+
+    async def _write(self, batch: Sequence[Sequence[Record]]) -> None:
+        """Append the records of a batch."""
         pieces: list[tuple[int, bytes]] = []
-        for records in await self._archive.workers.run(directory_records, asked):
+        for records in batch:
             for record in records:
                 at = self._records.length
                 item, patches = self._records.add(record)
                 pieces += [(at, item), *patches]
         await self._directory.write(pieces)
-        await self._rows.write(rows)
 
     async def finish(self) -> FileSet:
         at = self._records.length
