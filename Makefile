@@ -10,7 +10,7 @@ PIP := $(PY) -m pip -qq --no-input --disable-pip-version-check
 INSTALL := $(PIP) install --root-user-action=ignore --only-binary :all: --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-uvicorn test-s3 test-browser bench bench-memory bench-search test-crash check format requirements lock
+.PHONY: help run test test-uvicorn test-s3 test-browser bench bench-memory bench-search bench-retrieve test-crash check format requirements lock
 .DELETE_ON_ERROR:
 
 help: ## List the verbs
@@ -28,7 +28,7 @@ test-uvicorn: $(VENV)/.ready-to-develop ## Run the tests of the HTTP face with u
 test-s3: $(VENV)/.ready-to-develop ## Run the tests of the blob stores on Ceph's S3 server (needs its packages)
 	@$(PY) -m tests.blobs.on_ceph $(ARGS)
 
-test-browser: $(VENV)/.ready-to-develop ## Show a stored study in OHIF, in Chromium; screenshots in build/browser
+test-browser: $(VENV)/.ready-to-develop ## Show a study of each kind in OHIF, in Chromium; screenshots in build/browser
 	@PYTHON=$(PY) tests/browser/run.sh
 
 bench: $(VENV)/.ready-to-develop ## Measure the server beside Orthanc and what the machine allows (ARGS= for options)
@@ -39,6 +39,9 @@ bench-memory: $(VENV)/.ready-to-develop ## Measure the memory that uploads of 10
 
 bench-search: $(VENV)/.ready-to-develop ## Measure searches at 100,000 studies and more, up to N (1,000,000)
 	@$(PY) -m conformance.benchmark.search --up-to $(or $(N),1000000) $(ARGS)
+
+bench-retrieve: $(VENV)/.ready-to-develop ## Measure retrieving beside Orthanc and nginx (ARGS=--list names the items)
+	@$(PY) -m conformance.benchmark.retrieve --s3 $(ARGS)
 
 test-crash: $(VENV)/.ready-to-develop ## Kill the server 200 times while it stores (CRASH_ROUNDS, CRASH_SEED)
 	@CRASH_ROUNDS=$${CRASH_ROUNDS:-200} $(PY) -m pytest -s tests/faults/test_kills.py $(ARGS)

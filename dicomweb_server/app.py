@@ -12,9 +12,14 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.arrivals import Arrivals
 from dicomweb_server.archive.commit import Committer
+from dicomweb_server.archive.derived import DerivedCache
 from dicomweb_server.archive.describing import Describer
+from dicomweb_server.archive.flights import Flights
+from dicomweb_server.archive.frame_lookups import FrameLookups
 from dicomweb_server.archive.pictures import PictureCache
+from dicomweb_server.archive.preparing import preparing
 from dicomweb_server.archive.scratch import sweep
 from dicomweb_server.archive.workers import WorkerPool
 from dicomweb_server.blobs.filesystem import FilesystemBlobs
@@ -27,6 +32,7 @@ from dicomweb_server.web.errors import damaged, refuse, refuse_http
 from dicomweb_server.web.logs import configure_logs
 from dicomweb_server.web.middleware import RequestLog, TrailingSlash
 from dicomweb_server.web.routes import routes
+from dicomweb_server.wire.array_runs import ArrayRun
 
 log = structlog.get_logger()
 
@@ -71,9 +77,26 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
         committer = Committer(pool, blobs, attributes)
         pictures = PictureCache(PICTURES)
         describer = Describer(workers, settings.inflate_limit_bytes, attributes)
-        yield Archive(
-            settings, pool, searches, blobs, workers, describer, committer, pictures, attributes
+        derived = DerivedCache(
+            settings.cache_dir / "derived", settings.cache_limit_bytes, settings.min_free_bytes
         )
+        runs_made: Flights[ArrayRun | None] = Flights(2)
+        yield Archive(
+            settings,
+            pool,
+            searches,
+            blobs,
+            workers,
+            describer,
+            committer,
+            pictures,
+            derived,
+            runs_made,
+            Arrivals(),
+            attributes,
+            FrameLookups(pool),
+        )
+        await runs_made.close()
         await committer.close()
     finally:
         await workers.close()
@@ -99,7 +122,8 @@ def create_app(settings: Settings) -> Starlette:
         async with open_archive(settings) as archive:
             app.state.archive = archive
             app.state.uploads = asyncio.Semaphore(settings.max_concurrent_uploads)
-            yield
+            async with preparing(archive):
+                yield
 
     middleware = [Middleware(RequestLog), Middleware(TrailingSlash)]
     if settings.cors_origins:

@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     quarantine_limit_bytes: ByteSize = Field(
         ByteSize(10 * GIB), ge=0, description="Most that the quarantine holds; more is refused only"
     )
+    cache_limit_bytes: ByteSize = Field(
+        ByteSize(4 * GIB), ge=0, description="Most that `data/cache` holds; 0 keeps nothing there"
+    )
     inflate_limit_bytes: ByteSize = Field(
         ByteSize(2 * GIB), ge=1, description="Largest size that compressed content may unpack to"
     )

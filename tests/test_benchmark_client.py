@@ -136,6 +136,17 @@ async def test_a_request_is_sent_with_its_length() -> None:
     assert body == b"body"
 
 
+async def test_a_coding_of_the_body_is_asked_for() -> None:
+    wire = Wire()
+    connection = Connection(HERE)
+    connection.connection_made(wire)
+    asking = asyncio.ensure_future(connection.ask(Request("/", accept_encoding="gzip")))
+    await asyncio.sleep(0)
+    asking.cancel()
+
+    assert wire.sent.endswith(b"\r\nAccept-Encoding: gzip\r\n\r\n")
+
+
 async def test_a_stream_is_sent_no_faster_than_it_is_taken() -> None:
     wire = Wire()
     connection = Connection(HERE)

@@ -181,6 +181,9 @@ def test_a_process_that_is_gone_takes_no_time() -> None:
         (Goal("p50_ms", 2), 2.1, "missed"),
         (Goal("times_peer", 3, beside=ORTHANC), 3.1, "met"),
         (Goal("times_item", 1, beside="another"), 0.99, "missed"),
+        (Goal("rss_mb", 250), 251, "missed"),
+        (Goal("p50_times_item", 2, beside="another"), 2, "met"),
+        (Goal("p50_times_item", 2, beside="another"), 2.1, "missed"),
         (Goal("rate", 100), None, "not measured"),
     ],
 )
@@ -204,6 +207,9 @@ def test_what_is_reached_is_the_median_of_rounds() -> None:
     assert value("p50_ms", 1) == pytest.approx(2.5)
     assert value("times_peer", 1, beside=ORTHANC) == 2
     assert value("times_item", 1, beside="other") == 1
+    assert value("p50_times_item", 2, beside="other") == pytest.approx(1)
+    assert value("p50_times_item", 2, beside="nowhere") is None
+    assert value("rss_mb", 250) is None
 
 
 def test_nothing_is_reached_where_nothing_was_measured() -> None:

@@ -43,6 +43,8 @@ class Request:
     body: bytes | Stream = b""
     keep: bool = False
     """Whether the response's body is wanted, and not only its length."""
+    accept_encoding: str = ""
+    """The codings that the body may have, as in ``gzip``; it is not decoded."""
 
 
 @dataclass(slots=True)
@@ -100,6 +102,8 @@ class Connection(asyncio.BufferedProtocol):
             f"{request.method} {self.address.base}{request.path} HTTP/1.1\r\n"
             f"Host: {self.address.host}:{self.address.port}\r\nAccept: {request.accept}\r\n"
         )
+        if request.accept_encoding:
+            head += f"Accept-Encoding: {request.accept_encoding}\r\n"
         if request.body:
             head += f"Content-Type: {request.content_type}\r\n"
             head += f"Content-Length: {len(request.body)}\r\n"

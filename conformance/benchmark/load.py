@@ -30,7 +30,8 @@ class Sample:
     """One measurement. `payload` in bytes, both ways without heads; latencies in seconds.
 
     `cpu` is what the server and its database took of the processors, if that is known;
-    `client_cpu_seconds` what the load generator, this process, took meanwhile.
+    `client_cpu_seconds` what the load generator, this process, took meanwhile. `peak_rss` is the
+    highest resident set of any of the server's own processes meanwhile, in bytes; 0 if unknown.
     """
 
     units: int
@@ -39,6 +40,7 @@ class Sample:
     latencies: tuple[float, ...] = ()
     cpu: CpuTime | None = None
     client_cpu_seconds: float = 0.0
+    peak_rss: int = 0
 
     @property
     def rate(self) -> float:

@@ -71,10 +71,15 @@ def reached(goal: Goal, result: Result, results: Mapping[str, Result]) -> float 
         other = results.get(goal.beside)
         ratios = quotients(samples, other.samples.get(goal.label, []) if other else [])
         return statistics.median(ratios) if ratios else None
+    if goal.measure == "p50_times_item":
+        other = results.get(goal.beside)
+        beside = other.samples.get(goal.label, []) if other else []
+        return p50_ms(samples) / p50_ms(beside) if beside else None
     values: dict[str, float | None] = {
         "rate": statistics.median(sample.rate for sample in samples),
-        "p50_ms": percentile([each for sample in samples for each in sample.latencies], 50),
+        "p50_ms": p50_ms(samples),
         "cpu_ms": cpu_ms(samples),
+        "rss_mb": peak_rss_mb(samples),
     }
     return values[goal.measure]
 
@@ -83,6 +88,16 @@ def percentile(latencies: Sequence[float], percent: int) -> float:
     """The latency, in ms, that `percent` of the requests did not exceed."""
     ordered = sorted(latencies)
     return 1000 * ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
+
+
+def p50_ms(samples: Sequence[Sample]) -> float:
+    """The median latency of all rounds, in ms."""
+    return percentile([each for sample in samples for each in sample.latencies], 50)
+
+
+def peak_rss_mb(samples: Sequence[Sample]) -> float | None:
+    """The highest resident set of all rounds, in MB (10⁶ bytes); None if none is known."""
+    return max((sample.peak_rss for sample in samples), default=0) / 1e6 or None
 
 
 def cpu_ms(samples: Sequence[Sample], *, database: bool = False) -> float | None:

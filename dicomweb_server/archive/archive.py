@@ -7,9 +7,13 @@ from pathlib import Path
 
 from dicomweb_server.access.policy import Action, Scope, decide
 from dicomweb_server.access.principal import Principal
+from dicomweb_server.archive.arrivals import Arrivals
 from dicomweb_server.archive.checksums import Checksums
 from dicomweb_server.archive.commit import Committer
+from dicomweb_server.archive.derived import DerivedCache
 from dicomweb_server.archive.describing import Describer
+from dicomweb_server.archive.flights import Flights
+from dicomweb_server.archive.frame_lookups import FrameLookups
 from dicomweb_server.archive.pictures import PictureCache
 from dicomweb_server.archive.scratch import scratch_path
 from dicomweb_server.archive.workers import WorkerPool
@@ -17,6 +21,7 @@ from dicomweb_server.blobs.store import BlobStore
 from dicomweb_server.config import Settings
 from dicomweb_server.index.database import Connection, Pool, acquire
 from dicomweb_server.index.indexed_attributes import AttributeList
+from dicomweb_server.wire.array_runs import ArrayRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,11 @@ class Archive:
     describer: Describer
     committer: Committer
     pictures: PictureCache
+    derived: DerivedCache
+    runs_made: Flights[ArrayRun | None]
+    arrivals: Arrivals
     attributes: AttributeList
+    frame_lookups: FrameLookups
     checksums: Checksums = field(default_factory=Checksums)
 
     @asynccontextmanager

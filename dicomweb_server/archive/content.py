@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
-CHUNK = 1 << 20  # bytes
+CHUNK = 1 << 20  # bytes; what is not larger is read at once
 
 
 class Scratch(Protocol):
@@ -23,7 +23,7 @@ class Content:
 
     `stream` gives the bytes from an offset on, as many as a length says. `scratch`: what is of no
     use after this, as a file; `close` gives it back. `transfer_syntax_uid` is empty for what has
-    none.
+    none. `data`: all of it, if it is in memory.
     """
 
     length: int  # bytes
@@ -31,6 +31,7 @@ class Content:
     transfer_syntax_uid: str
     stream: Callable[[int, int], AsyncIterator[bytes]]
     scratch: Scratch | None = None
+    data: bytes | None = None
 
     def read(self) -> AsyncIterator[bytes]:
         """All of it."""
@@ -53,7 +54,7 @@ class Content:
             await asyncio.sleep(0)
             yield data if length == len(data) else data[offset : offset + length]
 
-        return cls(len(data), media_type, transfer_syntax_uid, stream)
+        return cls(len(data), media_type, transfer_syntax_uid, stream, data=data)
 
     @classmethod
     def of_made(

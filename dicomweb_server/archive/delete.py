@@ -1,5 +1,7 @@
 """Delete a study, series or instance. Not in PS3.18; common practice (digest §6.1 [D])."""
 
+import asyncio
+
 import structlog
 
 from dicomweb_server.access.policy import Action
@@ -18,7 +20,8 @@ async def delete(
     series: str | None = None,
     instance: str | None = None,
 ) -> None:
-    """Rows first, blobs second: a crash in between leaves blobs that no row names.
+    """Rows first, blobs and what was made of them second: a crash in between leaves blobs that no
+    row names.
 
     So do blobs that cannot be removed: with its rows gone the resource is deleted, and another
     request for it would find nothing.
@@ -34,4 +37,5 @@ async def delete(
         await archive.blobs.delete(keys)
     except OSError as error:
         log.error("blobs of deleted instances stay behind", reason=error.strerror)
+    await asyncio.to_thread(archive.derived.forget, study)
     log.info("deleted", instances=len(keys))

@@ -13,6 +13,8 @@ from dicomweb_server.dicom.packing import unpack_metadata
 from dicomweb_server.errors import Unavailable
 from dicomweb_server.index import retrieve as index
 from dicomweb_server.index.retrieve import Location, MetadataRow, Page, Position
+from dicomweb_server.wire.projection import Projection
+from dicomweb_server.wire.resources import instance_url
 
 # What would keep the event loop for milliseconds is done elsewhere.
 _LARGE_PACKED = 8 << 10  # bytes; the header of a CT has 4 kB
@@ -48,20 +50,42 @@ async def instance_metadata(
     return row
 
 
-async def metadata_text(row: MetadataRow, instance_url: str) -> bytes:
+def url_of(base_url: str, row: MetadataRow) -> str:
+    """The URL of a row's instance."""
+    return instance_url(
+        base_url, row.study_instance_uid, row.series_instance_uid, row.sop_instance_uid
+    )
+
+
+async def metadata_text(row: MetadataRow, url: str) -> bytes:
     """One instance's metadata as a JSON object, its BulkDataURIs made whole (BLK-01)."""
     if len(row.packed) > _LARGE_PACKED:
-        return await asyncio.to_thread(_text, row.packed, instance_url)
-    return _text(row.packed, instance_url)
+        return await asyncio.to_thread(row_text, row.packed, url)
+    return row_text(row.packed, url)
 
 
-def _text(packed: bytes, instance_url: str) -> bytes:
-    return unpack_metadata(packed).replace(BULK_BASE, f"{instance_url}/bulkdata".encode())
+def row_text(packed: bytes, url: str) -> bytes:
+    """The same at once."""
+    return unpack_metadata(packed).replace(BULK_BASE, f"{url}/bulkdata".encode())
 
 
-async def metadata_document(archive: Archive, row: MetadataRow, instance_url: str) -> bytes:
+async def projected_text(
+    archive: Archive, row: MetadataRow, url: str, projection: Projection | None
+) -> bytes:
+    """What is wanted of one instance's metadata, as a JSON object; all of it for None."""
+    text = await metadata_text(row, url)
+    if projection is None:
+        return text
+    if len(text) > _LARGE_TEXT:
+        return await archive.workers.run(projection.of_text, text)
+    return projection.of_text(text)
+
+
+async def metadata_document(
+    archive: Archive, row: MetadataRow, url: str, projection: Projection | None = None
+) -> bytes:
     """The same as a document of the Native DICOM Model (PS3.19 §A.1)."""
-    text = await metadata_text(row, instance_url)
+    text = await projected_text(archive, row, url, projection)
     if len(text) > _LARGE_TEXT:
         return await archive.workers.run(native_document, text)
     return native_document(text)

@@ -88,7 +88,8 @@ async def contents_ahead(
     """The same parts; of those that are read from blobs, several are being read at a time."""
 
     def begin(part: tuple[Content, P]) -> Begun | None:
-        return Begun(part[0].read()) if part[0].scratch is None else None
+        content = part[0]
+        return Begun(content.read()) if content.scratch is None and content.data is None else None
 
     ahead = begun_ahead(parts, begin, lambda part: part[0].length)
     try:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from functools import partial
 
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
@@ -13,6 +12,7 @@ from dicomweb_server.archive.content import Content
 from dicomweb_server.archive.sources import (
     MAX_WHOLE,
     Source,
+    blob_pieces,
     frame_as_stored,
     made_of_frame,
     make_scratch,
@@ -31,6 +31,7 @@ from dicomweb_server.dicom.transcode import to_explicit_little_endian
 from dicomweb_server.errors import ContentTooLarge, NotFound, NotPart10, UndecodablePixels
 from dicomweb_server.index import retrieve as index
 from dicomweb_server.index.digest import Version, version_of
+from dicomweb_server.index.frame_batches import AskedFrame
 from dicomweb_server.index.retrieve import (
     FrameLocation,
     Item,
@@ -96,8 +97,7 @@ async def instance_content(archive: Archive, location: Location, wanted: str) ->
     if syntax_sent(stored, wanted) != stored:
         with suppress(UndecodablePixels, WorkerFailed, ContentTooLarge, NotPart10):
             return await _explicit_little_endian(archive, location)
-    stream = partial(archive.blobs.stream, location.blob_key)
-    return Content(location.size, DICOM, stored, stream)
+    return Content(location.size, DICOM, stored, blob_pieces(archive.blobs, location.blob_key))
 
 
 async def _explicit_little_endian(archive: Archive, location: Location) -> Content:
@@ -136,6 +136,9 @@ async def locate_frames(
     numbers: Sequence[int],
 ) -> FrameLocation:
     """Where the frames lie. Raises NotFound for an instance or a frame that is not there."""
+    if len(numbers) == 1:  # as viewers ask, on several connections at once
+        asked = AskedFrame(study, series, instance, numbers[0])
+        return await archive.frame_lookups.locate(archive.scope(principal, Action.RETRIEVE), asked)
     async with archive.session(principal, Action.RETRIEVE) as session:
         return await index.locate_frames(
             session.conn, session.scope, study, series, instance, numbers

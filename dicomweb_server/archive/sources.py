@@ -44,6 +44,21 @@ class Source(Protocol):
         """The local file that they lie in, if there is one already."""
 
 
+def blob_pieces(blobs: BlobStore, key: str) -> Streamed:
+    """The bytes of a blob, as Content has them. To open a stream takes longer than to read what
+    is no more than a chunk of it."""
+
+    async def stream(offset: int, length: int) -> AsyncIterator[bytes]:
+        if length <= CHUNK:
+            await asyncio.sleep(0)  # a client that has left is noticed here
+            yield await blobs.read(key, offset, length)
+            return
+        async for chunk in blobs.stream(key, offset, length):
+            yield chunk
+
+    return stream
+
+
 class _Blob:
     def __init__(self, blobs: BlobStore, key: str) -> None:
         self._blobs = blobs
@@ -53,7 +68,7 @@ class _Blob:
         return await self._blobs.read(self._key, offset, length)
 
     def stream(self, offset: int, length: int) -> AsyncIterator[bytes]:
-        return self._blobs.stream(self._key, offset, length)
+        return blob_pieces(self._blobs, self._key)(offset, length)
 
     def file(self) -> AbstractAsyncContextManager[Path] | None:
         return self._blobs.local(self._key) if self._blobs.has_files else None

@@ -306,6 +306,7 @@ async def _conclude(
     entry = candidate.instance.entry
     match outcome:
         case None:
+            archive.arrivals.note(candidate.scope, *candidate.instance.series_key)
             return stored(entry, new=True)
         case Existing():
             return await _settle(archive, candidate, outcome)

@@ -101,13 +101,19 @@ STUDY_OF = """(SELECT id FROM studies
                  AND ($3::text[] IS NULL OR study_instance_uid = ANY ($3))
                ORDER BY array_position($2, institution_id) LIMIT 1)"""
 
-INSTANCE_OF = f"""i.sop_instance_uid = $5
+
+def instance_of(study: str, series: str, instance: str) -> str:
+    """The condition that an instance is the one of these UIDs, in SQL, within the scope."""
+    return f"""i.sop_instance_uid = {instance}
    AND i.institution_id = ANY ($2)
-   AND e.series_instance_uid = $4
-   AND e.study_id = {STUDY_OF}"""
+   AND e.series_instance_uid = {series}
+   AND e.study_id = {STUDY_OF.replace("$1", study)}"""
+
+
+INSTANCE_OF = instance_of("$1", "$4", "$5")
 
 _LAST = 2**63 - 1
-_POSITION = f"""coalesce(e.series_number, {_LAST}), e.series_instance_uid,
+POSITION = f"""coalesce(e.series_number, {_LAST}), e.series_instance_uid,
           coalesce(i.instance_number, {_LAST}), i.sop_instance_uid"""  # WADO-11
 
 # The largest study may have more instances than fit into memory: PAGE at a time. Each page sorts
@@ -115,8 +121,8 @@ _POSITION = f"""coalesce(e.series_number, {_LAST}), e.series_instance_uid,
 PAGE_OF = f"""e.study_id = {STUDY_OF}
    AND ($4::text IS NULL OR e.series_instance_uid = $4)
    AND ($6::text IS NULL
-        OR ({_POSITION}) > ($5::bigint, $6::text, $7::bigint, $8::text))
- ORDER BY {_POSITION}
+        OR ({POSITION}) > ($5::bigint, $6::text, $7::bigint, $8::text))
+ ORDER BY {POSITION}
  LIMIT {PAGE}"""
 NUMBERS = "e.series_number, i.instance_number"
 
@@ -132,10 +138,13 @@ SELECT {LOCATION}, {NUMBERS}
  WHERE {PAGE_OF}
 """  # noqa: S608
 
+FRAME_COLUMNS = """i.frame_count, i.encapsulated, i.pixel_offset, i.pixel_length,
+       i.frame_bits, i.frame_word"""
+RECORD_OF_FRAME = f"substr(i.frame_ranges, (asked.number - 1) * {_RECORD} + 1, {_RECORD})"
+
 _FRAMES = f"""
-SELECT {LOCATION}, i.metadata,
-       i.frame_count, i.encapsulated, i.pixel_offset, i.pixel_length, i.frame_bits, i.frame_word,
-       ARRAY (SELECT substr(i.frame_ranges, (asked.number - 1) * {_RECORD} + 1, {_RECORD})
+SELECT {LOCATION}, i.metadata, {FRAME_COLUMNS},
+       ARRAY (SELECT {RECORD_OF_FRAME}
                 FROM unnest($6::integer[]) WITH ORDINALITY AS asked (number, place)
                WHERE asked.number <= i.frame_count
                ORDER BY asked.place) AS records
@@ -278,8 +287,8 @@ async def locate_frames(
     Raises NotFound if there is no such instance, it has no pixel data, or it lacks a frame.
     """
     key = (*scope_arguments(study, scope), series, instance)
-    row = await conn.fetchrow(LOCATE_FRAMES, *key, _representable(numbers))
-    return _frame_location(row, instance, numbers)
+    row = await conn.fetchrow(LOCATE_FRAMES, *key, representable(numbers))
+    return frame_location(row, instance, numbers)
 
 
 async def locate_rendered(
@@ -288,18 +297,19 @@ async def locate_rendered(
     """Find one frame and the packed metadata that rendering it needs. Raises NotFound as
     `locate_frames` does."""
     key = (*scope_arguments(study, scope), series, instance)
-    row = await conn.fetchrow(LOCATE_RENDERED, *key, _representable([number]))
-    location = _frame_location(row, instance, [number])
+    row = await conn.fetchrow(LOCATE_RENDERED, *key, representable([number]))
+    location = frame_location(row, instance, [number])
     assert row is not None
     return location, row["metadata"]
 
 
-def _representable(numbers: Sequence[int]) -> list[int]:
-    """The numbers that a frame can have; of others there is nothing to be read."""
+def representable(numbers: Sequence[int]) -> list[int]:
+    """The frame numbers that a frame can have; of others there is nothing to be read."""
     return [number for number in numbers if 1 <= number <= _MOST_FRAMES // _RECORD]
 
 
-def _frame_location(row: Any, instance: str, numbers: Sequence[int]) -> FrameLocation:
+def frame_location(row: Any, instance: str, numbers: Sequence[int]) -> FrameLocation:
+    """Where frames lie, of the row that says it, or None. Raises NotFound."""
     if row is None:
         raise NotFound(f"no instance {instance}")
     if row["frame_count"] is None:

@@ -13,7 +13,7 @@ from dicomweb_server.archive.encodings import encoded_frame, how_encoded
 from dicomweb_server.archive.metadata import instance_metadata
 from dicomweb_server.archive.read_ahead import in_order
 from dicomweb_server.archive.retrieve import uids_of as uids_of_location
-from dicomweb_server.archive.sources import STREAMED, open_source
+from dicomweb_server.archive.sources import open_source
 from dicomweb_server.dicom.frames import is_encapsulated, media_type_of
 from dicomweb_server.index.retrieve import FrameLocation
 from dicomweb_server.web.conditions import not_modified, tag_of
@@ -68,8 +68,6 @@ async def retrieve_frames(request: Request) -> Response:
     first = await (making if encodings is None else while_connected(request, making))
     if not choice.offer.multipart:
         return await single_part(request, first[0], headers)
-    if len(numbers) == 1 and first[0].length <= STREAMED:
-        return await one_part(*first, headers)
 
     async def parts() -> AsyncIterator[tuple[Content, str]]:
         yield first
@@ -82,7 +80,7 @@ async def retrieve_frames(request: Request) -> Response:
             async for part in made:
                 yield part
 
-    return await multipart(parts(), headers)
+    return await (one_part if len(numbers) == 1 else multipart)(parts(), headers)
 
 
 def _tag(
@@ -90,10 +88,16 @@ def _tag(
 ) -> str:
     """A frame is made of the file and of where it lies in it, or it is refused; `how` it is
     decoded or encoded."""
+    table = found.table
     return tag_of(
         "frames",
         found.location.sha256,
-        repr(found.table),
+        table.encapsulated,
+        table.offset,
+        table.length,
+        table.count,
+        str(table.frame_bits),
+        table.word,
         b"".join(found.records),
         ",".join(map(str, numbers)),
         choice.offer.content_type,

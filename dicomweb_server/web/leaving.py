@@ -21,6 +21,7 @@ async def while_connected(request: Request, making: Awaitable[T]) -> T:
     try:
         await asyncio.wait({made, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not made.done():
+            leaving.result()
             raise ClientDisconnect
     finally:
         for task in (made, leaving):

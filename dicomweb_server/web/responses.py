@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from dicomweb_server.archive.content import Content
+from dicomweb_server.archive.sources import STREAMED
 from dicomweb_server.dicom.native_xml_text import to_xml
 from dicomweb_server.errors import NotAcceptable
 from dicomweb_server.web.requests import accept_encoding_of
@@ -27,7 +28,7 @@ from dicomweb_server.wire.offers import DICOM_XML as DICOM_XML
 
 _BATCH = 64 << 10  # bytes
 _TURN = 0.002  # seconds of work after which others get their turn
-_SMALL = 1000  # bytes, which fit into a packet as they are
+SMALL = 1000  # bytes, which fit into a packet as they are
 
 # Of all answers that may be coded, coded or not (CCH-02).
 VARY = "Accept, Accept-Encoding"
@@ -84,27 +85,32 @@ class Ready(Response):
     """An answer whose pieces are in memory: sent one by one, not copied into one."""
 
     def __init__(
-        self, pieces: Sequence[bytes], media_type: str, headers: Mapping[str, str]
+        self,
+        pieces: Sequence[bytes],
+        media_type: str,
+        headers: Mapping[str, str],
+        status_code: int = 200,
     ) -> None:
         self._pieces = pieces
         length = sum(map(len, pieces))
         super().__init__(
-            headers={**headers, "Content-Type": media_type, "Content-Length": str(length)}
+            status_code=status_code,
+            headers={**headers, "Content-Type": media_type, "Content-Length": str(length)},
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-        await send(start)
-        if scope["method"] != "HEAD":
-            for piece in self._pieces:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+        status, headers = self.status_code, self.raw_headers
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        *before, last = [b""] if scope["method"] == "HEAD" else self._pieces or [b""]
+        for piece in before:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": last})
 
 
 def json_array(texts: AsyncIterator[bytes]) -> Response:
     """A DICOM JSON array of objects that are text already, made as it is sent (JSN-01)."""
     headers = {**PRIVATE, "Vary": "Accept"}
-    return Pieces(_joined(_array(texts)), media_type=DICOM_JSON, headers=headers)
+    return Pieces(in_turns(_array(texts)), media_type=DICOM_JSON, headers=headers)
 
 
 async def _array(texts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -128,7 +134,7 @@ def document_parts(
     resource (MP-03). There has to be one."""
     boundary = boundary or new_boundary()
     return Pieces(
-        _joined(_parts(documents, boundary)),
+        in_turns(_parts(documents, boundary)),
         media_type=f'multipart/related; type="{DICOM_XML}"; boundary={boundary}',
         headers={**PRIVATE, "Vary": "Accept"},
     )
@@ -147,7 +153,7 @@ async def _parts(
     yield closing(boundary)
 
 
-async def _joined(texts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def in_turns(texts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The same in batches; others get their turn between them, and while one is being made."""
     batch: list[bytes] = []
     size = 0
@@ -190,7 +196,7 @@ async def coded(request: Request, response: Response) -> Response:
         return response
     pieces = response.body_iterator if isinstance(response, Pieces) else _once(response.body)
     start = await _start(pieces)
-    if len(start) < _SMALL and IDENTITY in codings:
+    if len(start) < SMALL and IDENTITY in codings:
         if isinstance(response, Pieces):
             response.body_iterator = _once(start)  # it is all there is
         return response
@@ -205,7 +211,7 @@ async def coded(request: Request, response: Response) -> Response:
 async def _start(pieces: AsyncIterator[bytes]) -> bytes:
     """What comes first: enough to know that it is not small, or all there is."""
     start = b""
-    while len(start) < _SMALL:
+    while len(start) < SMALL:
         piece = await anext(pieces, None)
         if piece is None:
             break
@@ -339,10 +345,23 @@ def _part_headers(content: Content, location: str) -> dict[str, str]:
     }
 
 
-async def one_part(content: Content, location: str, headers: Mapping[str, str]) -> Response:
-    """``multipart/related`` of one small content, with a length, in three pieces."""
+async def one_part(parts: AsyncIterator[_Part], headers: Mapping[str, str]) -> Response:
+    """``multipart`` of a single part; a small one is sent in three pieces, with its length."""
+    content, location = part = await anext(parts)
+    if content.length > STREAMED:
+        return await multipart(_chain(part, parts), headers)
+    await _close(parts)
     boundary = boundary_for(headers)
-    pieces = [part_header(boundary, _part_headers(content, location), first=True)]
-    pieces.extend([chunk async for chunk in content.read()])
-    pieces.append(closing(boundary))
-    return Ready(pieces, multipart_type(content.media_type, boundary), headers)
+    head = part_header(boundary, _part_headers(content, location), first=True)
+    kind = multipart_type(content.media_type, boundary)
+    return Ready([head, *await pieces_of(content), closing(boundary)], kind, headers)
+
+
+async def pieces_of(content: Content) -> list[bytes]:
+    """All of a small content, which has been sent then."""
+    try:
+        if content.data is not None:
+            return [content.data]
+        return [piece async for piece in content.read()]
+    finally:
+        await content.close()

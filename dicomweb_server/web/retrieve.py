@@ -1,7 +1,7 @@
-"""GET on studies, series, instances and their metadata: Retrieve (PS3.18 §10.4).
+"""GET on studies, series and instances: Retrieve (PS3.18 §10.4).
 
-Frames are in ``web.frames``, bulk data in ``web.bulk_data``; several instances of which some are
-to be encoded in ``web.encoded_files``.
+Metadata are in ``web.metadata``, frames in ``web.frames``, bulk data in ``web.bulk_data``; several
+instances of which some are to be encoded in ``web.encoded_files``.
 """
 
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dicomweb_server.archive import metadata, retrieve
+from dicomweb_server.archive import retrieve
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import Content
 from dicomweb_server.archive.encodings import (
@@ -20,7 +20,7 @@ from dicomweb_server.archive.encodings import (
     is_lossy_allowed,
 )
 from dicomweb_server.archive.read_ahead import contents_ahead
-from dicomweb_server.index.retrieve import Location, MetadataRow, Page, Position
+from dicomweb_server.index.retrieve import Location, Page, Position
 from dicomweb_server.web.all_bulk_data import bulk_data_of_instances
 from dicomweb_server.web.conditions import not_modified, tag_of
 from dicomweb_server.web.encoded_files import encoded_files, plan_files
@@ -28,7 +28,6 @@ from dicomweb_server.web.encodings import asks_to_encode, choice_and_encodings
 from dicomweb_server.web.file_set import retrieve_file_set
 from dicomweb_server.web.leaving import while_connected
 from dicomweb_server.web.requests import (
-    accept_encoding_of,
     archive_of,
     base_url_of,
     choice_of,
@@ -37,23 +36,16 @@ from dicomweb_server.web.requests import (
 )
 from dicomweb_server.web.responses import (
     PRIVATE,
-    VARY,
-    DicomJSON,
     boundary_for,
-    coded,
-    document_parts,
-    json_array,
     multipart,
     multipart_type,
+    one_part,
     without_body,
 )
 from dicomweb_server.web.single_part import single_part
-from dicomweb_server.wire.conditions import boundary_of
-from dicomweb_server.wire.content_coding import accepted_codings
 from dicomweb_server.wire.offers import (
     DICOM,
     ELE,
-    METADATA,
     OCTETS,
     ZIP,
     instance_offers,
@@ -154,9 +146,11 @@ async def _files(
             content = await _content(archive, location, wanted, encodings)
             yield content, _url(base_url, location)
 
-    ahead = encodings is None and not archive.blobs.has_files
-    making = multipart(contents_ahead(parts()) if ahead else parts(), headers)
-    return await (making if encodings is None else while_connected(request, making))
+    if len(uids) == 3:
+        making = one_part(parts(), headers)
+        return await (making if encodings is None else while_connected(request, making))
+    far = not archive.blobs.has_files
+    return await multipart(contents_ahead(parts()) if far else parts(), headers)
 
 
 async def _content(
@@ -193,50 +187,6 @@ async def _tag_of_files(
 
 def _is_made(stored: str, wanted: str) -> bool:
     return retrieve.syntax_sent(stored, wanted) != stored
-
-
-async def retrieve_metadata(request: Request) -> Response:
-    """GET …/metadata at three levels: one array (JSN-01), or a Native DICOM Model a part."""
-    choice = choice_of(request, METADATA)
-    archive, principal, uids = archive_of(request), principal_of(request), uids_of(request)
-    base_url = base_url_of(request)
-    # Before the metadata are read: what comes in between makes the tag old, never wrong.
-    now = await retrieve.version(archive, principal, *uids)
-    tag = tag_of("metadata", choice.offer.media_type, now.digest, base_url)
-    headers = {**PRIVATE, "Vary": VARY, "ETag": tag}
-    codings = accepted_codings(accept_encoding_of(request))
-    if codings and (answer := not_modified(request, headers, codings)):
-        return answer
-    page = await metadata.metadata(archive, principal, *uids)
-
-    async def following(after: Position) -> Page[MetadataRow]:
-        return await metadata.metadata(archive, principal, *uids, after=after)
-
-    async def texts() -> AsyncIterator[bytes]:
-        async for row in retrieve.all_of(page, following):
-            yield await metadata.metadata_text(row, _row_url(base_url, row))
-
-    async def documents() -> AsyncIterator[tuple[bytes, str]]:
-        async for row in retrieve.all_of(page, following):
-            url = _row_url(base_url, row)
-            yield await metadata.metadata_document(archive, row, url), f"{url}/metadata"
-
-    response: Response
-    if choice.offer.multipart:
-        response = document_parts(documents(), boundary_of(tag))
-    elif len(page.items) == 1 and page.after is None:
-        text = await metadata.metadata_text(page.items[0], _row_url(base_url, page.items[0]))
-        response = DicomJSON(b"[" + text + b"]")
-    else:
-        response = json_array(texts())
-    response.headers["ETag"] = tag
-    return await coded(request, response)
-
-
-def _row_url(base_url: str, row: MetadataRow) -> str:
-    return instance_url(
-        base_url, row.study_instance_uid, row.series_instance_uid, row.sop_instance_uid
-    )
 
 
 def _url(base_url: str, location: Location) -> str:

@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dicomweb_server.archive.content import Content
-from dicomweb_server.web.responses import Pieces, begun, boundary_for, content_type
+from dicomweb_server.archive.content import CHUNK, Content
+from dicomweb_server.web.responses import Pieces, Ready, begun, boundary_for, content_type
 from dicomweb_server.wire.conditions import range_applies
 from dicomweb_server.wire.multipart import closing, part_header
 from dicomweb_server.wire.ranges import Span, parse_range, part_fields
@@ -29,8 +29,11 @@ async def single_part(
         [span] = spans
         status, offset, length = 206, span.first, span.length
         headers["Content-Range"] = span.content_range(content.length)
-    headers["Content-Length"] = str(length)
     pieces = _closed(content, content.read_range(offset, length))
+    if length <= CHUNK:
+        whole = [piece async for piece in pieces]
+        return Ready(whole, content_type(content), headers, status)
+    headers["Content-Length"] = str(length)
     return Pieces(await begun(pieces, 1), status, headers, media_type=content_type(content))
 
 

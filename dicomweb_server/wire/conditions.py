@@ -15,10 +15,9 @@ _DIGITS = 32  # hexadecimal, of 128 bits
 
 def entity_tag(*seed: str | int | bytes) -> str:
     """The tag of what is made of `seed` and of nothing else, with its quotes."""
-    digest = hashlib.sha256()
-    for each in seed:
-        data = each if isinstance(each, bytes) else str(each).encode()
-        digest.update(b"%d:" % len(data) + data)  # so that no two lists look the same
+    parts = [each if isinstance(each, bytes) else str(each).encode() for each in seed]
+    lengths = ",".join([str(len(part)) for part in parts])  # so that no two lists look the same
+    digest = hashlib.sha256(b":".join([lengths.encode(), *parts]))
     return f'"{digest.hexdigest()[:_DIGITS]}"'
 
 

@@ -21,6 +21,8 @@ ALIASES = {
     "application/json": "application/dicom+json",
     "image/x-jls": "image/jls",
     "image/x-dicom-rle": "image/dicom-rle",
+    "image/jhc": "image/jphc",
+    "video/mpeg2": "video/mpeg",
     "image/jpg": "image/jpeg",
     "image/dicom+jpeg": "image/jpeg",
     "image/dicom+jpeg-ls": "image/jls",

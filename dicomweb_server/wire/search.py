@@ -231,7 +231,8 @@ def _match_key(name: str, value: str, fixed: dict[int, str | None], collected: _
         raise InvalidParameter(_shown(name), value, "the name of a DICOM attribute")
     path, vr = found
     if path in collected.seen:
-        raise InvalidParameter(name, value, "each attribute once")
+        _again(name, path, value, collected)
+        return
     collected.seen.add(path)
     attribute = _attribute(path[0])
     if path == (SPECIFIC_CHARACTER_SET,):  # QRY-15
@@ -245,6 +246,15 @@ def _match_key(name: str, value: str, fixed: dict[int, str | None], collected: _
             collected.fixed.append(name)
     else:
         collected.keys[path] = Key(name, path, vr, value)
+
+
+def _again(name: str, path: Path, value: str, collected: _Collected) -> None:
+    """UIDs of one attribute may come one by one: wsidicom asks so for the slides of several
+    series. Any other attribute stands once (digest 4.2)."""
+    key = collected.keys.get(path)
+    if key is None or key.vr != "UI" or not (key.value and value):
+        raise InvalidParameter(name, value, "each attribute once")
+    collected.keys[path] = replace(key, value=f"{key.value},{value}")
 
 
 def _zone(name: str, value: str) -> int | None:

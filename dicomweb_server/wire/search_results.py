@@ -128,7 +128,7 @@ class ResultWriter:
         """A sequence with nothing in its items but what is asked for, and what comes by default."""
         whole = orjson.loads(line[11:])
         paths = self._asked.get(attribute.tag, set())
-        trimmed = _only(whole, paths)
+        trimmed = only(whole, paths)
         within = _WITHIN.get(attribute.tag)
         if within is not None and attribute.level >= _first_level(self._query):
             _add_defaults(trimmed, whole, within)
@@ -190,7 +190,7 @@ class ResultWriter:
             key = key_of(tag, dataset, reading)
             if key is None or key not in dataset:
                 continue
-            result[key] = _only(dataset[key], paths)
+            result[key] = only(dataset[key], paths)
             if tag >> 16 & 1:  # with its creator (digest 4.4)
                 creator = f"{key[:4]}00{key[4:6]}"
                 result[creator] = dataset.get(creator, {"vr": "LO"})
@@ -256,7 +256,7 @@ def _within(condition: Condition) -> Iterator[Path]:
         yield from (path + deeper for deeper in _within(inner))
 
 
-def _only(value: Mapping[str, Any], paths: set[Path]) -> dict[str, Any]:
+def only(value: Mapping[str, Any], paths: set[Path]) -> dict[str, Any]:
     """A sequence with nothing in its items but what `paths` name (QRY-23); a path that is empty
     names everything."""
     if () in paths or "Value" not in value:
@@ -265,7 +265,7 @@ def _only(value: Mapping[str, Any], paths: set[Path]) -> dict[str, Any]:
     for path in paths:
         inner.setdefault(f"{path[0]:08X}", set()).add(path[1:])
     items = [
-        {key: _only(each, inner[key]) for key, each in sorted(item.items()) if key in inner}
+        {key: only(each, inner[key]) for key, each in sorted(item.items()) if key in inner}
         if isinstance(item, Mapping)
         else {}
         for item in value["Value"]

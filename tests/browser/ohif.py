@@ -103,12 +103,17 @@ def serving(pages: Path, dicomweb_url: str) -> Iterator[str]:
     root = f"window.DICOMWEB_ROOT = {json.dumps(dicomweb_url)};\n"
     config = root + CONFIG.read_text(encoding="utf-8")
     handler = partial(_Pages, config.encode(), directory=str(pages))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with _Server(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: Any) -> None:
+        """Say nothing: a browser that leaves a page gives up what it asked for."""
 
 
 class _Pages(SimpleHTTPRequestHandler):

@@ -1,8 +1,9 @@
 """Does a viewer that others wrote show what our server holds? OHIF in Chromium, end to end.
 
-A server is started as a user would, on an empty folder; a CT study is stored in it; OHIF,
-a page of another origin, lists the study and shows a series of it. ``view.mjs`` is what
-happens in the browser. Screenshots and logs are left in ``build/browser``.
+A server is started as a user would, on an empty folder; a CT study is stored in it, and one of
+each kind in ``studies.py``; OHIF, a page of another origin, lists the first and shows a series
+of it, then the others. The npm dicomweb-client is tried too. ``view.mjs`` is what happens in the
+browser. Screenshots and logs are left in ``build/browser``.
 
 Run by ``run.sh``, which installs what is needed. The status is 1 if anything failed.
 """
@@ -28,13 +29,14 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import FileDataset
 
 from tests.browser import ohif
+from tests.browser.studies import Study, for_client, studies
 from tests.make import multipart_body, study_of
 
 REPOSITORY = Path(__file__).parents[2]
 RESULTS = REPOSITORY / "build" / "browser"
 AXIAL_SERIES = "S2010"
 
-LIMIT_SECONDS = 160  # from the server's start to the last look
+LIMIT_SECONDS = 240  # from the server's start to the last look
 STOP_SECONDS = 15
 
 
@@ -76,9 +78,10 @@ def main() -> int:
 
 
 def run() -> None:
-    """Store, list and view one study. Raises FailureError or OhifError."""
+    """Store, list and view the studies. Raises FailureError or OhifError."""
     pages = ohif.fetch()
     files, shown = ct_study()
+    others = list(studies())
     server = f"http://127.0.0.1:{free_port()}"
     clock = Clock()
     with (
@@ -88,8 +91,10 @@ def run() -> None:
     ):
         clock.say(f"The server is at {server}, OHIF {ohif.VERSION} at {viewer}")
         store(server, files, seconds=clock.left)
-        clock.say(f"Stored {len(files)} instances")
-        view(viewer, server, shown, files, seconds=clock.left)
+        for study in others:
+            store(server, study.files, seconds=clock.left)
+        clock.say(f"Stored {len(others) + 1} studies")
+        view(viewer, server, shown, files, others, seconds=clock.left)
         clock.say("Looked at them in a browser")
 
 
@@ -207,9 +212,15 @@ def store(server: str, files: Sequence[bytes], *, seconds: float) -> None:
 
 
 def view(
-    viewer: str, server: str, shown: FileDataset, files: Sequence[bytes], *, seconds: float
+    viewer: str,
+    server: str,
+    shown: FileDataset,
+    files: Sequence[bytes],
+    others: Sequence[Study],
+    *,
+    seconds: float,
 ) -> None:
-    """Look at the series in a browser. Raises FailureError."""
+    """Look at the series of `files` in a browser, and at `others`. Raises FailureError."""
     task = {
         "chromium": shutil.which("chromium"),
         "viewer": viewer,
@@ -221,12 +232,14 @@ def view(
         "seriesNumber": shown.SeriesNumber,
         "seriesDescription": shown.SeriesDescription,
         "slices": count(files, shown, "SeriesInstanceUID"),
+        "studies": [study.task() for study in others],
+        "client": for_client(),
     }
     script = Path(__file__).with_name("view.mjs")
     try:
         done = subprocess.run(
-            ["node", str(script), json.dumps(task)],
-            stdin=subprocess.DEVNULL,
+            ["node", str(script)],
+            input=json.dumps(task).encode(),
             timeout=seconds,
             check=False,
         )

@@ -13,9 +13,18 @@ from dicomweb_server.dicom.query import (
     UidList,
     Wildcard,
 )
-from dicomweb_server.index import bulk_data, digest, file_set, instances, retrieve
+from dicomweb_server.index import (
+    bulk_data,
+    digest,
+    file_set,
+    frame_batches,
+    instances,
+    metadata_runs,
+    retrieve,
+)
 from dicomweb_server.index import search as index
 from dicomweb_server.index.database import open_pool
+from dicomweb_server.index.frame_batches import AskedFrame
 from dicomweb_server.index.search_statements import compile_search as compile_any
 from tests.index.filling import FILL, nodes
 
@@ -124,14 +133,20 @@ async def test_a_frame_costs_no_planning(shared_url, filled):
         for statement, ask in (
             (retrieve.LOCATE_INSTANCE, lambda c: retrieve.locate_instance(c, SCOPE, *uids)),
             (retrieve.READ_METADATA, lambda c: retrieve.read_metadata(c, SCOPE, *uids[:2])),
+            (
+                frame_batches.LOCATE_MANY,
+                lambda c: frame_batches.locate_many(c, SCOPE, [AskedFrame(*uids, 1)]),
+            ),
         ):
             assert await kept_plans(pool, statement, ask) == (7, 5)
 
 
 FIRST_PAGE = (None, None, None, None)
+MANY = (["1.7.1"] * 8, ["1.7.1.1"] * 8, [1] * 8)
 LOOKUPS = {
     "instance": (retrieve.LOCATE_INSTANCE, *TRIPLE),
     "frames": (retrieve.LOCATE_FRAMES, *TRIPLE, [1]),
+    "many frames": (frame_batches.LOCATE_MANY, ["1.7"] * 8, [1], None, *MANY),
     "bulk": (retrieve.LOCATE_BULK, *TRIPLE, "7FE00010"),
     "study": (retrieve.LOCATE_INSTANCES, *TRIPLE[:3], None, *FIRST_PAGE),
     "series": (retrieve.LOCATE_INSTANCES, *TRIPLE[:4], *FIRST_PAGE),
@@ -146,6 +161,9 @@ LOOKUPS = {
     "study digest": (digest.DIGEST_OF_INSTANCES, *TRIPLE[:3], None),
     "series digest": (digest.DIGEST_OF_INSTANCES, *TRIPLE[:4]),
     "instance digest": (digest.DIGEST_OF_INSTANCE, *TRIPLE),
+    "runs of a study": (metadata_runs.LIST_RUNS, *TRIPLE[:3], None),
+    "runs of a series": (metadata_runs.LIST_RUNS, *TRIPLE[:4]),
+    "a run": (metadata_runs.READ_RUN, "1.7", [1], [7, 8]),
     "thumbnail": (retrieve.REPRESENTATIVE, *TRIPLE[:3], None),
     "existing": (instances.FIND_EXISTING, 1, ["1.7.1.1", "1.8.1.1"]),
     "deleted": (instances.DELETE_INSTANCES, 7, None, None),

@@ -9,6 +9,7 @@ from dicomweb_server.access.policy import Scope
 from dicomweb_server.dicom.description import BulkValue, FrameTable
 from dicomweb_server.dicom.packing import unpack_metadata
 from dicomweb_server.errors import NotFound
+from dicomweb_server.index.frame_batches import AskedFrame, locate_many
 from dicomweb_server.index.instances import insert_instances
 from dicomweb_server.index.retrieve import (
     PAGE,
@@ -175,6 +176,33 @@ async def test_native_frames_need_no_records(stored):
 async def test_frames_that_are_not_there_are_not_found(stored, numbers):
     with pytest.raises(NotFound):
         await locate_frames(stored, SCOPE, "1.1", "1.1.5", "1.1.5.1", numbers)
+
+
+async def each_by_itself(conn, scope, asked):
+    for study, series, instance, number in asked:
+        try:
+            yield await locate_frames(conn, scope, study, series, instance, [number])
+        except NotFound as refusal:
+            yield str(refusal)
+
+
+@pytest.mark.parametrize("scope", [SCOPE, *OUTSIDE])
+async def test_many_frames_at_once_are_found_as_each_by_itself(stored, scope):
+    instances = [
+        ("1.1", "1.1.9", "1.1.9.3"),
+        ("1.1", "1.1.5", "1.1.5.1"),
+        ("1.1", "1.1.1", "1.1.1.1"),  # without pixel data
+        ("1.2", "1.1.5", "1.1.5.1"),  # of another study
+        ("1.1", "1.1.9", "1.1.5.1"),  # of another series
+        ("9", "9", "9"),
+    ]
+    numbers = (300, 3, 1, 0, -1, 4, 301, 2**31, 2**70)
+    asked = [AskedFrame(*uids, number) for number in numbers for uids in instances]
+    found = await locate_many(stored, scope, asked)
+
+    assert [str(each) if isinstance(each, NotFound) else each for each in found] == [
+        each async for each in each_by_itself(stored, scope, asked)
+    ]
 
 
 async def test_without_pixel_data_there_are_no_frames(stored):

@@ -240,7 +240,7 @@ def client(fresh: RunningServer) -> Iterator[httpx.Client]:
 def test_err_03_what_is_damaged_cuts_it(
     fresh: RunningServer, client: httpx.Client, missing: bool
 ) -> None:
-    files = study_of()
+    files = study_of(rows=800)
     datasets = store(client, *files)
     blob = blob_of(fresh, datasets[2].SOPInstanceUID)
     if missing:
@@ -252,8 +252,8 @@ def test_err_03_what_is_damaged_cuts_it(
         client.get(path, headers=ZIP)
     total = int(client.head(path, headers=ZIP).headers["content-length"])
     # What tells its checksum cannot be had either.
-    with pytest.raises(httpx.RemoteProtocolError):
-        client.get(path, headers={**ZIP, "Range": f"bytes={total - 900}-"})
+    answer = client.get(path, headers={**ZIP, "Range": f"bytes={total - 900}-"})
+    assert answer.status_code == 500  # so little is read before anything is sent
     whole = client.get(path_of(datasets[3]), headers={"Accept": f"{DICOM}; transfer-syntax=*"})
     assert whole.content == files[3]  # others are as they were
 

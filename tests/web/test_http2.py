@@ -44,7 +44,7 @@ def client(two: RunningServer) -> Iterator[httpx.Client]:
 def study(two: RunningServer) -> tuple[list[bytes], list[Dataset]]:
     uids = {"StudyInstanceUID": new_uid(), "SeriesInstanceUID": new_uid()}
     files = [
-        small_image(rows=1024, columns=1024, SOPInstanceUID=new_uid(), seed=number, **uids)
+        small_image(rows=1500, columns=1500, SOPInstanceUID=new_uid(), seed=number, **uids)
         for number in range(FILES)
     ]
     with httpx.Client(base_url=two.base, timeout=60) as http:

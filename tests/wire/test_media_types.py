@@ -19,6 +19,7 @@ from dicomweb_server.wire.media_types import (
 )
 
 ELE = "1.2.840.10008.1.2.1"
+HTJ2K = "1.2.840.10008.1.2.4.201"
 JPEG, JPEG_SV1 = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.70"
 JLS, JLS_NEAR = "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"
 
@@ -112,6 +113,13 @@ PARTS = MediaRange("multipart/related", "application/octet-stream")
             "multipart/related; type=image/x-jls",
             [MediaRange("multipart/related", "image/jls")],
         ),
+        # the npm dicomweb-client 0.11.3 has no other name for HTJ2K
+        (
+            f'multipart/related; type="image/jhc"; transfer-syntax={HTJ2K}',
+            [MediaRange("multipart/related", "image/jphc", HTJ2K)],
+        ),
+        # the PyPI dicomweb-client 0.61
+        ("multipart/related; type=video/mpeg2", [MediaRange("multipart/related", "video/mpeg")]),
         # HDR-03: invalid elements and parameters are left out
         ("junk, a/b", [MediaRange("a/b")]),
         (", ,a/b,", [MediaRange("a/b")]),

@@ -91,6 +91,7 @@ def test_no_parameters_find_everything_within_the_limit() -> None:
         # QRY-02: a series or instance key at a higher level
         ("Modality=CT,MR", MODALITY, Equal(("CT", "MR"))),
         ("SOPClassUID=1.2", SOP_CLASS, UidList(("1.2",))),
+        ("StudyInstanceUID=1.2&0020000D=1.3,1.2", STUDY_UID, UidList(("1.2", "1.3"))),
         # numbers
         ("SeriesNumber=007", SERIES_NUMBER, Equal(("7",))),
         ("SeriesNumber=-3", SERIES_NUMBER, Equal(("-3",))),
@@ -130,6 +131,9 @@ def test_one_condition(query_string: str, path: tuple[int, ...], condition: Cond
     [
         "PatientID=1&PatientID=2",
         "PatientID=1&00100020=1",
+        "StudyInstanceUID=1.2&StudyInstanceUID=",
+        "StudyInstanceUID=&StudyInstanceUID=1.2",
+        "StudyInstanceUID=1.2&StudyInstanceUID=1.x",
         "StudyDescriptionn=x",  # QRY-11
         "PatientId=1",
         "00100099=1",

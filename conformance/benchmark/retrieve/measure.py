@@ -1,0 +1,232 @@
+"""How an item is measured on one server: for some time, as a user's steps, or right after."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import cycle
+
+from conformance.benchmark.client import (
+    Answer,
+    AnswerError,
+    Connection,
+    Request,
+    connect,
+)
+from conformance.benchmark.items import store_asks
+from conformance.benchmark.load import GRACE_SECONDS, Ask, Sample, load
+from conformance.benchmark.memory import memory_of, set_back
+from conformance.benchmark.processes import cpu_time, is_postgres
+from conformance.benchmark.retrieve.hosts import Host, file_of, look
+from conformance.benchmark.retrieve.shelf import Shelf
+from conformance.benchmark.retrieve.wanted import Wanted, metadata_of
+
+SLACK = 50
+"""A body may be longer or shorter than the one looked into by this part of it: boundaries are
+made anew, and counts in a list go up."""
+
+SETTLING, SETTLING_SECONDS, IDLE = 20, 0.3, 0.03  # looks, seconds, of one processor
+STORES = 3  # of a short series, in one round
+
+
+def ask_of(host: Host, wanted: Wanted) -> Ask:
+    """The request to this server, whose answer has to be as long as the one looked into."""
+    known = host.known[wanted.request]
+    request = Request(f"/{file_of(wanted)}") if host.static else wanted.request
+
+    def check(answer: Answer) -> None:
+        if answer.status != 200 or not near(answer.length, known):
+            raise AnswerError(
+                f"{request.path}: status {answer.status}, {answer.length} bytes, not {known}"
+            )
+
+    return Ask(request, check)
+
+
+def near(length: int, known: int) -> bool:
+    """Whether a body is as long as one that was looked into."""
+    return abs(length - known) <= known // SLACK
+
+
+@dataclass(frozen=True, slots=True)
+class Steady:
+    """Requests, again and again in this order, over some connections for some seconds."""
+
+    wanted: Sequence[Wanted]
+    connections: int
+
+    async def measure(self, host: Host, seconds: float) -> Sample:
+        """See `Way`."""
+        asks = [ask_of(host, wanted) for wanted in self.wanted]
+        return await observed(
+            host, lambda: load(host.address, self.connections, cycle(asks), seconds=seconds)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What a viewer does: stages one after the other, each over all connections at once.
+
+    Connections stay open, as a browser's. A unit is all stages once.
+    """
+
+    stages: Sequence[Sequence[Wanted]]
+    connections: int
+
+    @property
+    def wanted(self) -> Sequence[Wanted]:
+        """All that is asked for."""
+        return [wanted for stage in self.stages for wanted in stage]
+
+    async def measure(self, host: Host, seconds: float) -> Sample:
+        """See `Way`."""
+        stages = [[ask_of(host, wanted) for wanted in stage] for stage in self.stages]
+        return await observed(host, lambda: self._repeat(host, stages, seconds))
+
+    async def _repeat(self, host: Host, stages: Sequence[Sequence[Ask]], seconds: float) -> Sample:
+        opened = [await connect(host.address) for _ in range(self.connections)]
+        latencies: list[float] = []
+        payload = 0
+        spent, began = time.process_time(), time.perf_counter()
+        try:
+            async with asyncio.timeout(GRACE_SECONDS):
+                while not latencies or time.perf_counter() < began + seconds:
+                    start = time.perf_counter()
+                    for stage in stages:
+                        payload += await all_at_once(host, opened, stage)
+                    latencies.append(time.perf_counter() - start)
+        except TimeoutError as error:
+            raise AnswerError(f"not done within {GRACE_SECONDS} s") from error
+        finally:
+            took, spent = time.perf_counter() - began, time.process_time() - spent
+            for connection in opened:
+                connection.close()
+        return Sample(len(latencies), took, payload, tuple(latencies), client_cpu_seconds=spent)
+
+
+async def all_at_once(host: Host, opened: list[Connection], asks: Sequence[Ask]) -> int:
+    """Send `asks` in order over the `opened` connections; gives the bytes of the bodies.
+
+    Raises AnswerError for the first answer that is wrong or missing.
+    """
+    source: Iterator[Ask] = iter(asks)
+    payload = 0
+
+    async def client(number: int) -> None:
+        nonlocal payload
+        for ask in source:
+            if not opened[number].reusable:
+                opened[number] = await connect(host.address)
+            answer = await opened[number].ask(ask.request)
+            ask.check(answer)
+            payload += answer.length
+
+    if len(asks) == 1:
+        await client(0)
+        return payload
+    try:
+        async with asyncio.TaskGroup() as group:
+            for number in range(min(len(opened), len(asks))):
+                group.create_task(client(number))
+    except BaseExceptionGroup as errors:
+        first = errors.exceptions[0]
+        raise AnswerError(str(first)) if isinstance(first, OSError) else first from None
+    return payload
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The first of such requests after the server was started, which has told that it is ready."""
+
+    wanted: Sequence[Wanted]
+
+    async def measure(self, host: Host, seconds: float) -> Sample:
+        """See `Way`."""
+        host.stop()
+        await host.start()
+        asks = [ask_of(host, self.wanted[0])]
+        sample = await observed(host, lambda: load(host.address, 1, asks))
+        await settled(host)
+        return sample
+
+
+@dataclass(frozen=True, slots=True)
+class JustStored:
+    """The metadata of a series of `length`, asked for as soon as its last instance was stored."""
+
+    shelf: Shelf
+    length: int
+    coding: str = ""
+    wanted: Sequence[Wanted] = ()
+
+    async def measure(self, host: Host, seconds: float) -> Sample:
+        """See `Way`."""
+        samples = [await self._once(host) for _ in range(STORES if self.length <= 100 else 1)]
+        return joined(samples)
+
+    async def _once(self, host: Host) -> Sample:
+        series = self.shelf.new_series(self.length)
+        wanted = metadata_of(series, coding=self.coding)
+        await load(host.address, 4, store_asks(series, batch=20))
+        answers: list[Answer] = []
+        ask = Ask(wanted.request, answers.append)
+        sample = await observed(host, lambda: load(host.address, 1, [ask]))
+        body = await look(host, wanted)
+        length, known = answers[0].length, host.known.pop(wanted.request)
+        if answers[0].status != 200 or not near(length, known):
+            raise AnswerError(f"metadata, just stored: {length} bytes, later {len(body)}")
+        return sample
+
+
+Way = Steady | Steps | Started | JustStored
+"""How an item is measured: `measure` asks one server, for `seconds` where time counts.
+
+`wanted` is what has been looked into before. It raises AnswerError for a wrong answer.
+"""
+
+
+async def observed(host: Host, run: Callable[[], Awaitable[Sample]]) -> Sample:
+    """Run a measurement, and take down the server's processor time and memory meanwhile."""
+    assert host.target is not None
+    family = host.target.processes()
+    own = {pid for pid in family if not is_postgres(pid)}
+    for pid in own:
+        set_back(pid)
+    before = cpu_time(family)
+    sample = await run()
+    family = host.target.processes()
+    taken = cpu_time(family) - before
+    own |= {pid for pid in family if not is_postgres(pid)}
+    most = max((found.highest for pid in own if (found := memory_of(pid))), default=0)
+    return replace(sample, cpu=taken if family else None, peak_rss=most)
+
+
+async def settled(host: Host) -> None:
+    """Wait until a server that was started has no more to do for itself."""
+    assert host.target is not None
+    for _ in range(SETTLING):
+        before = cpu_time(host.target.processes())
+        await asyncio.sleep(SETTLING_SECONDS)
+        taken = cpu_time(host.target.processes()) - before
+        if taken.total < IDLE * SETTLING_SECONDS:
+            return
+
+
+def joined(samples: Iterable[Sample]) -> Sample:
+    """Several measurements of one kind as one."""
+    each = list(samples)
+    cpus = [sample.cpu for sample in each if sample.cpu is not None]
+    cpu = None
+    if len(cpus) == len(each):
+        cpu = type(cpus[0])(
+            sum(known.server for known in cpus), sum(known.database for known in cpus)
+        )
+    return Sample(
+        units=sum(sample.units for sample in each),
+        seconds=sum(sample.seconds for sample in each),
+        payload=sum(sample.payload for sample in each),
+        latencies=tuple(latency for sample in each for latency in sample.latencies),
+        cpu=cpu,
+        client_cpu_seconds=sum(sample.client_cpu_seconds for sample in each),
+        peak_rss=max(sample.peak_rss for sample in each),
+    )

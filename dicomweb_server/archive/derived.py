@@ -1,0 +1,195 @@
+"""The derived-data cache: what was made of stored instances and can be made again, as files.
+
+An entry is named after all that it was made of: the kind, the base of the URLs in it, and digests
+of the rows or files. What changes in the archive changes the name that is asked for, so that no
+entry can be out of date: the change feed has nothing to tell it. Entries that are no longer asked
+for go with the least recently used, or after a week; those of a study that something is deleted
+from go at once. An entry belongs to no institution: its name cannot be known without the rows.
+
+Any number of processes use one folder, and it may be deleted at any time. A file takes its name
+when it is complete, and is read whole, so that nothing has to be locked; one that is not what was
+written, whoever damaged it, is as good as none.
+"""
+
+import errno
+import hashlib
+import os
+import stat
+import struct
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from zlib_ng import zlib_ng
+
+from dicomweb_server import __version__
+from dicomweb_server.archive.scratch import new_token
+
+log = structlog.get_logger()
+
+_HEAD = struct.Struct("<8s24sQI")  # magic, key, length and checksum of what follows
+_MAGIC = b"DERIVED1"
+_PART = ".part"  # files that are being written
+_WEEK = 7 * 86_400  # seconds without use after which an entry goes
+_MINUTE = 60  # seconds; the time of use is no finer
+_HOUR = 3600  # seconds after which nobody writes a file any more
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The name of an entry: the study that it belongs to, and a digest of what it is made of."""
+
+    group: bytes
+    digest: bytes
+
+    def __str__(self) -> str:
+        return f"{self.group.hex()}-{self.digest.hex()}"
+
+
+def key_of(study_instance_uid: str, kind: str, *seed: str | int | bytes) -> Key:
+    """The key of what follows from `seed`, and from what this version of the server makes of it."""
+    digest = hashlib.sha256()
+    for each in (__version__, kind, *seed):
+        data = each if isinstance(each, bytes) else str(each).encode()
+        digest.update(b"%d:" % len(data) + data)  # so that no two lists look the same
+    return Key(_group_of(study_instance_uid), digest.digest()[:16])
+
+
+def _group_of(study_instance_uid: str) -> bytes:
+    return hashlib.sha256(study_instance_uid.encode()).digest()[:8]
+
+
+class DerivedCache:
+    """Entries below a folder, up to a number of bytes.
+
+    The methods work with files: in a thread. None of them fails: what cannot be read is not there,
+    and what cannot be kept is not kept.
+    """
+
+    def __init__(self, folder: Path, limit: int, min_free: int = 0) -> None:
+        """`limit`: bytes on the disk, 0 for no cache at all; processes that put entries at a time
+        may go above it by a sixteenth each. `min_free`: bytes of the disk that stay free."""
+        self._folder = folder
+        self._limit = limit
+        self._min_free = min_free
+        self._unswept = limit  # bytes that came since the last sweep; it begins with one
+
+    def get(self, key: Key) -> bytes | None:
+        """What was put under `key`; None if it is not there, or not whole."""
+        if not self._limit:
+            return None
+        try:
+            with self._path(key).open("rb", buffering=0) as file:
+                return self._read(file.fileno(), key)
+        except OSError:
+            return None
+
+    def get_many(self, keys: Sequence[Key]) -> list[bytes | None]:
+        """The same for several."""
+        return [self.get(key) for key in keys]
+
+    def put(self, key: Key, data: bytes) -> None:
+        """Keep `data` under `key`, unless it is large for the cache or the disk is nearly full."""
+        size = _HEAD.size + len(data)
+        if size > self._limit // 16:
+            return
+        try:
+            self._write(key, _HEAD.pack(_MAGIC, _name(key), len(data), zlib_ng.crc32(data)), data)
+        except OSError as error:
+            log.warning("a cache entry could not be written", errno=error.errno)
+            return
+        self._unswept += size
+        if self._unswept >= self._limit // 16:
+            self._unswept = 0
+            self.sweep()
+
+    def forget(self, study_instance_uid: str) -> None:
+        """Remove all entries of a study."""
+        prefix = f"{_group_of(study_instance_uid).hex()}-"
+        for path in self._files(self._folder / prefix[:2]):
+            if path.name.startswith(prefix):
+                with suppress(OSError):
+                    path.unlink()
+
+    def sweep(self) -> None:
+        """Remove what nobody used for a week, and what was used least recently until a sixteenth
+        of the limit is free; and what processes that were killed left half written."""
+        now = time.time()
+        found = []
+        for folder in self._folders():
+            for path in self._files(folder):
+                with suppress(OSError):
+                    about = path.stat(follow_symlinks=False)
+                    age = now - about.st_mtime
+                    if age > (_HOUR if path.name.endswith(_PART) else _WEEK):
+                        path.unlink()
+                    else:
+                        found.append((about.st_mtime, about.st_blocks * 512, path))
+        left = sum(size for _, size, _ in found) - (self._limit - self._limit // 16)
+        for _, size, path in sorted(found):
+            if left <= 0:
+                break
+            with suppress(OSError):
+                path.unlink()
+            left -= size
+
+    def _path(self, key: Key) -> Path:
+        name = str(key)
+        return self._folder / name[:2] / name
+
+    def _read(self, number: int, key: Key) -> bytes | None:
+        about = os.fstat(number)
+        data = os.read(number, about.st_size) if stat.S_ISREG(about.st_mode) else b""
+        if len(data) < _HEAD.size:
+            return None
+        magic, name, length, checksum = _HEAD.unpack_from(data)
+        content = data[_HEAD.size :]
+        if (magic, name, length) != (_MAGIC, _name(key), len(content)):
+            return None
+        if zlib_ng.crc32(content) != checksum:
+            return None
+        if time.time() - about.st_mtime > _MINUTE:
+            os.utime(number)
+        return content
+
+    def _write(self, key: Key, head: bytes, data: bytes) -> None:
+        path = self._path(key)
+        part = path.with_name(f"{path.name}-{new_token()}{_PART}")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        about = os.statvfs(path.parent)
+        if about.f_bavail * about.f_frsize < self._min_free + len(data):
+            return
+        try:
+            number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                if os.writev(number, [head, data]) < len(head) + len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            finally:
+                os.close(number)
+            part.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
+
+    def _folders(self) -> Iterator[Path]:
+        try:
+            with os.scandir(self._folder) as entries:
+                folders = [Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except OSError:
+            return
+        yield from folders
+
+    def _files(self, folder: Path) -> list[Path]:
+        try:
+            with os.scandir(folder) as entries:
+                return [Path(entry) for entry in entries]
+        except OSError:
+            return []
+
+
+def _name(key: Key) -> bytes:
+    return key.group + key.digest

@@ -1,0 +1,101 @@
+"""The metadata of a study or series as one JSON array, made of runs that are kept when made.
+
+Rows hold the metadata of single instances, deflated as they were stored, with a mark where URLs
+belong (dicom.description.BULK_BASE). A run of them with the URLs made whole takes a fourteenth of
+the bytes and no work to send, whether as gzip or, which costs 0.2 ms for a megabyte, unpacked.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+
+from dicomweb_server.access.policy import Action, Scope
+from dicomweb_server.access.principal import Principal
+from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.derived import DerivedCache, Key, key_of
+from dicomweb_server.archive.metadata import row_text, url_of
+from dicomweb_server.index import metadata_runs as index
+from dicomweb_server.index.database import acquire
+from dicomweb_server.index.metadata_runs import Run
+from dicomweb_server.index.retrieve import MetadataRow
+from dicomweb_server.wire.array_runs import ArrayRun
+
+_STAGE = 4 << 20  # bytes of packed metadata that one request holds, unless one instance has more
+
+
+async def list_runs(
+    archive: Archive, principal: Principal, study: str, series: str | None = None
+) -> list[Run]:
+    """What a study or series holds now: one statement, which reads no metadata.
+    Raises NotFound."""
+    async with archive.session(principal, Action.RETRIEVE) as session:
+        return await index.list_runs(session.conn, session.scope, study, series)
+
+
+async def read_runs(
+    archive: Archive, principal: Principal, study: str, runs: Sequence[Run]
+) -> AsyncIterator[list[ArrayRun]]:
+    """The texts of `runs`, some at a time: from the cache, or made and put there.
+
+    What was deleted since they were listed is left out, and so may be a run, or all of them.
+    """
+    scope = archive.scope(principal, Action.RETRIEVE)
+    for stage in _stages(runs):
+        yield await _read(archive, scope, study, stage)
+
+
+async def prepare_runs(archive: Archive, scope: Scope, study: str, series: str) -> int:
+    """Make those runs of a series that are not in the cache, but for the last, which is likely
+    to grow yet. Returns how many instances the series has. Raises NotFound, Unavailable."""
+    async with acquire(archive.pool) as conn:
+        runs = await index.list_runs(conn, scope, study, series)
+    for stage in _stages(runs[:-1]):
+        await _read(archive, scope, study, stage)
+    return sum(run.count for run in runs)
+
+
+def _stages(runs: Sequence[Run]) -> Iterator[list[Run]]:
+    stage: list[Run] = []
+    size = 0
+    for run in runs:
+        if stage and size + run.packed > _STAGE:
+            yield stage
+            stage, size = [], 0
+        stage.append(run)
+        size += run.packed
+    if stage:
+        yield stage
+
+
+async def _read(archive: Archive, scope: Scope, study: str, runs: Sequence[Run]) -> list[ArrayRun]:
+    base_url = archive.settings.dicomweb_url
+    keys = [key_of(study, "metadata", base_url, run.digest) for run in runs]
+    read = await asyncio.to_thread(archive.derived.get_many, keys)
+
+    async def find(place: int) -> ArrayRun | None:
+        data = read[place]
+        if data is not None:
+            return ArrayRun.of_bytes(data)
+        return await archive.runs_made.once(
+            keys[place], lambda: _make(archive, scope, study, runs[place], keys[place])
+        )
+
+    found = await asyncio.gather(*map(find, range(len(runs))))
+    return [run for run in found if run is not None]
+
+
+async def _make(archive: Archive, scope: Scope, study: str, run: Run, key: Key) -> ArrayRun | None:
+    async with acquire(archive.pool) as conn:
+        rows, same = await index.read_run(conn, scope, study, run)
+    if not rows:
+        return None
+    base_url = archive.settings.dicomweb_url
+    return await asyncio.to_thread(_join, rows, base_url, archive.derived, key if same else None)
+
+
+def _join(
+    rows: Sequence[MetadataRow], base_url: str, derived: DerivedCache, key: Key | None
+) -> ArrayRun:
+    made = ArrayRun.of_texts(row_text(row.packed, url_of(base_url, row)) for row in rows)
+    if key is not None:
+        derived.put(key, made.to_bytes())
+    return made

@@ -1,0 +1,125 @@
+"""GET …/metadata of studies, series and instances: Retrieve Metadata (PS3.18 §10.4.1.1.2)."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dicomweb_server.archive import metadata, metadata_array, retrieve
+from dicomweb_server.archive.metadata import url_of
+from dicomweb_server.errors import NotFound
+from dicomweb_server.index.retrieve import MetadataRow, Page, Position
+from dicomweb_server.web.conditions import not_modified, tag_of
+from dicomweb_server.web.requests import (
+    accept_encoding_of,
+    archive_of,
+    base_url_of,
+    choice_of,
+    principal_of,
+    uids_of,
+)
+from dicomweb_server.web.responses import (
+    DICOM_JSON,
+    PRIVATE,
+    SMALL,
+    VARY,
+    DicomJSON,
+    Pieces,
+    coded,
+    document_parts,
+    in_turns,
+    json_array,
+)
+from dicomweb_server.wire.array_runs import ArrayRun, JoinedArray, array_length
+from dicomweb_server.wire.conditions import boundary_of, coded_tag
+from dicomweb_server.wire.content_coding import GZIP, IDENTITY, accepted_codings
+from dicomweb_server.wire.offers import METADATA
+from dicomweb_server.wire.projection import Projection, parse_projection
+
+
+async def retrieve_metadata(request: Request) -> Response:
+    """GET …/metadata at three levels: one array (JSN-01), or a Native DICOM Model a part."""
+    choice = choice_of(request, METADATA)
+    projection = parse_projection(request.query_params.getlist("includefield"))
+    if choice.offer.multipart or projection or "instance" in request.path_params:
+        return await _one_by_one(request, projection, documents=choice.offer.multipart)
+    return await _array(request)
+
+
+async def _one_by_one(
+    request: Request, projection: Projection | None, *, documents: bool
+) -> Response:
+    """What of each instance is made as it is sent."""
+    archive, principal, uids = archive_of(request), principal_of(request), uids_of(request)
+    base_url = base_url_of(request)
+    # Before the metadata are read: what comes in between makes the tag old, never wrong.
+    now = await retrieve.version(archive, principal, *uids)
+    tag = tag_of("metadata", int(documents), now.digest, base_url, str(projection or ""))
+    headers = {**PRIVATE, "Vary": VARY, "ETag": tag}
+    codings = accepted_codings(accept_encoding_of(request))
+    if codings and (answer := not_modified(request, headers, codings)):
+        return answer
+    page = await metadata.metadata(archive, principal, *uids)
+
+    async def following(after: Position) -> Page[MetadataRow]:
+        return await metadata.metadata(archive, principal, *uids, after=after)
+
+    async def texts() -> AsyncIterator[bytes]:
+        async for row in retrieve.all_of(page, following):
+            yield await metadata.projected_text(archive, row, url_of(base_url, row), projection)
+
+    async def parts() -> AsyncIterator[tuple[bytes, str]]:
+        async for row in retrieve.all_of(page, following):
+            url = url_of(base_url, row)
+            document = await metadata.metadata_document(archive, row, url, projection)
+            yield document, f"{url}/metadata"
+
+    response: Response
+    if documents:
+        response = document_parts(parts(), boundary_of(tag))
+    elif len(page.items) == 1 and page.after is None:
+        response = DicomJSON(b"".join([b"[", *[text async for text in texts()], b"]"]))
+    else:
+        response = json_array(texts())
+    response.headers["ETag"] = tag
+    return await coded(request, response)
+
+
+async def _array(request: Request) -> Response:
+    """The array of a study or series, of runs that are deflated already."""
+    archive, principal = archive_of(request), principal_of(request)
+    study, *series = uids_of(request)
+    runs = await metadata_array.list_runs(archive, principal, study, *series)
+    tag = tag_of("metadata", DICOM_JSON, base_url_of(request), *(run.digest for run in runs))
+    headers = {**PRIVATE, "Vary": VARY, "ETag": tag}
+    codings = accepted_codings(accept_encoding_of(request))
+    if codings and (answer := not_modified(request, headers, codings)):
+        return answer
+    stages = metadata_array.read_runs(archive, principal, study, runs)
+    first = await anext(stages)
+    if not first:  # deleted meanwhile, at least all that it begins with
+        raise NotFound("what was asked for is being deleted")
+    whole = len(first) == len(runs)
+    small = whole and array_length(first, IDENTITY) < SMALL and IDENTITY in codings
+    packed = codings[:1] == (GZIP,) and not small
+    coding = GZIP if packed else IDENTITY
+    if whole:
+        headers["Content-Length"] = str(array_length(first, coding))
+    if packed:
+        headers |= {"Content-Encoding": GZIP, "ETag": coded_tag(tag, GZIP)}
+    pieces = _pieces(JoinedArray(coding), first, stages)
+    response = Pieces(in_turns(pieces), headers=headers, media_type=DICOM_JSON)
+    return response if packed else await coded(request, response)
+
+
+async def _pieces(
+    array: JoinedArray, first: Sequence[ArrayRun], following: AsyncIterator[list[ArrayRun]]
+) -> AsyncGenerator[bytes, None]:
+    for run in first:
+        for piece in array.add(run):
+            yield piece
+    async for runs in following:
+        for run in runs:
+            for piece in array.add(run):
+                yield piece
+    yield array.finish()

@@ -1,0 +1,232 @@
+"""Metadata of many instances are joined of what is kept: the same bytes as without, always."""
+
+import gzip
+import json
+import random
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+from pydicom import Dataset
+
+from tests.make import instance_with
+from tests.make.ct import study_of
+from tests.running import RunningServer
+from tests.web.asking import assert_problem, new_uid, path_of, store
+
+COUNT = 150
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """Two processes that answer, and share a cache."""
+    settings = {"WORKERS": "2", "ALLOW_DELETE": "true", "CPU_WORKERS": "1"}
+    with RunningServer(tmp_path_factory.mktemp("cached") / "data", settings) as server:
+        assert server.command("institution", "policy", "default", "replace") == 0
+        yield server
+
+
+@pytest.fixture(scope="module")
+def http(servers: RunningServer) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=servers.base, timeout=60) as client:
+        yield client
+
+
+def stored_series(http: httpx.Client, seed: int) -> list[Dataset]:
+    """A series, stored in no order."""
+    instances = study_of(1, COUNT, seed=seed, rows=8, columns=8)
+    order = random.Random(seed).sample(range(COUNT), COUNT)
+    datasets = []
+    for start in range(0, COUNT, 30):
+        datasets += store(http, *(instances[n].file() for n in order[start : start + 30]))
+    return sorted(datasets, key=lambda dataset: dataset.InstanceNumber)
+
+
+def expected(http: httpx.Client, datasets: list[Dataset]) -> bytes:
+    """The array of what each instance answers by itself, which nothing is kept of."""
+    texts = [http.get(f"{path_of(dataset)}/metadata").content for dataset in datasets]
+    return b"[" + b",".join(text[1:-1] for text in texts) + b"]"
+
+
+def bodies(http: httpx.Client, path: str) -> list[bytes]:
+    """What is sent now, over new connections, so that each process is likely to be asked."""
+    found = []
+    for coding in ("identity", "gzip") * 4:
+        headers = {"Accept-Encoding": coding, "Connection": "close"}
+        answer = http.get(f"{path}/metadata", headers=headers)
+        assert answer.status_code == 200
+        assert answer.headers.get("content-encoding", "identity") == coding
+        found.append(answer.content)
+    return found
+
+
+def files(server: RunningServer) -> list[Path]:
+    return [path for path in (server.data_dir / "cache").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_it_is_the_array_of_what_the_instances_say(http: httpx.Client, level: int) -> None:
+    datasets = stored_series(http, seed=level)
+    whole = expected(http, datasets)
+    assert set(bodies(http, path_of(datasets[0], level))) == {whole}
+    assert [one["00200013"]["Value"] for one in json.loads(whole)] == [
+        [n + 1] for n in range(COUNT)
+    ]
+
+
+def test_a_change_is_seen_at_once(http: httpx.Client) -> None:
+    datasets = stored_series(http, seed=3)
+    series, study = path_of(datasets[0], 2), path_of(datasets[0], 1)
+    instances = study_of(1, COUNT + 1, seed=3, rows=8, columns=8)
+    tags = set()
+
+    def check() -> None:
+        whole = expected(http, datasets)
+        assert {*bodies(http, series), *bodies(http, study)} == {whole}
+        tag = http.head(f"{series}/metadata").headers["etag"]
+        assert tag not in tags
+        tags.add(tag)
+
+    check()
+    datasets += store(http, instances[-1].file())
+    check()
+    keywords = (*instances[70].keywords, ("ImageComments", "another version"))
+    [datasets[70]] = store(http, replace(instances[70], keywords=keywords).file())
+    assert b"another version" in bodies(http, series)[0]
+    check()
+    assert http.delete(path_of(datasets[20])).status_code == 204
+    del datasets[20]
+    check()
+    assert http.delete(series).status_code == 204
+    assert_problem(http.get(f"{series}/metadata"), 404)
+
+
+def test_what_is_kept_of_a_deleted_study_goes(http: httpx.Client, servers: RunningServer) -> None:
+    before = set(files(servers))
+    datasets = stored_series(http, seed=4)
+    bodies(http, path_of(datasets[0], 1))
+    made: set[Path] = set()
+    while made != (made := set(files(servers))):  # also in the background
+        time.sleep(0.5)
+    assert made - before
+    assert http.delete(path_of(datasets[0], 1)).status_code == 204
+    assert set(files(servers)) <= before
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", [cut, flip, lambda path: path.write_bytes(b""), Path.unlink])
+def test_damage_costs_time_and_nothing_else(
+    http: httpx.Client, servers: RunningServer, damage: Callable[[Path], object]
+) -> None:
+    datasets = stored_series(http, seed=5)
+    path = path_of(datasets[0], 2)
+    whole = bodies(http, path)[0]
+    for number, file in enumerate(files(servers)):
+        if number % 2:
+            damage(file)
+    assert set(bodies(http, path)) == {whole}
+
+
+def test_the_cache_may_be_removed_under_the_server(
+    http: httpx.Client, servers: RunningServer
+) -> None:
+    datasets = stored_series(http, seed=6)
+    path = path_of(datasets[0], 2)
+    whole = bodies(http, path)[0]
+    stop = threading.Event()
+
+    def remove() -> None:
+        while not stop.is_set():
+            shutil.rmtree(servers.data_dir / "cache", ignore_errors=True)
+            time.sleep(0.002)
+
+    thread = threading.Thread(target=remove)
+    thread.start()
+    try:
+        for _ in range(10):
+            assert set(bodies(http, path)) == {whole}
+    finally:
+        stop.set()
+        thread.join()
+    bodies(http, path)
+    assert files(servers)
+
+
+def test_without_a_cache_the_answers_are_the_same(tmp_path: Path) -> None:
+    with (
+        RunningServer(tmp_path / "data", {"CACHE_LIMIT_BYTES": "0"}) as server,
+        httpx.Client(base_url=server.base, timeout=60) as http,
+    ):
+        datasets = stored_series(http, seed=7)
+        assert set(bodies(http, path_of(datasets[0], 2))) == {expected(http, datasets)}
+        assert files(server) == []
+
+
+def test_the_length_is_told_and_head_has_the_headers(http: httpx.Client) -> None:
+    path = f"{path_of(stored_series(http, seed=8)[0], 2)}/metadata"
+    for coding in ("identity", "gzip"):
+        headers = {"Accept-Encoding": coding}
+        with http.stream("GET", path, headers=headers) as answer:
+            body = b"".join(answer.iter_raw())
+        assert int(answer.headers["content-length"]) == len(body)
+        head = http.head(path, headers=headers)
+        assert head.content == b""
+        for name in ("content-length", "content-encoding", "content-type", "etag", "vary"):
+            assert head.headers.get(name) == answer.headers.get(name), name
+        tag = answer.headers["etag"]
+        assert http.get(path, headers={**headers, "If-None-Match": tag}).status_code == 304
+        assert_problem(http.get(path, headers={**headers, "If-Match": '"x"'}), 412)
+    assert_problem(http.get(path, headers={"Accept-Encoding": "identity;q=0"}), 406)
+
+
+def test_a_small_answer_is_not_packed_unless_it_has_to_be(http: httpx.Client) -> None:
+    uid = new_uid()
+    [dataset] = store(
+        http, instance_with(StudyInstanceUID=uid, SeriesInstanceUID=uid, SOPInstanceUID=uid)
+    )
+    path = f"{path_of(dataset, 2)}/metadata"
+    small = http.get(path, headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in small.headers
+    assert int(small.headers["content-length"]) == len(small.content) < 1000
+    with http.stream("GET", path, headers={"Accept-Encoding": "gzip, identity;q=0"}) as answer:
+        assert gzip.decompress(b"".join(answer.iter_raw())) == small.content
+
+
+def test_who_leaves_midway_leaves_nothing_behind(
+    http: httpx.Client, servers: RunningServer
+) -> None:
+    datasets = stored_series(http, seed=9)
+    path = path_of(datasets[0], 2)
+    for _ in range(5):
+        shutil.rmtree(servers.data_dir / "cache", ignore_errors=True)
+        with socket.create_connection(("127.0.0.1", servers.port)) as client:
+            client.sendall(f"GET /dicomweb/{path}/metadata HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            time.sleep(0.005)
+    assert set(bodies(http, path)) == {expected(http, datasets)}
+    assert not [file for file in files(servers) if file.name.endswith(".part")]
+
+
+def test_a_series_is_made_ready_while_it_is_stored(
+    http: httpx.Client, servers: RunningServer
+) -> None:
+    before = set(files(servers))
+    stored_series(http, seed=10)
+    deadline = time.monotonic() + 20
+    while not set(files(servers)) - before:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -1,0 +1,110 @@
+"""Video and documents are their own rendering (digest 3.3.6, trap 34): what players ask for."""
+
+from io import BytesIO
+from typing import Any
+
+import httpx
+import pytest
+from pydicom import Dataset, dcmread
+from pydicom.encaps import encapsulate
+from pydicom.uid import MPEG4HP41
+
+from tests.make import encapsulated_pdf, pdf, small_image
+from tests.web.asking import assert_problem, new_uid, path_of, store
+
+STREAM = bytes(range(256)) * 40 + b"end"
+LONG_PDF = pdf() + b"%" * 9_999  # more than metadata hold inline
+
+
+def uids() -> dict[str, str]:
+    names = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+    return {name: new_uid() for name in names}
+
+
+def document(data: bytes, **more: Any) -> bytes:
+    padded = data + b"\0" * (len(data) % 2)
+    values = {"EncapsulatedDocument": padded, "EncapsulatedDocumentLength": len(data)}
+    return encapsulated_pdf(**values, **uids(), **more)
+
+
+@pytest.fixture(scope="module")
+def video(http: httpx.Client) -> Dataset:
+    dataset = dcmread(BytesIO(small_image(**uids())))
+    dataset.file_meta.TransferSyntaxUID = MPEG4HP41
+    dataset.PixelData = encapsulate([STREAM], fragments_per_frame=2)
+    dataset.NumberOfFrames = 20
+    out = BytesIO()
+    dataset.save_as(out)
+    [stored] = store(http, out.getvalue())
+    return stored
+
+
+@pytest.mark.parametrize("accept", [None, "*/*", "video/*", "video/mp4", "image/png, */*;q=0.1"])
+def test_video_is_sent_as_it_is(http: httpx.Client, video: Dataset, accept: str | None) -> None:
+    headers = {"Accept": accept} if accept else {}
+    answer = http.get(f"{path_of(video)}/rendered", headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "video/mp4"  # rendered types have no parameter
+    assert answer.headers["vary"] == "Accept"
+    assert answer.content.rstrip(b"\0") == STREAM
+
+
+def test_video_by_the_accept_parameter(http: httpx.Client, video: Dataset) -> None:
+    answer = http.get(f"{path_of(video)}/rendered?accept=video/mp4")
+    assert answer.headers["content-type"] == "video/mp4"
+
+
+def test_cch_06_players_seek_in_a_video(http: httpx.Client, video: Dataset) -> None:
+    whole = http.get(f"{path_of(video)}/rendered")
+    assert whole.headers["accept-ranges"] == "bytes"
+    some = http.get(f"{path_of(video)}/rendered", headers={"Range": "bytes=300-309"})
+    assert some.status_code == 206
+    assert some.headers["content-range"] == f"bytes 300-309/{len(whole.content)}"
+    assert some.content == STREAM[300:310]
+    tag = {"If-None-Match": whole.headers["etag"]}
+    assert http.get(f"{path_of(video)}/rendered", headers=tag).status_code == 304
+
+
+def test_a_head_has_the_length(http: httpx.Client, video: Dataset) -> None:
+    whole = http.get(f"{path_of(video)}/rendered")
+    head = http.head(f"{path_of(video)}/rendered")
+    assert head.headers["content-length"] == str(len(whole.content))
+    assert not head.content
+
+
+def test_what_a_video_is_not(http: httpx.Client, video: Dataset) -> None:
+    problem = assert_problem(
+        http.get(f"{path_of(video)}/rendered", headers={"Accept": "image/jpeg"}), 406
+    )
+    assert problem["available"] == ["video/mp4"]
+    assert_problem(http.get(f"{path_of(video)}/frames/1/rendered"), 406)  # WADO-08
+    assert_problem(http.get(f"{path_of(video)}/rendered?viewport=x"), 400)
+    assert http.get(f"{path_of(video)}/thumbnail").headers["content-type"] == "image/jpeg"
+
+
+@pytest.mark.parametrize("data", [pdf(), LONG_PDF], ids=["inline", "bulk data"])
+@pytest.mark.parametrize("accept", ["*/*", "application/pdf"])
+def test_a_pdf_is_sent_without_its_padding(http: httpx.Client, data: bytes, accept: str) -> None:
+    [stored] = store(http, document(data))
+    answer = http.get(f"{path_of(stored)}/rendered", headers={"Accept": accept})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/pdf"
+    assert answer.content == data
+    some = http.get(f"{path_of(stored)}/rendered", headers={"Range": "bytes=1-3"})
+    assert some.content == b"PDF"
+
+
+def test_no_other_document_is_shown_in_our_origin(http: httpx.Client) -> None:
+    """A page with scripts would act as whoever looks at it."""
+    [stored] = store(http, document(b"<html>", MIMETypeOfEncapsulatedDocument="text/html"))
+    assert_problem(http.get(f"{path_of(stored)}/rendered"), 406)
+
+
+def test_a_wrong_length_of_a_document_cuts_nothing(http: httpx.Client) -> None:
+    for length in (3, 10**6):
+        [stored] = store(
+            http,
+            encapsulated_pdf(**uids(), EncapsulatedDocumentLength=length),
+        )
+        answer = http.get(f"{path_of(stored)}/rendered")
+        assert answer.content.rstrip(b"\0") == pdf()
