@@ -16,8 +16,10 @@ from dicomweb_server.archive.arrivals import Arrivals
 from dicomweb_server.archive.commit import Committer
 from dicomweb_server.archive.derived import DerivedCache
 from dicomweb_server.archive.describing import Describer
+from dicomweb_server.archive.expected_blobs import ExpectedBlobs
 from dicomweb_server.archive.flights import Flights
 from dicomweb_server.archive.frame_lookups import FrameLookups
+from dicomweb_server.archive.neighbours import Neighbours
 from dicomweb_server.archive.pictures import PictureCache
 from dicomweb_server.archive.preparing import preparing
 from dicomweb_server.archive.scratch import sweep
@@ -80,6 +82,7 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
         derived = DerivedCache(
             settings.cache_dir / "derived", settings.cache_limit_bytes, settings.min_free_bytes
         )
+        neighbours = Neighbours(pool, blobs) if isinstance(blobs, ExpectedBlobs) else None
         runs_made: Flights[ArrayRun | None] = Flights(2)
         yield Archive(
             settings,
@@ -95,7 +98,10 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
             Arrivals(),
             attributes,
             FrameLookups(pool),
+            neighbours,
         )
+        if neighbours is not None:
+            await neighbours.close()
         await runs_made.close()
         await committer.close()
     finally:
@@ -111,7 +117,7 @@ def open_blobs(settings: Settings) -> BlobStore:
         return FilesystemBlobs(settings.blobs_dir)
     from dicomweb_server.blobs.s3 import S3Blobs  # boto3 would slow down every start
 
-    return S3Blobs(settings)
+    return ExpectedBlobs(S3Blobs(settings))
 
 
 def create_app(settings: Settings) -> Starlette:

@@ -310,6 +310,21 @@ async def test_an_answer_that_is_not_right_voids_the_item(tmp_path: Path) -> Non
             await Bench([host], 0.01, lambda text: None).run([bad], rounds=1)
 
 
+async def test_what_takes_minutes_is_measured_once_of_orthanc(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def measured(way: JustStored, host: Host, seconds: float) -> Sample:
+        return sample(10)
+
+    monkeypatch.setattr(JustStored, "measure", measured)
+    item = Item("stored", "stored", JustStored(Shelf(1), 1000), ())
+    bench = Bench([nowhere(OURS), nowhere(ORTHANC)], 0.1, lambda text: None)
+    [result] = await bench.run([item], rounds=3)
+
+    assert [len(result.samples[label]) for label in (OURS, ORTHANC)] == [3, 1]
+    assert result.ratios(OURS, ORTHANC) == [1.0]
+
+
 # Figures.
 
 
@@ -369,6 +384,7 @@ def test_the_report_holds_every_server_against_the_goals(tmp_path: Path) -> None
     assert "p50 ≤ 2× “frames”: 2.50, missed" in other
     assert "error: status 500 / no" in other
     assert "0.500 (0.100); 251" in text
+    assert "0.250 / 1.00, 0.250 (2.50)" in text
     assert "Orthanc checks an MD5 of a file on every read; we check in the background" in text
     assert NO_NGINX in text
     assert "The load generator took at most 10 % of one core." in text

@@ -14,6 +14,7 @@ from dicomweb_server.archive.derived import DerivedCache
 from dicomweb_server.archive.describing import Describer
 from dicomweb_server.archive.flights import Flights
 from dicomweb_server.archive.frame_lookups import FrameLookups
+from dicomweb_server.archive.neighbours import Neighbours
 from dicomweb_server.archive.pictures import PictureCache
 from dicomweb_server.archive.scratch import scratch_path
 from dicomweb_server.archive.workers import WorkerPool
@@ -49,6 +50,7 @@ class Archive:
     arrivals: Arrivals
     attributes: AttributeList
     frame_lookups: FrameLookups
+    neighbours: Neighbours | None  # where blobs are far away
     checksums: Checksums = field(default_factory=Checksums)
 
     @asynccontextmanager

@@ -52,7 +52,12 @@ class Content:
 
         async def stream(offset: int, length: int) -> AsyncIterator[bytes]:
             await asyncio.sleep(0)
-            yield data if length == len(data) else data[offset : offset + length]
+            if length == len(data) and length <= CHUNK:
+                yield data
+                return
+            end = offset + length
+            for at in range(offset, end, CHUNK):  # the server copies a piece as a whole
+                yield data[at : min(at + CHUNK, end)]
 
         return cls(len(data), media_type, transfer_syntax_uid, stream, data=data)
 

@@ -13,7 +13,8 @@ from uuid import UUID
 
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.archive.content import Content
+from dicomweb_server.archive.content import Content, ScratchFile
+from dicomweb_server.archive.kept_frames import kept_frame
 from dicomweb_server.archive.metadata import instance_metadata, metadata
 from dicomweb_server.archive.sources import Source, made_of_frame, make_scratch
 from dicomweb_server.archive.staging import check_room
@@ -144,20 +145,25 @@ async def encoded_frame(
     encodings: Encodings,
 ) -> Content:
     """One frame in one of the syntaxes that its instance can be encoded in; `position` as for
-    ``frame_bytes``. Raises UndecodablePixels, WorkerFailed, ContentTooLarge."""
-    code = await made_of_frame(
-        archive,
-        source,
-        found,
-        position,
-        number,
-        transcoded_frame,
-        encodings.packed,
-        found.location.transfer_syntax_uid,
-        target,
-        archive.settings.lossy_quality if target in LOSSY_TARGETS else None,
-        extra_seconds=encodings.frame_size / _SLOW_ENCODER,
-    )
+    ``frame_bytes``. Kept when made. Raises UndecodablePixels, WorkerFailed, ContentTooLarge."""
+
+    async def make() -> bytes | ScratchFile:
+        return await made_of_frame(
+            archive,
+            source,
+            found,
+            position,
+            number,
+            transcoded_frame,
+            encodings.packed,
+            found.location.transfer_syntax_uid,
+            target,
+            archive.settings.lossy_quality if target in LOSSY_TARGETS else None,
+            extra_seconds=encodings.frame_size / _SLOW_ENCODER,
+        )
+
+    how = how_encoded(archive, target)
+    code = await kept_frame(archive, found.location, number, target, how, make)
     return Content.of_made(code, media_type_of(target), target)
 
 

@@ -43,6 +43,9 @@ async def rendered(
         found, packed = await index.locate_rendered(
             session.conn, session.scope, study, series, instance, number
         )
+        if archive.neighbours is not None and wanted.longest is None:
+            again = found.table.count > 1
+            archive.neighbours.follow(session.scope, found.location, again=again)
     if is_video(found.location.transfer_syntax_uid):
         raise NotAcceptable([])
     return await _picture(archive, found, packed, number, wanted)

@@ -8,7 +8,9 @@ from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.archive.content import Content
+from dicomweb_server.archive.content import Content, ScratchFile
+from dicomweb_server.archive.encodings import how_encoded
+from dicomweb_server.archive.kept_frames import SLOW_TO_DECODE, kept_frame
 from dicomweb_server.archive.sources import (
     MAX_WHOLE,
     Source,
@@ -138,7 +140,11 @@ async def locate_frames(
     """Where the frames lie. Raises NotFound for an instance or a frame that is not there."""
     if len(numbers) == 1:  # as viewers ask, on several connections at once
         asked = AskedFrame(study, series, instance, numbers[0])
-        return await archive.frame_lookups.locate(archive.scope(principal, Action.RETRIEVE), asked)
+        scope = archive.scope(principal, Action.RETRIEVE)
+        found = await archive.frame_lookups.locate(scope, asked)
+        if archive.neighbours is not None:
+            archive.neighbours.follow(scope, found.location, again=found.table.count > 1)
+        return found
     async with archive.session(principal, Action.RETRIEVE) as session:
         return await index.locate_frames(
             session.conn, session.scope, study, series, instance, numbers
@@ -166,8 +172,18 @@ async def frame_content(
     if wanted != ELE and media_type != OCTETS:
         return await frame_as_stored(source, found, position, number, media_type, stored)
     assert packed_metadata is not None
-    frame = source, found, position, number
-    decoded = await made_of_frame(archive, *frame, uncompressed_frame, packed_metadata, stored)
+    metadata = packed_metadata
+
+    async def make() -> bytes | ScratchFile:
+        frame = source, found, position, number
+        return await made_of_frame(archive, *frame, uncompressed_frame, metadata, stored)
+
+    if stored in SLOW_TO_DECODE:
+        decoded = await kept_frame(
+            archive, found.location, number, ELE, how_encoded(archive, ELE), make
+        )
+    else:
+        decoded = await make()
     return Content.of_made(decoded, OCTETS, ELE)
 
 

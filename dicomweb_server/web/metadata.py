@@ -10,6 +10,7 @@ from dicomweb_server.archive.metadata import url_of
 from dicomweb_server.errors import NotFound
 from dicomweb_server.index.retrieve import MetadataRow, Page, Position
 from dicomweb_server.web.conditions import not_modified, tag_of
+from dicomweb_server.web.keeping import Keeping
 from dicomweb_server.web.requests import (
     accept_encoding_of,
     archive_of,
@@ -20,6 +21,7 @@ from dicomweb_server.web.requests import (
 )
 from dicomweb_server.web.responses import (
     DICOM_JSON,
+    DICOM_XML,
     PRIVATE,
     SMALL,
     VARY,
@@ -29,6 +31,7 @@ from dicomweb_server.web.responses import (
     document_parts,
     in_turns,
     json_array,
+    multipart_type,
 )
 from dicomweb_server.wire.array_runs import ArrayRun, JoinedArray, array_length
 from dicomweb_server.wire.conditions import boundary_of, coded_tag
@@ -59,6 +62,16 @@ async def _one_by_one(
     codings = accepted_codings(accept_encoding_of(request))
     if codings and (answer := not_modified(request, headers, codings)):
         return answer
+
+    async def unchanged() -> bool:
+        return (await retrieve.version(archive, principal, *uids)).digest == now.digest
+
+    keeping = None
+    if len(uids) < 3:  # one instance is soon made
+        keeping = Keeping.of(archive, uids[0], codings, tag, unchanged)
+    kind = multipart_type(DICOM_XML, boundary_of(tag)) if documents else DICOM_JSON
+    if keeping and (kept := await keeping.find(kind, headers)):
+        return kept
     page = await metadata.metadata(archive, principal, *uids)
 
     async def following(after: Position) -> Page[MetadataRow]:
@@ -82,7 +95,8 @@ async def _one_by_one(
     else:
         response = json_array(texts())
     response.headers["ETag"] = tag
-    return await coded(request, response)
+    response = await coded(request, response)
+    return keeping.keep(response) if keeping else response
 
 
 async def _array(request: Request) -> Response:
@@ -95,6 +109,15 @@ async def _array(request: Request) -> Response:
     codings = accepted_codings(accept_encoding_of(request))
     if codings and (answer := not_modified(request, headers, codings)):
         return answer
+
+    async def unchanged() -> bool:
+        return await metadata_array.list_runs(archive, principal, study, *series) == runs
+
+    keeping = None
+    if codings[:1] != (GZIP,):  # as gzip the runs are sent as they are
+        keeping = Keeping.of(archive, study, codings, tag, unchanged)
+    if keeping and (kept := await keeping.find(DICOM_JSON, headers)):
+        return kept
     stages = metadata_array.read_runs(archive, principal, study, runs)
     first = await anext(stages)
     if not first:  # deleted meanwhile, at least all that it begins with
@@ -109,7 +132,10 @@ async def _array(request: Request) -> Response:
         headers |= {"Content-Encoding": GZIP, "ETag": coded_tag(tag, GZIP)}
     pieces = _pieces(JoinedArray(coding), first, stages)
     response = Pieces(in_turns(pieces), headers=headers, media_type=DICOM_JSON)
-    return response if packed else await coded(request, response)
+    if packed:
+        return response
+    answer = await coded(request, response)
+    return keeping.keep(answer) if keeping else answer
 
 
 async def _pieces(

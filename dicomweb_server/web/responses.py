@@ -17,10 +17,9 @@ from dicomweb_server.web.requests import accept_encoding_of
 from dicomweb_server.wire.conditions import boundary_of, coded_tag
 from dicomweb_server.wire.content_coding import (
     CODINGS,
-    GZIP,
     IDENTITY,
-    Gzip,
     accepted_codings,
+    packer,
 )
 from dicomweb_server.wire.multipart import closing, new_boundary, part_header
 from dicomweb_server.wire.offers import DICOM_JSON as DICOM_JSON
@@ -183,7 +182,7 @@ async def _others() -> None:
 
 
 async def coded(request: Request, response: Response) -> Response:
-    """`response` in the content coding that the client prefers: gzip, made as it is sent (CCH-04).
+    """`response` in the content coding that the client prefers, made as it is sent (CCH-04).
 
     For answers of JSON and XML that are in memory, or are Pieces. A small one is not packed.
     Raises NotAcceptable for a client that bars every coding, and none as well.
@@ -192,7 +191,8 @@ async def coded(request: Request, response: Response) -> Response:
     if not codings:
         raise NotAcceptable(CODINGS, "content codings")
     response.headers["Vary"] = VARY
-    if codings[0] != GZIP:
+    coding = codings[0]
+    if coding == IDENTITY:
         return response
     pieces = response.body_iterator if isinstance(response, Pieces) else _once(response.body)
     start = await _start(pieces)
@@ -200,11 +200,11 @@ async def coded(request: Request, response: Response) -> Response:
         if isinstance(response, Pieces):
             response.body_iterator = _once(start)  # it is all there is
         return response
-    packed = Pieces(_packed(start, pieces), response.status_code)
+    packed = Pieces(_packed(coding, start, pieces), response.status_code)
     packed.raw_headers = [field for field in response.raw_headers if field[0] != b"content-length"]
-    packed.headers["Content-Encoding"] = GZIP
+    packed.headers["Content-Encoding"] = coding
     if "ETag" in packed.headers:
-        packed.headers["ETag"] = coded_tag(packed.headers["ETag"], GZIP)
+        packed.headers["ETag"] = coded_tag(packed.headers["ETag"], coding)
     return packed
 
 
@@ -223,17 +223,19 @@ async def _once(piece: bytes | memoryview) -> AsyncGenerator[bytes, None]:
     yield bytes(piece)
 
 
-async def _packed(start: bytes, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    packer = Gzip()
+async def _packed(
+    coding: str, start: bytes, pieces: AsyncIterator[bytes]
+) -> AsyncGenerator[bytes, None]:
+    packing = packer(coding)
     try:
         piece: bytes | None = start
         while piece is not None:
-            for step in packer.steps(piece):
+            for step in packing.steps(piece):
                 if step:
                     yield step
                 await asyncio.sleep(0)  # a piece may be as large as what is known of an instance
             piece = await anext(pieces, None)
-        yield packer.finish()
+        yield packing.finish()
     finally:
         await _close(pieces)
 

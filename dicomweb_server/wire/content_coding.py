@@ -1,19 +1,27 @@
 """Content codings (RFC 9110 §8.4.1): gzip of requests (CCH-05), never more than is asked for, and
-of answers (CCH-04), where it is accepted."""
+gzip and zstd of answers (CCH-04), where they are accepted."""
 
 import re
+import sys
 import zlib
 from collections.abc import Iterator
+from typing import Protocol
 
 from zlib_ng import zlib_ng
 
 from dicomweb_server.errors import ContentTooLarge, MalformedContent, UnsupportedContent
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 PIECE = 1 << 20  # bytes that one step of unpacking gives at the most
 
+ZSTD = "zstd"
 GZIP = "gzip"
 IDENTITY = "identity"
-CODINGS = (GZIP, IDENTITY)  # of answers
+CODINGS = (ZSTD, GZIP, IDENTITY)  # of answers
 
 _ALIASES = {"x-gzip": GZIP}  # RFC 9110 §8.4.1.3
 _CODING = re.compile(
@@ -25,17 +33,25 @@ _UNASKED = 0.0001  # below every weight that can be stated
 _STEP = 1 << 14  # bytes of input
 _GZIP = 31  # zlib's window bits for a gzip member
 
-_PACK_STEP = 1 << 16  # bytes; a tenth of a millisecond's work
+_PACK_STEP = 1 << 16  # bytes; a tenth of a millisecond's work, as gzip
+_ZSTD_STEP = 1 << 18
 # Of zlib-ng. 4 MB of search results: 5 ms for 213 kB; level 1 gives 313 kB, level 6 takes 8 ms.
 _FAST = 2
+# 1 ms for 31 kB of the same; 10 MB of CT metadata: 2 ms for 44 kB, and 9 ms for 564 kB as gzip.
+# The window of this level is half a megabyte, of the 8 that RFC 9659 allows.
+_ZSTD: dict[int, int] = {
+    zstd.CompressionParameter.compression_level: 1,
+    zstd.CompressionParameter.checksum_flag: 1,
+}
 
 
 def accepted_codings(header: str | None) -> tuple[str, ...]:
     """Those of CODINGS that an Accept-Encoding accepts, the one to send first (RFC 9110 §12.5.3).
 
-    Without the header gzip would be acceptable too, but who does not ask may not unpack. Identity
-    is accepted unless it is barred by name or by ``*;q=0``, and comes last unless it is named. Of
-    equal weights gzip goes first. A weight that cannot be read takes its element along (HDR-03);
+    Without the header gzip would be acceptable too, but who does not ask may not unpack; ``*``
+    asks for gzip and not for zstd. Identity is accepted unless it is barred by name or by
+    ``*;q=0``, and comes last unless it is named. Of equal weights zstd goes first, which is both
+    smaller and cheaper, then gzip. A weight that cannot be read takes its element along (HDR-03);
     the lowest of several counts, so that what is barred stays barred.
     """
     if header is None:
@@ -47,28 +63,59 @@ def accepted_codings(header: str | None) -> tuple[str, ...]:
             name = match[1].lower()
             name = _ALIASES.get(name, name)
             weights[name] = min(weights.get(name, 1.0), float(match[2] or 1))
-    unnamed = {GZIP: 0.0, IDENTITY: _UNASKED}
-    found = {coding: weights.get(coding, weights.get("*", unnamed[coding])) for coding in CODINGS}
+    found = {
+        ZSTD: weights.get(ZSTD, 0.0),
+        GZIP: weights.get(GZIP, weights.get("*", 0.0)),
+        IDENTITY: weights.get(IDENTITY, weights.get("*", _UNASKED)),
+    }
     ranked = sorted(CODINGS, key=lambda coding: -found[coding])
     return tuple(coding for coding in ranked if found[coding] > 0)
 
 
+class Packer(Protocol):
+    """Content in, the same in a content coding out, in steps that are short however much comes in
+    at a time."""
+
+    def steps(self, content: bytes) -> Iterator[bytes]:
+        """Pack `content`. What a step gives may be empty: it waits for more."""
+
+    def finish(self) -> bytes:
+        """The rest, with a checksum: without it nobody takes it for whole."""
+
+
+def packer(coding: str) -> Packer:
+    """What packs in one of CODINGS that is not identity."""
+    return Zstd() if coding == ZSTD else Gzip()
+
+
 class Gzip:
-    """Content in, one member of gzip (RFC 1952) out, in steps that are short however much comes
-    in at a time."""
+    """One member of gzip (RFC 1952)."""
 
     def __init__(self) -> None:
         self._member = zlib_ng.compressobj(_FAST, zlib_ng.DEFLATED, _GZIP)
 
     def steps(self, content: bytes) -> Iterator[bytes]:
-        """Pack `content`. What a step gives may be empty: it waits for more."""
         view = memoryview(content)
         for at in range(0, len(view), _PACK_STEP):
             yield self._member.compress(view[at : at + _PACK_STEP])
 
     def finish(self) -> bytes:
-        """The rest of the member, with its checksum: without it nobody takes it for whole."""
         return self._member.flush()
+
+
+class Zstd:
+    """One frame of Zstandard (RFC 8878)."""
+
+    def __init__(self) -> None:
+        self._frame = zstd.ZstdCompressor(options=_ZSTD)
+
+    def steps(self, content: bytes) -> Iterator[bytes]:
+        view = memoryview(content)
+        for at in range(0, len(view), _ZSTD_STEP):
+            yield self._frame.compress(view[at : at + _ZSTD_STEP])
+
+    def finish(self) -> bytes:
+        return self._frame.flush()
 
 
 def is_gzip(header: str | None) -> bool:

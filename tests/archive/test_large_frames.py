@@ -20,7 +20,7 @@ from pydicom.uid import (
 
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.bulk_data import Frames
-from dicomweb_server.archive.content import Content
+from dicomweb_server.archive.content import CHUNK, Content
 from dicomweb_server.archive.encodings import encoded_frame, encodings_of
 from dicomweb_server.archive.large_frames import PASSED
 from dicomweb_server.archive.retrieve import frame_content, locate_frames
@@ -92,7 +92,9 @@ async def test_the_loop_is_free_while_a_large_frame_is_encoded(
     tmp_path: Path, database_url: str
 ) -> None:
     file = small_image(**LARGE, **UIDS)
-    async with opened(tmp_path, database_url, worker_timeout_seconds=120) as archive:
+    async with opened(
+        tmp_path, database_url, worker_timeout_seconds=120, cache_limit_bytes=0
+    ) as archive:
         await store(archive, [file])
         await encoded(archive, RLELossless)  # the worker has imported what it needs
         watch = Watch()
@@ -164,7 +166,7 @@ async def test_a_file_that_ends_before_its_frame_is_damage(
 async def test_without_room_for_a_file_the_result_is_passed_all_the_same(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened(tmp_path, database_url) as archive:
+    async with opened(tmp_path, database_url, cache_limit_bytes=0) as archive:
         await store(archive, [small_image(**MEDIUM, **UIDS)])
         expected = await whole(await encoded(archive, RLELossless))
         assert len(expected) > PASSED
@@ -176,8 +178,23 @@ async def test_without_room_for_a_file_the_result_is_passed_all_the_same(
         assert await whole(content) == expected
 
 
-async def test_who_leaves_leaves_no_file(tmp_path: Path, database_url: str) -> None:
+async def test_a_large_frame_is_kept_and_sent_in_pieces(tmp_path: Path, database_url: str) -> None:
     async with opened(tmp_path, database_url) as archive:
+        await store(archive, [small_image(**MEDIUM, **UIDS)])
+        made = await encoded(archive, RLELossless)
+        assert made.scratch is not None
+        code = await whole(made)
+        kept = await encoded(archive, RLELossless)
+        assert kept.scratch is None
+        pieces = [piece async for piece in kept.read()]
+        assert b"".join(pieces) == code
+        assert max(map(len, pieces)) <= CHUNK < len(code)
+        part = [piece async for piece in kept.read_range(5, CHUNK + 7)]
+        assert b"".join(part) == code[5 : CHUNK + 12]
+
+
+async def test_who_leaves_leaves_no_file(tmp_path: Path, database_url: str) -> None:
+    async with opened(tmp_path, database_url, cache_limit_bytes=0) as archive:
         await store(archive, [small_image(**MEDIUM, **UIDS)])
         for delay in (0, 0.005, 0.02, 0.05):
             leaving = asyncio.create_task(encoded(archive, RLELossless))

@@ -4,12 +4,13 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from dicomweb_server.archive.expected_blobs import ExpectedBlobs
 from dicomweb_server.blobs.filesystem import FilesystemBlobs
 from dicomweb_server.blobs.store import BlobStore
 from tests.s3 import new_s3_blobs
 
 
-@pytest.fixture(params=["filesystem", "s3"])
+@pytest.fixture(params=["filesystem", "s3", "expecting"])
 async def new_store(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Callable[[], BlobStore]]:
@@ -20,6 +21,8 @@ async def new_store(
         folder = tmp_path_factory.mktemp("store")
         if request.param == "filesystem":
             made.append(FilesystemBlobs(folder / "blobs"))
+        elif request.param == "expecting":
+            made.append(ExpectedBlobs(FilesystemBlobs(folder / "blobs")))
         else:
             made.append(new_s3_blobs(request.getfixturevalue("s3"), folder))
         return made[-1]

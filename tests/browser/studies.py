@@ -22,6 +22,7 @@ from pydicom.sr.codedict import codes
 
 from dicomweb_server.dicom.transcode import transcode
 from tests.make import encapsulated_pdf, small_image, sr_document, study_of, uid
+from tests.make.slides import slide_of
 
 SLICES = 5
 SIDE = 256  # pixels
@@ -54,6 +55,7 @@ class Study:
     look: str
     expected: Any
     images: int = 0
+    mode: str = "viewer"  # of OHIF
 
     def task(self) -> dict[str, Any]:
         """What view.mjs is told."""
@@ -63,6 +65,7 @@ class Study:
             "look": self.look,
             "expected": self.expected,
             "images": self.images,
+            "mode": self.mode,
         }
 
 
@@ -76,6 +79,7 @@ def studies() -> Iterator[Study]:
     yield report()
     yield document()
     yield video()
+    yield slide()
 
 
 def compressed() -> Study:
@@ -268,6 +272,18 @@ def video() -> Study:
     dataset.PixelData = encapsulate([stream], has_bot=False)
     dataset["PixelData"].VR = "OB"
     return Study("video", [_written(dataset)], "colours", ["red", "green", "blue"])
+
+
+def slide() -> Study:
+    """Three levels of a whole slide image, of JPEG tiles, and with all colours."""
+    files = slide_of(
+        3,
+        transfer_syntax=uids.JPEGBaseline8Bit,
+        rows=400,
+        columns=600,
+        PatientName="Slide^Study",
+    )
+    return Study("slide", files, "tiles", ["red", "green", "blue"], mode="microscopy")
 
 
 def for_client() -> dict[str, Any]:

@@ -82,10 +82,22 @@ const looks = {
     });
     return names.map((name) => `${found[name]} ${name} pixels`).join(', ');
   },
+  // Tiles that come one by one: until no more do.
+  async tiles(page, names) {
+    let before;
+    await until('the last tile', IMAGE_WAIT, async () => {
+      const now = await looks.colours(page, names);
+      const isSettled = now === before;
+      before = now;
+      if (!isSettled) await page.waitForTimeout(1000);
+      return isSettled;
+    });
+    return before;
+  },
 };
 
 async function openStudy(page, study) {
-  await page.goto(`${task.viewer}/viewer?StudyInstanceUIDs=${study.uid}`);
+  await page.goto(`${task.viewer}/${study.mode}?StudyInstanceUIDs=${study.uid}`);
   if (study.images) await showing(page, 1, study.images);
   const seen = await looks[study.look](page, study.expected);
   await screenshot(page, task, study.name);

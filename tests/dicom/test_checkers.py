@@ -37,8 +37,8 @@ HTJ2K = {"1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202"}  # newer than Deb
 LARGE = 1 << 20  # bytes
 DICTIONARY = {"DCMDICTPATH": os.environ.get("DCMDICTPATH", "/usr/share/libdcmtk17/dicom.dic")}
 
-# The US Image Module has YBR_FULL by plane alone, and for few transfer syntaxes. Subsampled JPEG
-# becomes YBR_FULL by pixel here, in which nothing is rounded, and which others are glad of.
+# The US Image Module wants RGB of native colour (PS3.3 C.8.5.6.1.2). Subsampled JPEG becomes
+# YBR_FULL here, in which nothing is rounded.
 OF_ULTRASOUND = re.compile(
     r"enumerated value <YBR_FULL> .* <Photometric Interpretation>"
     r"|enumerated value <0> .* <Planar Configuration>"

@@ -72,7 +72,8 @@ async def test_what_fails_is_told() -> None:
 
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with RunningServer(tmp_path_factory.mktemp("one") / "data", {"CPU_WORKERS": "1"}) as running:
+    settings = {"CPU_WORKERS": "1", "CACHE_LIMIT_BYTES": "0"}  # all is made anew
+    with RunningServer(tmp_path_factory.mktemp("one") / "data", settings) as running:
         yield running
 
 

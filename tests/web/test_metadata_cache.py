@@ -15,12 +15,14 @@ import httpx
 import pytest
 from pydicom import Dataset
 
+from dicomweb_server.wire.content_coding import zstd
 from tests.make import instance_with
 from tests.make.ct import study_of
 from tests.running import RunningServer
 from tests.web.asking import assert_problem, new_uid, path_of, store
 
 COUNT = 150
+UNPACK = {"identity": bytes, "gzip": gzip.decompress, "zstd": zstd.decompress}
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +59,12 @@ def expected(http: httpx.Client, datasets: list[Dataset]) -> bytes:
 def bodies(http: httpx.Client, path: str) -> list[bytes]:
     """What is sent now, over new connections, so that each process is likely to be asked."""
     found = []
-    for coding in ("identity", "gzip") * 4:
+    for coding in ("identity", "gzip", "zstd") * 3:
         headers = {"Accept-Encoding": coding, "Connection": "close"}
-        answer = http.get(f"{path}/metadata", headers=headers)
-        assert answer.status_code == 200
-        assert answer.headers.get("content-encoding", "identity") == coding
-        found.append(answer.content)
+        with http.stream("GET", f"{path}/metadata", headers=headers) as answer:
+            assert answer.status_code == 200
+            assert answer.headers.get("content-encoding", "identity") == coding
+            found.append(UNPACK[coding](b"".join(answer.iter_raw())))
     return found
 
 
@@ -165,6 +167,49 @@ def test_the_cache_may_be_removed_under_the_server(
         thread.join()
     bodies(http, path)
     assert files(servers)
+
+
+XML = 'multipart/related; type="application/dicom+xml"'
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+@pytest.mark.parametrize(
+    ("accept", "query"), [("*/*", ""), (XML, ""), ("*/*", "?includefield=SOPInstanceUID")]
+)
+def test_a_body_that_was_sent_is_kept_as_it_is(
+    http: httpx.Client, servers: RunningServer, coding: str, accept: str, query: str
+) -> None:
+    datasets = stored_series(http, seed=11)
+    path = f"{path_of(datasets[0], 2)}/metadata{query}"
+
+    def ask() -> tuple[httpx.Headers, bytes]:
+        headers = {"Accept": accept, "Accept-Encoding": coding}
+        with http.stream("GET", path, headers=headers) as answer:
+            assert answer.status_code == 200
+            return answer.headers, b"".join(answer.iter_raw())
+
+    shutil.rmtree(servers.data_dir / "cache", ignore_errors=True)
+    first, body = ask()
+    for _ in range(2):
+        deadline = time.monotonic() + 20
+        again, same = ask()
+        while "content-length" not in again:  # it is put there when it has been sent
+            assert time.monotonic() < deadline
+            again, same = ask()
+        assert same == body
+        assert again["content-length"] == str(len(body))
+        for name in ("content-type", "content-encoding", "etag", "vary", "cache-control"):
+            assert again.get(name) == first.get(name), name
+        for file in files(servers):
+            flip(file)
+        assert ask()[1] == body
+    with http.stream("GET", path, headers={"Accept": accept, "Accept-Encoding": ""}) as plain:
+        assert UNPACK[coding](body) == b"".join(plain.iter_raw())
+
+    [changed] = store(http, study_of(1, COUNT + 1, seed=11, rows=8, columns=8)[-1].file())
+    assert ask()[1] != body
+    assert http.delete(path_of(changed)).status_code == 204
+    assert ask()[1] == body
 
 
 def test_without_a_cache_the_answers_are_the_same(tmp_path: Path) -> None:

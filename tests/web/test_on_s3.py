@@ -106,6 +106,17 @@ def test_a_large_instance_goes_up_in_parts_and_comes_down_in_ranges(
     assert frame == dataset.PixelData
 
 
+def test_looking_through_a_series(client: httpx.Client) -> None:
+    same = {f"{name}InstanceUID": new_uid() for name in ("Study", "Series")}
+    files = [image(**same, InstanceNumber=str(number), seed=number) for number in range(12)]
+    datasets = store(client, *files)
+    for dataset in (*datasets[5:], *datasets[:5]):
+        [(_, frame)] = parts_of(client.get(f"{path_of(dataset)}/frames/1"))
+        assert frame == dataset.PixelData
+    assert client.delete(path_of(datasets[0], 1)).status_code == 204
+    assert {client.get(f"{path_of(each)}/frames/1").status_code for each in datasets} == {404}
+
+
 def test_a_study_as_a_file_set(on_s3: RunningServer, client: httpx.Client) -> None:
     study = new_uid()
     files = [image(StudyInstanceUID=study, rows=2500, columns=2500) for _ in range(2)]

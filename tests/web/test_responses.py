@@ -15,6 +15,7 @@ from starlette.responses import Response
 from dicomweb_server.archive.content import Content, ScratchFile
 from dicomweb_server.web.responses import DicomJSON, coded, json_array, multipart, xml_parts
 from dicomweb_server.web.single_part import single_part
+from dicomweb_server.wire.content_coding import zstd
 
 RESULT = {
     "00080020": {"vr": "DA", "Value": ["20240105"]},
@@ -64,7 +65,10 @@ class Sent:
             self.waits.append(time.thread_time() - began)
 
 
-@pytest.mark.parametrize("encoding", ["", "gzip"])
+UNPACK = {"": bytes, "gzip": gzip.decompress, "zstd": zstd.decompress}
+
+
+@pytest.mark.parametrize("encoding", UNPACK)
 @pytest.mark.parametrize("make", [json_array, xml_parts])
 async def test_a_large_answer_lets_others_have_their_turn(
     make: Callable[[AsyncIterator[bytes]], Response], encoding: str
@@ -72,7 +76,7 @@ async def test_a_large_answer_lets_others_have_their_turn(
     sent = Sent()
     body = await sent.of(await coded(_request(encoding), make(_texts())))
 
-    content = gzip.decompress(body) if encoding else body
+    content = UNPACK[encoding](body)
     assert content.count("山田".encode()) == COUNT
     assert max(map(len, sent.pieces)) < 100_000
     # A few may be those of the garbage collector; an answer made at once would be one long wait,
@@ -101,7 +105,7 @@ async def test_an_array_of_any_length_is_json(count: int, encoding: str) -> None
     assert orjson.loads(body) == [RESULT] * count
 
 
-@pytest.mark.parametrize("encoding", ["", "gzip"])
+@pytest.mark.parametrize("encoding", ["", "gzip", "zstd"])
 async def test_err_03_what_breaks_midway_never_looks_whole(encoding: str) -> None:
     async def broken() -> AsyncIterator[bytes]:
         async for text in _texts(3000):
@@ -114,8 +118,8 @@ async def test_err_03_what_breaks_midway_never_looks_whole(encoding: str) -> Non
 
     body = b"".join(sent.pieces)
     if encoding:
-        with pytest.raises(EOFError):
-            gzip.decompress(body)
+        with pytest.raises((EOFError, zstd.ZstdError)):
+            UNPACK[encoding](body)
     else:
         assert not body.endswith(b"]")
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from pydicom import Dataset
 
+from dicomweb_server.wire.content_coding import zstd
 from tests.make import instance_with
 from tests.web.asking import assert_problem, found_in, new_uid, parts_of, path_of, store
 
@@ -157,18 +158,32 @@ def content(headers: httpx.Headers, body: bytes) -> bytes:
     """What a body holds but for the boundary, which is another each time."""
     if headers.get("content-encoding") == "gzip":
         body = gzip.decompress(body)
+    elif headers.get("content-encoding") == "zstd":
+        body = zstd.decompress(body)
     boundary = headers["content-type"].partition("boundary=")[2]
     return body.replace(boundary.encode(), b"BOUNDARY") if boundary else body
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_cch_04_gzip_where_it_is_asked_for(
-    http: httpx.Client, resources: dict[str, tuple[str, str]], kind: str
+@pytest.mark.parametrize(
+    ("encoding", "coding"),
+    [
+        ("gzip, deflate, br", "gzip"),
+        ("gzip, deflate, br, zstd", "zstd"),
+        ("gzip, zstd;q=0.9", "gzip"),
+    ],
+)
+def test_cch_04_a_coding_where_it_is_asked_for(
+    http: httpx.Client,
+    resources: dict[str, tuple[str, str]],
+    kind: str,
+    encoding: str,
+    coding: str,
 ) -> None:
     plain_headers, plain = raw(http, *resources[kind], None)
-    headers, packed = raw(http, *resources[kind], "gzip, deflate, br")
+    headers, packed = raw(http, *resources[kind], encoding)
 
-    assert headers["content-encoding"] == "gzip"
+    assert headers["content-encoding"] == coding
     assert "content-encoding" not in plain_headers
     assert headers["content-type"].startswith(resources[kind][1])
     assert headers.get("content-length", str(len(packed))) == str(len(packed))
@@ -193,7 +208,7 @@ def test_cch_04_no_coding_where_it_is_not(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("encoding", [None, "gzip", "identity"])
+@pytest.mark.parametrize("encoding", [None, "gzip", "zstd", "identity"])
 def test_res_06_head_has_the_headers_of_get(
     http: httpx.Client,
     resources: dict[str, tuple[str, str]],
@@ -235,7 +250,7 @@ def test_who_bars_every_coding_gets_406(
     path, accept = resources[kind]
     answer = http.get(path, headers={"Accept": accept, "Accept-Encoding": encoding})
 
-    assert assert_problem(answer, 406)["available"] == ["gzip", "identity"]
+    assert assert_problem(answer, 406)["available"] == ["zstd", "gzip", "identity"]
     assert answer.headers["vary"] == VARY
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicomweb_server.wire.content_coding import Gzip, accepted_codings
+from dicomweb_server.wire.content_coding import CODINGS, accepted_codings, packer, zstd
 
 BOTH, ONLY_GZIP, PLAIN, NONE = ("gzip", "identity"), ("gzip",), ("identity",), ()
 
@@ -17,7 +17,12 @@ BOTH, ONLY_GZIP, PLAIN, NONE = ("gzip", "identity"), ("gzip",), ("identity",), (
         (None, PLAIN),  # RFC 9110 §12.5.3 allows any coding; not every such client has one
         ("", PLAIN),
         ("gzip", BOTH),
-        ("gzip, deflate, br, zstd", BOTH),  # browsers
+        ("gzip, deflate, br", BOTH),
+        ("gzip, deflate, br, zstd", ("zstd", "gzip", "identity")),  # browsers
+        ("zstd", ("zstd", "identity")),
+        ("zstd;q=0.5, gzip", ("gzip", "zstd", "identity")),
+        ("zstd;q=0, *", BOTH),  # who says * may know zstd, or not
+        ("zstd, *;q=0", ("zstd",)),
         ("gzip;q=1.0,deflate;q=0.6,identity;q=0.3", BOTH),
         ("GZip", BOTH),
         ("x-gzip", BOTH),
@@ -55,6 +60,8 @@ def test_what_is_accepted(header: str | None, expected: tuple[str, ...]) -> None
 
 def accepts(stated: dict[str, float], coding: str) -> bool:
     """RFC 9110 §12.5.3, rules 2 and 3, for a list that names nothing twice."""
+    if coding == "zstd":  # never by *
+        return stated.get(coding, 0) > 0
     if coding in stated or "*" in stated:
         return stated.get(coding, stated.get("*", 0)) > 0
     return coding == "identity"
@@ -62,26 +69,31 @@ def accepts(stated: dict[str, float], coding: str) -> bool:
 
 @given(
     st.dictionaries(
-        st.sampled_from(["gzip", "identity", "*", "br", "deflate"]),
+        st.sampled_from(["zstd", "gzip", "identity", "*", "br", "deflate"]),
         st.sampled_from([0.0, 0.001, 0.5, 0.999, 1.0]),
     )
 )
 def test_just_what_the_client_accepts_in_its_order(stated: dict[str, float]) -> None:
     found = accepted_codings(", ".join(f"{name};q={weight:g}" for name, weight in stated.items()))
 
-    assert set(found) == {each for each in ("gzip", "identity") if accepts(stated, each)}
-    if len(found) == 2 and "gzip" in stated and "identity" in stated:
-        assert stated[found[0]] >= stated[found[1]]
+    assert set(found) == {each for each in CODINGS if accepts(stated, each)}
+    weights = [stated[each] for each in found if each in stated]
+    assert weights == sorted(weights, reverse=True)
 
 
-fragments = st.sampled_from(["gzip", "x-gzip", "identity", "*", "br", ";q=", ";", ",", "0", "1."])
+fragments = st.sampled_from(
+    ["zstd", "gzip", "x-gzip", "identity", "*", "br", ";q=", ";", ",", "0", "1."]
+)
 
 
 @given(st.none() | st.text() | st.lists(fragments).map("".join))
 def test_any_header_is_read(header: str | None) -> None:
     found = accepted_codings(header)
 
-    assert set(found) <= {"gzip", "identity"}
+    assert set(found) <= set(CODINGS)
+    if "zstd" in found:
+        assert header
+        assert "zstd" in header.lower()
     assert len(found) == len(set(found))
     if "gzip" in found:  # never to who does not name it
         assert header
@@ -91,18 +103,35 @@ def test_any_header_is_read(header: str | None) -> None:
         assert "0" in header
 
 
-@given(st.lists(st.binary(max_size=300)), st.integers(0, 3))
-def test_what_is_packed_comes_out(pieces: list[bytes], times: int) -> None:
-    packer = Gzip()
+UNPACK = {"gzip": gzip.decompress, "zstd": zstd.decompress}
+
+
+@pytest.mark.parametrize("coding", UNPACK)
+@given(pieces=st.lists(st.binary(max_size=300)), times=st.integers(0, 3))
+def test_what_is_packed_comes_out(coding: str, pieces: list[bytes], times: int) -> None:
+    packing = packer(coding)
     content = [piece * 10**times for piece in pieces]
-    packed = b"".join(step for piece in content for step in packer.steps(piece))
+    packed = b"".join(step for piece in content for step in packing.steps(piece))
 
-    assert gzip.decompress(packed + packer.finish()) == b"".join(content)
+    assert UNPACK[coding](packed + packing.finish()) == b"".join(content)
 
 
-def test_without_its_end_it_is_not_whole() -> None:
-    packer = Gzip()
-    packed = b"".join(packer.steps(b"content" * 1000))
+@pytest.mark.parametrize("coding", UNPACK)
+def test_without_its_end_it_is_not_whole(coding: str) -> None:
+    packing = packer(coding)
+    packed = b"".join(packing.steps(b"content" * 1000))
 
-    with pytest.raises(EOFError):
-        gzip.decompress(packed)
+    with pytest.raises((EOFError, zstd.ZstdError)):
+        UNPACK[coding](packed)
+
+
+def test_a_frame_tells_a_flipped_bit_and_asks_for_little_memory() -> None:
+    packing = packer("zstd")
+    content = bytes(range(256)) * 10_000
+    packed = bytearray(b"".join(packing.steps(content)) + packing.finish())
+    assert zstd.get_frame_info(packed).decompressed_size is None
+    limit = {zstd.DecompressionParameter.window_log_max: 20}  # a megabyte
+    assert zstd.decompress(packed, options=limit) == content
+    packed[-1] ^= 1
+    with pytest.raises(zstd.ZstdError):
+        zstd.decompress(packed)

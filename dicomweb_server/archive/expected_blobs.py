@@ -1,0 +1,156 @@
+"""Reading ahead from blobs that are far away, so that a viewer waits for the first of them alone.
+
+Who asks for the image of one instance mostly asks for those around it next. A bucket takes its
+time for each, however little it is; so the neighbours are on their way before they are asked for.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dicomweb_server.blobs.store import BlobInfo, BlobStore, Place
+
+LARGEST = 8 << 20  # bytes of a blob that is read ahead
+KEPT = 64 << 20  # bytes of those that were, in one process
+AT_A_TIME = 8  # blobs on their way; what is asked for needs connections too
+
+Expected = tuple[str, int]  # the key of a blob, and its bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    """A blob on its way, or here."""
+
+    size: int  # bytes
+    task: "asyncio.Task[bytes]"
+
+
+class ExpectedBlobs:
+    """Blobs of another store, some of which are in memory before they are asked for.
+
+    A blob never changes, so that what is kept of one cannot be out of date; one that was deleted
+    is not found in the index, and asked for by nobody. What was asked for is kept as well until
+    there is no more room: it has other frames. What cannot be read ahead is read when it is
+    asked for, and tells then what is wrong.
+    """
+
+    def __init__(self, behind: BlobStore, *, kept: int = KEPT, largest: int = LARGEST) -> None:
+        """`kept`: bytes in memory, at the most. `largest`: bytes of one blob."""
+        self._behind = behind
+        self._limit = kept
+        self._largest = largest
+        self._coming: OrderedDict[str, _Coming] = OrderedDict()  # the least wanted first
+        self._bytes = 0
+        self._turns = asyncio.Semaphore(AT_A_TIME)
+
+    def expect(self, blobs: Sequence[Expected]) -> None:
+        """These will probably be read soon, the first of them first."""
+        room = self._limit // 2  # of the rest, some is wanted already
+        for key, size in blobs:
+            room -= size
+            if room < 0:
+                return
+            if key in self._coming:
+                self._coming.move_to_end(key)
+            elif 0 < size <= self._largest:
+                task = asyncio.create_task(self._fetch(key, size))
+                task.add_done_callback(_take_note)
+                self._coming[key] = _Coming(size, task)
+                self._bytes += size
+        while self._bytes > self._limit:
+            self._drop(next(iter(self._coming)))
+
+    async def _fetch(self, key: str, size: int) -> bytes:
+        try:
+            async with self._turns:
+                return await self._behind.read(key, 0, size)
+        except BaseException:
+            self._forget(key)
+            raise
+
+    def _forget(self, key: str) -> None:
+        coming = self._coming.get(key)
+        if coming is not None and coming.task is asyncio.current_task():
+            self._bytes -= self._coming.pop(key).size
+
+    def _drop(self, key: str) -> None:
+        coming = self._coming.pop(key)
+        self._bytes -= coming.size
+        coming.task.cancel()
+
+    async def _ahead(self, key: str) -> bytes | None:
+        """A blob that is kept or on its way; None if it is not, or did not come."""
+        coming = self._coming.get(key)
+        if coming is None:
+            return None
+        self._coming.move_to_end(key)
+        await asyncio.wait([coming.task])
+        if coming.task.cancelled() or coming.task.exception() is not None:
+            return None
+        return coming.task.result()
+
+    async def read(self, key: str, offset: int, length: int) -> bytes:
+        """See BlobStore."""
+        data = await self._ahead(key)
+        if data is None or offset + length > len(data):
+            return await self._behind.read(key, offset, length)
+        return data if length == len(data) else data[offset : offset + length]
+
+    async def stream(self, key: str, offset: int, length: int) -> AsyncIterator[bytes]:
+        """See BlobStore."""
+        if key in self._coming:
+            yield await self.read(key, offset, length)
+            return
+        async for chunk in self._behind.stream(key, offset, length):
+            yield chunk
+
+    async def close(self) -> None:
+        """See BlobStore."""
+        tasks = [coming.task for coming in self._coming.values()]
+        for key in list(self._coming):
+            self._drop(key)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._behind.close()
+
+    # ------------------------------------------------------------- as the store behind has it
+
+    async def check(self) -> None:
+        """See BlobStore."""
+        await self._behind.check()
+
+    async def put_many(self, blobs: Sequence[tuple[Path, str]]) -> list[OSError | None]:
+        """See BlobStore."""
+        return await self._behind.put_many(blobs)
+
+    @property
+    def place(self) -> Place | None:
+        """See BlobStore."""
+        return self._behind.place
+
+    @property
+    def has_files(self) -> bool:
+        """See BlobStore."""
+        return self._behind.has_files
+
+    def local(self, key: str) -> AbstractAsyncContextManager[Path]:
+        """See BlobStore."""
+        return self._behind.local(key)
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """See BlobStore."""
+        for key in keys:
+            if key in self._coming:
+                self._drop(key)
+        await self._behind.delete(keys)
+
+    def list(self, prefix: str = "", after: str = "") -> AsyncIterator[BlobInfo]:
+        """See BlobStore."""
+        return self._behind.list(prefix, after)
+
+
+def _take_note(task: "asyncio.Task[bytes]") -> None:
+    if not task.cancelled():
+        task.exception()  # who needs the blob will hear of it

@@ -1,0 +1,46 @@
+"""Frames in another transfer syntax than they are stored in, kept once they were made."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+
+from pydicom.uid import JPEG2000, JPEG2000Lossless
+
+from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.content import ScratchFile
+from dicomweb_server.archive.derived import DerivedCache, Key, key_of
+from dicomweb_server.index.retrieve import Location
+
+# Of others a frame is decoded in a few milliseconds, and decoded it is large.
+_JPEG_XL = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (110, 111, 112))
+SLOW_TO_DECODE = frozenset({JPEG2000, JPEG2000Lossless, *_JPEG_XL})
+
+
+_LARGEST = 64 << 20  # bytes of a frame that is kept
+
+
+async def kept_frame(
+    archive: Archive,
+    location: Location,
+    number: int,
+    transfer_syntax_uid: str,
+    how: str,
+    make: Callable[[], Awaitable[bytes | ScratchFile]],
+) -> bytes | ScratchFile:
+    """Frame `number` of an instance, counted from 1, in a transfer syntax: from the cache, or what
+    `make` returns, which is put there. `how` it is decoded or encoded: what else decides of it."""
+    key = key_of(
+        location.study_instance_uid, "frame", location.sha256, number, transfer_syntax_uid, how
+    )
+    kept = await asyncio.to_thread(archive.derived.get, key)
+    if kept is not None:
+        return kept
+    made = await make()
+    if isinstance(made, bytes) or made.size <= _LARGEST:
+        await asyncio.to_thread(_put, archive.derived, key, made)
+    return made
+
+
+def _put(cache: DerivedCache, key: Key, made: bytes | ScratchFile) -> None:
+    data = made if isinstance(made, bytes) else os.pread(made.number, made.size, 0)
+    cache.put(key, data)

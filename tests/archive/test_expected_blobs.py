@@ -1,0 +1,130 @@
+"""What is read ahead is what would be read, within its bounds, and never in the way."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from dicomweb_server.archive.expected_blobs import ExpectedBlobs
+from dicomweb_server.blobs.filesystem import FilesystemBlobs
+from dicomweb_server.blobs.store import BlobMissing
+from tests.blobs.made import staged
+
+SIZE = 1000  # bytes of most blobs
+BLOBS = {f"1/2/{number}": random.Random(number).randbytes(SIZE) for number in range(30)}
+LARGE = "1/2/large"
+
+
+class Noting(FilesystemBlobs):
+    """Tells what was read of it."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.reads: list[tuple[str, int, int]] = []
+
+    async def read(self, key: str, offset: int, length: int) -> bytes:
+        self.reads.append((key, offset, length))
+        return await super().read(key, offset, length)
+
+
+@pytest.fixture
+async def behind(tmp_path: Path) -> Noting:
+    store = Noting(tmp_path / "blobs")
+    blobs = {**BLOBS, LARGE: bytes(3 * SIZE)}
+    for key, data in blobs.items():
+        assert await store.put_many([(staged(tmp_path, data), key)]) == [None]
+    return store
+
+
+@pytest.fixture
+async def ahead(behind: Noting) -> AsyncIterator[ExpectedBlobs]:
+    store = ExpectedBlobs(behind, kept=10 * SIZE, largest=2 * SIZE)
+    yield store
+    await store.close()
+
+
+def expected(*numbers: int) -> list[tuple[str, int]]:
+    return [(f"1/2/{number}", SIZE) for number in numbers]
+
+
+async def test_what_was_expected_is_read_once(ahead: ExpectedBlobs, behind: Noting) -> None:
+    ahead.expect(expected(1, 2))
+    ahead.expect(expected(2, 1))
+    for key in ("1/2/1", "1/2/2"):
+        assert await ahead.read(key, 0, SIZE) == BLOBS[key]
+        assert await ahead.read(key, 10, 20) == BLOBS[key][10:30]
+        assert b"".join([piece async for piece in ahead.stream(key, 5, 995)]) == BLOBS[key][5:]
+    assert sorted(behind.reads) == [("1/2/1", 0, SIZE), ("1/2/2", 0, SIZE)]
+
+
+async def test_what_was_not_is_read_as_it_is_asked_for(
+    ahead: ExpectedBlobs, behind: Noting
+) -> None:
+    assert await ahead.read("1/2/3", 7, 9) == BLOBS["1/2/3"][7:16]
+    assert behind.reads == [("1/2/3", 7, 9)]
+
+
+async def test_neither_much_nor_what_is_large_is_read(ahead: ExpectedBlobs, behind: Noting) -> None:
+    ahead.expect([(LARGE, 3 * SIZE), ("1/2/empty", 0)])
+    ahead.expect(expected(*range(30)))  # half of what may be kept, at a time
+    for _ in range(5):
+        await asyncio.sleep(0.01)
+    assert {key for key, _, _ in behind.reads} == {f"1/2/{number}" for number in range(5)}
+
+
+async def test_what_is_wanted_least_goes_first(ahead: ExpectedBlobs, behind: Noting) -> None:
+    for first in range(0, 30, 5):
+        ahead.expect(expected(*range(first, first + 5)))
+        await ahead.read("1/2/0", 0, SIZE)
+    for number in range(25, 30):
+        await ahead.read(f"1/2/{number}", 0, SIZE)
+    assert len(behind.reads) == len(set(behind.reads))  # the first, and the last, stayed
+    await ahead.read("1/2/6", 0, SIZE)
+    assert behind.reads.count(("1/2/6", 0, SIZE)) == 2
+
+
+async def test_what_cannot_be_read_ahead_is_told_when_it_is_asked_for(
+    ahead: ExpectedBlobs, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        ahead.expect([("1/2/missing", SIZE)])
+        with pytest.raises(BlobMissing):
+            await ahead.read("1/2/missing", 0, SIZE)
+    data = bytes(SIZE)
+    assert await ahead.put_many([(staged(tmp_path, data), "1/2/missing")]) == [None]
+    assert await ahead.read("1/2/missing", 0, SIZE) == data
+
+
+async def test_who_waits_for_what_is_given_up_gets_it_all_the_same(ahead: ExpectedBlobs) -> None:
+    ahead.expect(expected(1))
+    waiting = asyncio.create_task(ahead.read("1/2/1", 0, SIZE))
+    await asyncio.sleep(0)
+    for first in range(2, 30, 5):
+        ahead.expect(expected(*range(first, first + 5)))
+    assert await waiting == BLOBS["1/2/1"]
+
+
+async def test_who_leaves_takes_nothing_from_others(ahead: ExpectedBlobs, behind: Noting) -> None:
+    ahead.expect(expected(1))
+    first, second = (asyncio.create_task(ahead.read("1/2/1", 0, SIZE)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == BLOBS["1/2/1"]
+    assert len(behind.reads) == 1
+
+
+async def test_any_order_gives_the_same_bytes(ahead: ExpectedBlobs) -> None:
+    dice = random.Random(1)
+
+    async def viewer() -> None:
+        for _ in range(100):
+            place = dice.randrange(30)
+            ahead.expect(expected(*range(place, min(30, place + dice.randrange(8)))))
+            key = f"1/2/{dice.randrange(30)}"
+            offset = dice.randrange(SIZE)
+            length = dice.randrange(SIZE - offset)
+            assert await ahead.read(key, offset, length) == BLOBS[key][offset : offset + length]
+
+    await asyncio.gather(*(viewer() for _ in range(5)))
