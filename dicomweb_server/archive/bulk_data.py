@@ -8,11 +8,17 @@ import orjson
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.archive.content import Content
+from dicomweb_server.archive.content import CHUNK, Content
 from dicomweb_server.archive.encodings import Encodings, encoded_frame
 from dicomweb_server.archive.metadata import instance_metadata
 from dicomweb_server.archive.retrieve import bulk_content, locate_frames, uids_of
-from dicomweb_server.archive.sources import Source, frame_as_stored, frame_bytes, open_source
+from dicomweb_server.archive.sources import (
+    Source,
+    frame_as_stored,
+    made_of_frame,
+    open_source,
+    whole_of,
+)
 from dicomweb_server.archive.work import uncompressed_frame
 from dicomweb_server.archive.workers import WorkerFailed
 from dicomweb_server.dicom.description import BULK_BASE, BulkValue
@@ -159,10 +165,11 @@ class Frames:
 
     async def _decoded(self, number: int) -> bytes:
         position = await self._position(number)
-        data = await frame_bytes(self._source, self._batch, position, number)
         stored = self.found.location.transfer_syntax_uid
         packed = await self._metadata()
-        return await self._archive.workers.run(uncompressed_frame, packed, data, stored)
+        frame = self._source, self._batch, position, number
+        made = await made_of_frame(self._archive, *frame, uncompressed_frame, packed, stored)
+        return made if isinstance(made, bytes) else await whole_of(made)
 
     async def _metadata(self) -> bytes:
         if self._packed is None:
@@ -182,7 +189,9 @@ class Frames:
                 frame = first if number == 1 else await self._decoded(number)
                 if len(frame) != frames.frame_length:
                     raise UndecodablePixels("the frames of a value differ in size")
-                yield cutter.feed(frame)
+                data = cutter.feed(frame)
+                for start in range(0, len(data), CHUNK):
+                    yield data[start : start + CHUNK]
             if rest := cutter.finish():
                 yield rest
 

@@ -52,9 +52,23 @@ class Content:
 
         async def stream(offset: int, length: int) -> AsyncIterator[bytes]:
             await asyncio.sleep(0)
-            yield data if length == len(data) else data[offset : offset + length]
+            if length == len(data) and length <= CHUNK:
+                yield data
+                return
+            end = offset + length
+            for at in range(offset, end, CHUNK):  # the server copies a piece as a whole
+                yield data[at : min(at + CHUNK, end)]
 
         return cls(len(data), media_type, transfer_syntax_uid, stream, data=data)
+
+    @classmethod
+    def of_made(
+        cls, made: "bytes | ScratchFile", media_type: str, transfer_syntax_uid: str
+    ) -> Self:
+        """What was made, in memory or in a scratch file."""
+        if isinstance(made, bytes):
+            return cls.of_bytes(made, media_type, transfer_syntax_uid)
+        return cls.of_scratch(made, media_type, transfer_syntax_uid)
 
     @classmethod
     def of_scratch(cls, file: "ScratchFile", media_type: str, transfer_syntax_uid: str) -> Self:

@@ -13,10 +13,10 @@ from uuid import UUID
 
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.archive.content import Content
+from dicomweb_server.archive.content import Content, ScratchFile
 from dicomweb_server.archive.kept_frames import kept_frame
 from dicomweb_server.archive.metadata import instance_metadata, metadata
-from dicomweb_server.archive.sources import Source, frame_bytes, make_scratch
+from dicomweb_server.archive.sources import Source, made_of_frame, make_scratch
 from dicomweb_server.archive.staging import check_room
 from dicomweb_server.archive.work import transcoded_frame, what_can_be_encoded
 from dicomweb_server.archive.workers import Longer
@@ -147,16 +147,24 @@ async def encoded_frame(
     """One frame in one of the syntaxes that its instance can be encoded in; `position` as for
     ``frame_bytes``. Kept when made. Raises UndecodablePixels, WorkerFailed, ContentTooLarge."""
 
-    async def make() -> bytes:
-        data = await frame_bytes(source, found, position, number)
-        stored = found.location.transfer_syntax_uid
-        work = Longer(transcoded_frame, encodings.frame_size / _SLOW_ENCODER)
-        quality = archive.settings.lossy_quality if target in LOSSY_TARGETS else None
-        return await archive.workers.run(work, encodings.packed, data, stored, target, quality)
+    async def make() -> bytes | ScratchFile:
+        return await made_of_frame(
+            archive,
+            source,
+            found,
+            position,
+            number,
+            transcoded_frame,
+            encodings.packed,
+            found.location.transfer_syntax_uid,
+            target,
+            archive.settings.lossy_quality if target in LOSSY_TARGETS else None,
+            extra_seconds=encodings.frame_size / _SLOW_ENCODER,
+        )
 
     how = how_encoded(archive, target)
     code = await kept_frame(archive, found.location, number, target, how, make)
-    return Content.of_bytes(code, media_type_of(target), target)
+    return Content.of_made(code, media_type_of(target), target)
 
 
 def common(several: Collection[Encodings]) -> set[str]:

@@ -130,6 +130,11 @@ class ExpectedBlobs:
         """See BlobStore."""
         return self._behind.place
 
+    @property
+    def has_files(self) -> bool:
+        """See BlobStore."""
+        return self._behind.has_files
+
     def local(self, key: str) -> AbstractAsyncContextManager[Path]:
         """See BlobStore."""
         return self._behind.local(key)

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from struct import Struct
 from uuid import UUID
 
@@ -19,9 +20,10 @@ from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import CHUNK, Content
+from dicomweb_server.archive.read_ahead import MOST_BYTES, Begun, begun_ahead, in_order
 from dicomweb_server.archive.spool import Spool
 from dicomweb_server.archive.work import directory_records
-from dicomweb_server.dicom.directory import LEAF, PATIENT, SERIES, Directory, Reference
+from dicomweb_server.dicom.directory import LEAF, PATIENT, SERIES, Directory, Record, Reference
 from dicomweb_server.errors import ContentTooLarge
 from dicomweb_server.index.file_set import File, read_files
 from dicomweb_server.index.retrieve import Page, Position
@@ -135,16 +137,41 @@ class FileSet:
         end = offset + length
         if offset < self._central:
             first = bisect_right(self._starts, offset) - 1
-            async for member in self._members(first):
-                if member.start >= end:
-                    break
-                async with aclosing(self._entry(member, offset, end)) as pieces:
-                    async for piece in pieces:
-                        yield piece
+            async with aclosing(self._begun(first, offset, end)) as members:
+                async for member, begun in members:
+                    chunks = None if begun is None else begun.read()
+                    try:
+                        async with aclosing(self._entry(member, chunks, offset, end)) as pieces:
+                            async for piece in pieces:
+                                yield piece
+                    finally:
+                        if begun is not None:
+                            await begun.close()
         if end > self._central:
             async with aclosing(self._central_directory(offset, end)) as pieces:
                 async for piece in pieces:
                     yield piece
+
+    def _begun(
+        self, first: int, offset: int, end: int
+    ) -> AsyncGenerator[tuple[_Member, Begun | None], None]:
+        """The members from the place `first` on that begin before `end`; those of a far store
+        that lie between `offset` and `end` as a whole are being read already."""
+        far = not self._archive.blobs.has_files
+
+        async def members() -> AsyncIterator[_Member]:
+            async for member in self._members(first):
+                if member.start >= end:
+                    return
+                yield member
+
+        def begin(member: _Member) -> Begun | None:
+            whole = offset <= member.start and member.start + member.size < end
+            if not (far and member.key and whole):
+                return None
+            return Begun(self._read(member, 0, member.size))
+
+        return begun_ahead(members(), begin, lambda member: member.size if far else MOST_BYTES)
 
     async def _members(self, first: int) -> AsyncIterator[_Member]:
         """Those from the place `first` on."""
@@ -160,8 +187,11 @@ class FileSet:
                 place += 1
         yield _Member(last, _DIRECTORY_NAME, self._starts[last], self._directory_size)
 
-    async def _entry(self, member: _Member, first: int, end: int) -> AsyncGenerator[bytes, None]:
-        """What lies from `first` before `end` of an entry with what stands around it."""
+    async def _entry(
+        self, member: _Member, chunks: AsyncIterator[bytes] | None, first: int, end: int
+    ) -> AsyncGenerator[bytes, None]:
+        """What lies from `first` before `end` of an entry with what stands around it; `chunks`
+        are its own bytes if they are being read."""
         header = local_header(member.name, member.size)
         if piece := cut(header, member.start, first, end):
             yield piece
@@ -172,8 +202,10 @@ class FileSet:
             known = self._crc_known(member)
             skipped = max(0, first - begin) if known is not None or end <= behind else 0
             at, crc = begin + skipped, 0
-            async with _reading(self._read(member, skipped, min(end, behind) - at)) as chunks:
-                async for chunk in chunks:
+            if chunks is None:
+                chunks = self._read(member, skipped, min(end, behind) - at)
+            async with _reading(chunks) as reading:
+                async for chunk in reading:
                     crc = zlib_ng.crc32(chunk, crc)
                     if piece := cut(chunk, at, first, end):
                         yield piece
@@ -288,12 +320,24 @@ class _Planner:
         await self._directory.write([(0, self._records.head)])
 
     async def add(self, page: Page[File]) -> None:
-        for start in range(0, len(page.items), _BATCH):
-            await self._add(page.items[start : start + _BATCH])
-
-    async def _add(self, files: Sequence[File]) -> None:
-        asked: list[tuple[bytes, Reference, int, Sequence[int]]] = []
+        """A batch is prepared when it is its turn; two workers make records at a time."""
         rows: list[tuple[int, bytes]] = []
+        starts = range(0, len(page.items), _BATCH)
+        run = self._archive.workers.run
+        making = (
+            partial(run, directory_records, self._asked(page.items[start : start + _BATCH], rows))
+            for start in starts
+        )
+        async with aclosing(in_order(making, most=2)) as batches:
+            async for batch in batches:
+                await self._write(batch)
+        await self._rows.write(rows)
+
+    def _asked(
+        self, files: Sequence[File], rows: list[tuple[int, bytes]]
+    ) -> list[tuple[bytes, Reference, int, Sequence[int]]]:
+        """What a worker is asked for `files`, which are added to the plan, and to `rows`."""
+        asked: list[tuple[bytes, Reference, int, Sequence[int]]] = []
         for file in files:
             found = file.location
             above = range(SERIES, LEAF) if self._series_uid is not None else range(PATIENT, LEAF)
@@ -312,14 +356,17 @@ class _Planner:
             rows.append((self._rows_length, row))
             self._planned.add_file(member_name(name), found.size, self._rows_length)
             self._rows_length += len(row)
+        return asked
+
+    async def _write(self, batch: Sequence[Sequence[Record]]) -> None:
+        """Append the records of a batch."""
         pieces: list[tuple[int, bytes]] = []
-        for records in await self._archive.workers.run(directory_records, asked):
+        for records in batch:
             for record in records:
                 at = self._records.length
                 item, patches = self._records.add(record)
                 pieces += [(at, item), *patches]
         await self._directory.write(pieces)
-        await self._rows.write(rows)
 
     async def finish(self) -> FileSet:
         at = self._records.length

@@ -1,17 +1,22 @@
 """Frames in another transfer syntax than they are stored in, kept once they were made."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 
 from pydicom.uid import JPEG2000, JPEG2000Lossless
 
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.archive.derived import key_of
+from dicomweb_server.archive.content import ScratchFile
+from dicomweb_server.archive.derived import DerivedCache, Key, key_of
 from dicomweb_server.index.retrieve import Location
 
 # Of others a frame is decoded in a few milliseconds, and decoded it is large.
 _JPEG_XL = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (110, 111, 112))
 SLOW_TO_DECODE = frozenset({JPEG2000, JPEG2000Lossless, *_JPEG_XL})
+
+
+_LARGEST = 64 << 20  # bytes of a frame that is kept
 
 
 async def kept_frame(
@@ -20,8 +25,8 @@ async def kept_frame(
     number: int,
     transfer_syntax_uid: str,
     how: str,
-    make: Callable[[], Awaitable[bytes]],
-) -> bytes:
+    make: Callable[[], Awaitable[bytes | ScratchFile]],
+) -> bytes | ScratchFile:
     """Frame `number` of an instance, counted from 1, in a transfer syntax: from the cache, or what
     `make` returns, which is put there. `how` it is decoded or encoded: what else decides of it."""
     key = key_of(
@@ -31,5 +36,11 @@ async def kept_frame(
     if kept is not None:
         return kept
     made = await make()
-    await asyncio.to_thread(archive.derived.put, key, made)
+    if isinstance(made, bytes) or made.size <= _LARGEST:
+        await asyncio.to_thread(_put, archive.derived, key, made)
     return made
+
+
+def _put(cache: DerivedCache, key: Key, made: bytes | ScratchFile) -> None:
+    data = made if isinstance(made, bytes) else os.pread(made.number, made.size, 0)
+    cache.put(key, data)

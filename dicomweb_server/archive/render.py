@@ -7,7 +7,7 @@ from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive import work
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.archive.sources import frame_bytes, open_source
+from dicomweb_server.archive.sources import made_of_frame, open_source, whole_of
 from dicomweb_server.archive.workers import WorkerFailed
 from dicomweb_server.dicom.frames import is_video
 from dicomweb_server.dicom.rendering import RenderOptions
@@ -109,11 +109,14 @@ async def _picture(
     if cached is not None:
         return cached
     source = await open_source(archive, found.location)
-    data = await frame_bytes(source, found, 0, number)
-    picture = await archive.workers.run(
+    made = await made_of_frame(
+        archive,
+        source,
+        found,
+        0,
+        number,
         work.rendered_frame,
         packed,
-        data,
         found.location.transfer_syntax_uid,
         number,
         wanted.options,
@@ -121,5 +124,6 @@ async def _picture(
         wanted.quality,
         wanted.longest,
     )
+    picture = made if isinstance(made, bytes) else await whole_of(made)
     archive.pictures.put(key, picture)
     return picture

@@ -8,7 +8,7 @@ from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.archive.content import Content
+from dicomweb_server.archive.content import Content, ScratchFile
 from dicomweb_server.archive.encodings import how_encoded
 from dicomweb_server.archive.kept_frames import SLOW_TO_DECODE, kept_frame
 from dicomweb_server.archive.sources import (
@@ -16,7 +16,7 @@ from dicomweb_server.archive.sources import (
     Source,
     blob_pieces,
     frame_as_stored,
-    frame_bytes,
+    made_of_frame,
     make_scratch,
     part_of,
 )
@@ -174,9 +174,9 @@ async def frame_content(
     assert packed_metadata is not None
     metadata = packed_metadata
 
-    async def make() -> bytes:
-        data = await frame_bytes(source, found, position, number)
-        return await archive.workers.run(uncompressed_frame, metadata, data, stored)
+    async def make() -> bytes | ScratchFile:
+        frame = source, found, position, number
+        return await made_of_frame(archive, *frame, uncompressed_frame, metadata, stored)
 
     if stored in SLOW_TO_DECODE:
         decoded = await kept_frame(
@@ -184,7 +184,7 @@ async def frame_content(
         )
     else:
         decoded = await make()
-    return Content.of_bytes(decoded, OCTETS, ELE)
+    return Content.of_made(decoded, OCTETS, ELE)
 
 
 async def locate_bulk(

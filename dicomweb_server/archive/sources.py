@@ -7,13 +7,16 @@ is made once a request, in the scratch folder.
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import CHUNK, Content, ScratchFile
+from dicomweb_server.archive.large_frames import PASSED, Frame, StoredFrame, made_in
 from dicomweb_server.archive.work import inflate_file
-from dicomweb_server.blobs.store import BlobDamaged, BlobStore
+from dicomweb_server.archive.workers import Longer
+from dicomweb_server.blobs.store import BlobDamaged, BlobStore, BlobsUnavailable
 from dicomweb_server.dicom.fragments import drop_pad
 from dicomweb_server.dicom.frames import RECORD, cut_frame, fragments_of, frame_range
 from dicomweb_server.dicom.part10 import is_deflated
@@ -36,6 +39,9 @@ class Source(Protocol):
 
     def stream(self, offset: int, length: int) -> AsyncIterator[bytes]:
         """The range in chunks."""
+
+    def file(self) -> AbstractAsyncContextManager[Path] | None:
+        """The local file that they lie in, if there is one already."""
 
 
 def blob_pieces(blobs: BlobStore, key: str) -> Streamed:
@@ -64,6 +70,9 @@ class _Blob:
     def stream(self, offset: int, length: int) -> AsyncIterator[bytes]:
         return blob_pieces(self._blobs, self._key)(offset, length)
 
+    def file(self) -> AbstractAsyncContextManager[Path] | None:
+        return self._blobs.local(self._key) if self._blobs.has_files else None
+
 
 class _Inflated:
     def __init__(self, file: ScratchFile) -> None:
@@ -81,6 +90,9 @@ class _Inflated:
             chunk = await self.read(offset, min(CHUNK, end - offset))
             offset += len(chunk)
             yield chunk
+
+    def file(self) -> None:
+        """Its name is gone."""
 
 
 async def open_source(archive: Archive, location: Location) -> Source:
@@ -119,6 +131,88 @@ async def frame_bytes(source: Source, found: FrameLocation, position: int, numbe
         return cut_frame(found.table, number, raw, fragments)
     except NotPart10 as error:
         raise BlobDamaged(f"{found.location.blob_key}: {error}") from None
+
+
+async def made_of_frame(
+    archive: Archive,
+    source: Source,
+    found: FrameLocation,
+    position: int,
+    number: int,
+    function: Callable[..., bytes],
+    packed_metadata: bytes,
+    *args: Any,
+    extra_seconds: float = 0,
+) -> bytes | ScratchFile:
+    """What a worker makes of a frame, ``function(packed_metadata, frame, …)``: in a scratch file,
+    whose name is gone, if it is large. `extra_seconds` as for Longer.
+
+    Raises what ``frame_bytes`` does, whose `position` this is, and what the function does.
+    """
+    target = archive.scratch_file(".made")
+    call = Longer(made_in, extra_seconds)
+    made: bytes | None = None
+    try:
+        async with _for_worker(archive, source, found, position, number) as frame:
+            made = await archive.workers.run_to_the_end(
+                call, target, function, packed_metadata, frame, *args
+            )
+        return await asyncio.to_thread(ScratchFile, target) if made is None else made
+    finally:
+        if made is None:
+            await asyncio.to_thread(target.unlink, missing_ok=True)
+
+
+async def whole_of(file: ScratchFile) -> bytes:
+    """All of a scratch file, which is given back."""
+    try:
+        return await asyncio.to_thread(os.pread, file.number, file.size, 0)
+    finally:
+        await file.close()
+
+
+@asynccontextmanager
+async def _for_worker(
+    archive: Archive, source: Source, found: FrameLocation, position: int, number: int
+) -> AsyncIterator[Frame]:
+    """A frame as it is handed to a worker: itself, or where it lies if it is large."""
+    offset, length, fragments = _range(found, position, number)
+    if length > MAX_WHOLE:
+        raise ContentTooLarge("the frame is too large to be decoded")
+    if length <= PASSED:
+        yield await frame_bytes(source, found, position, number)
+        return
+    async with _in_file(archive, source, offset, length) as (path, start):
+        try:
+            yield StoredFrame(path, start, length, found.table, number, fragments)
+        except NotPart10 as error:
+            raise BlobDamaged(f"{found.location.blob_key}: {error}") from None
+
+
+@asynccontextmanager
+async def _in_file(
+    archive: Archive, source: Source, offset: int, length: int
+) -> AsyncIterator[tuple[Path, int]]:
+    """A local file with a range of the source, and where it begins there."""
+    if (file := source.file()) is not None:
+        async with file as path:
+            yield path, offset
+        return
+    path = archive.scratch_file(".frame")
+    try:
+        try:
+            async for chunk in source.stream(offset, length):
+                await asyncio.to_thread(_append, path, chunk)
+        except OSError:
+            raise BlobsUnavailable("a frame could not be written", retry_after=300) from None
+        yield path, 0
+    finally:
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+
+
+def _append(path: Path, data: bytes) -> None:
+    with path.open("ab") as out:
+        out.write(data)
 
 
 async def frame_as_stored(

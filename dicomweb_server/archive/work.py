@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
+from dicomweb_server.archive.large_frames import Frame, read_frame
 from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
 from dicomweb_server.dicom.directory import Record, Reference, records_of
 from dicomweb_server.dicom.encodable import can_encode
@@ -89,7 +90,7 @@ def dataset_digest(path: Path) -> bytes:
     return digest.digest()
 
 
-def uncompressed_frame(packed_metadata: bytes, frame: bytes, transfer_syntax_uid: str) -> bytes:
+def uncompressed_frame(packed_metadata: bytes, frame: Frame, transfer_syntax_uid: str) -> bytes:
     """One compressed frame decoded to native little-endian bytes (WADO-04, WADO-05).
 
     Raises UndecodablePixels.
@@ -98,13 +99,14 @@ def uncompressed_frame(packed_metadata: bytes, frame: bytes, transfer_syntax_uid
 
 
 def transcoded_frame(
-    packed_metadata: bytes, frame: bytes, stored: str, target: str, quality: int | None = None
+    packed_metadata: bytes, frame: Frame, stored: str, target: str, quality: int | None = None
 ) -> bytes:
     """One frame, as it was cut from its file, in another transfer syntax; ``transcode_frame``.
 
     Raises UndecodablePixels.
     """
-    return transcode_frame(frame, _dataset(packed_metadata), stored, target, quality=quality)
+    data = read_frame(frame)
+    return transcode_frame(data, _dataset(packed_metadata), stored, target, quality=quality)
 
 
 def what_can_be_encoded(
@@ -173,7 +175,7 @@ WORDS = {
 
 def rendered_frame(
     packed_metadata: bytes,
-    frame: bytes,
+    frame: Frame,
     transfer_syntax_uid: str,
     number: int,
     options: RenderOptions,
@@ -183,8 +185,9 @@ def rendered_frame(
 ) -> bytes:
     """One frame as a picture (PS3.18 §10.4.1.1.3): decoded, displayed, encoded."""
     metadata = unpack_metadata(packed_metadata)
+    data = read_frame(frame)
     return picture(
-        metadata, frame, transfer_syntax_uid, number, options, media_type, quality, longest
+        metadata, data, transfer_syntax_uid, number, options, media_type, quality, longest
     )
 
 

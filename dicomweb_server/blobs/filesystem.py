@@ -143,6 +143,8 @@ class FilesystemBlobs:
         finally:
             os.close(descriptor)
 
+    has_files = True
+
     @asynccontextmanager
     async def local(self, key: str) -> AsyncIterator[Path]:
         path = self.root / key

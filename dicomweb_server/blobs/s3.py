@@ -209,6 +209,8 @@ class S3Blobs:
         size: int = answer["ContentLength"]
         return size
 
+    has_files = False
+
     @asynccontextmanager
     async def local(self, key: str) -> AsyncIterator[Path]:
         """See BlobStore: a download in the scratch folder, removed on leaving."""

@@ -71,6 +71,10 @@ class BlobStore(Protocol):
     def stream(self, key: str, offset: int, length: int) -> AsyncIterator[bytes]:
         """The same in chunks of MAX_CHUNK at most, for any length. Each is a real await."""
 
+    @property
+    def has_files(self) -> bool:
+        """Whether `local` gives the blob itself, at no cost."""
+
     def local(self, key: str) -> AbstractAsyncContextManager[Path]:
         """A local file with the blob's bytes, for work that needs one, until the context ends.
 

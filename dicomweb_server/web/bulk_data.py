@@ -1,6 +1,6 @@
 """GET on bulk data: Retrieve Bulkdata (PS3.18 §10.4.1.1.5)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
 from functools import partial
 
@@ -19,6 +19,7 @@ from dicomweb_server.errors import NotFound
 from dicomweb_server.index.retrieve import Location
 from dicomweb_server.web.conditions import not_modified, tag_of
 from dicomweb_server.web.encodings import asks_to_encode, choice_and_encodings
+from dicomweb_server.web.leaving import while_connected
 from dicomweb_server.web.requests import (
     archive_of,
     base_url_of,
@@ -109,6 +110,9 @@ async def _pixel_data(request: Request, frames: Frames) -> Response | None:
     else:
         contents = frames.contents(wanted)
     if not choice.offer.multipart:
-        return await single_part(request, await anext(contents), headers)
+        first: Awaitable[Content] = anext(contents)
+        content = await (first if encodings is None else while_connected(request, first))
+        return await single_part(request, content, headers)
     url = _url(request, location, PIXEL_DATA)
-    return await multipart(((content, url) async for content in contents), headers)
+    making = multipart(((content, url) async for content in contents), headers)
+    return await (making if encodings is None else while_connected(request, making))

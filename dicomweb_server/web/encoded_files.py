@@ -25,6 +25,7 @@ from dicomweb_server.archive.workers import WorkerFailed
 from dicomweb_server.errors import ContentTooLarge, NotAcceptable, NotPart10, UndecodablePixels
 from dicomweb_server.index.retrieve import Location, Page, Position
 from dicomweb_server.web.conditions import not_modified
+from dicomweb_server.web.leaving import while_connected
 from dicomweb_server.web.requests import (
     archive_of,
     base_url_of,
@@ -84,9 +85,10 @@ async def plan_files(request: Request, page: Page[Location]) -> Plan:
     study, series = (*uids_of(request), None)[:2]
     assert study is not None
     possible = targets(lossy=is_lossy_allowed(archive_of(request)))
-    encodings = await encodings_of_several(
+    reading = encodings_of_several(
         archive_of(request), principal_of(request), study, series, possible
     )
+    encodings = await while_connected(request, reading)
     choices = _Choices(request)
     counts = {True: 0, False: 0}
     async for location in _locations(request, page):
@@ -135,7 +137,7 @@ async def encoded_files(request: Request, page: Page[Location], plan: Plan) -> R
             content = await content_of(location, syntax, encodings)
             yield content, instance_url(base_url, *retrieve.uids_of(location))
 
-    response = await multipart(parts(), headers)
+    response = await while_connected(request, multipart(parts(), headers))
     response.status_code = status
     return response
 

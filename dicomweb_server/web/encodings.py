@@ -12,6 +12,7 @@ from starlette.requests import Request
 from dicomweb_server.archive.encodings import Encodings, encodings_of, possible_targets
 from dicomweb_server.errors import NotAcceptable
 from dicomweb_server.index.retrieve import Location
+from dicomweb_server.web.leaving import while_connected
 from dicomweb_server.web.requests import archive_of, choice_of, principal_of
 from dicomweb_server.wire.media_types import Choice, Offer
 
@@ -46,6 +47,7 @@ async def choice_and_encodings(
     else:
         if choice.transfer_syntax not in possible:
             return choice, None
-    encodings = await encodings_of(archive_of(request), principal_of(request), location)
+    reading = encodings_of(archive_of(request), principal_of(request), location)
+    encodings = await while_connected(request, reading)
     choice = choice_of(request, offers(encoded=encodings.targets))
     return choice, encodings if choice.transfer_syntax in encodings.targets else None

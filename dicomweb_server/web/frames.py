@@ -1,6 +1,7 @@
 """GET …/frames/{frames}: Retrieve Frame Pixel Data (PS3.18 §10.4.1.1.6, WADO-04 to WADO-08)."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from functools import partial
 
 from starlette.requests import Request
@@ -10,12 +11,14 @@ from dicomweb_server.archive import retrieve
 from dicomweb_server.archive.content import Content
 from dicomweb_server.archive.encodings import encoded_frame, how_encoded
 from dicomweb_server.archive.metadata import instance_metadata
+from dicomweb_server.archive.read_ahead import in_order
 from dicomweb_server.archive.retrieve import uids_of as uids_of_location
 from dicomweb_server.archive.sources import open_source
 from dicomweb_server.dicom.frames import is_encapsulated, media_type_of
 from dicomweb_server.index.retrieve import FrameLocation
 from dicomweb_server.web.conditions import not_modified, tag_of
 from dicomweb_server.web.encodings import choice_and_encodings
+from dicomweb_server.web.leaving import while_connected
 from dicomweb_server.web.requests import (
     archive_of,
     base_url_of,
@@ -61,14 +64,21 @@ async def retrieve_frames(request: Request) -> Response:
             made = await retrieve.frame_content(*frame, wanted, packed)
         return made, frame_url(base_url, *uids, number)
 
-    first = await content(0)
+    making = content(0)
+    first = await (making if encodings is None else while_connected(request, making))
     if not choice.offer.multipart:
         return await single_part(request, first[0], headers)
 
     async def parts() -> AsyncIterator[tuple[Content, str]]:
         yield first
-        for position in range(1, len(numbers)):
-            yield await content(position)
+        others = range(1, len(numbers))
+        if archive.blobs.has_files or encodings is not None or packed is not None:
+            for position in others:
+                yield await content(position)
+            return
+        async with aclosing(in_order(partial(content, each) for each in others)) as made:
+            async for part in made:
+                yield part
 
     return await (one_part if len(numbers) == 1 else multipart)(parts(), headers)
 

@@ -1,5 +1,6 @@
 """What surrounds every request: an id, one line of log, and an answer when there is a bug."""
 
+import asyncio
 import random
 import time
 from collections.abc import MutableMapping
@@ -28,6 +29,9 @@ class RequestLog:
             await self.app(scope, receive, send)
             return
         watch = _Watch(send)
+        patient = _PatientReceive(receive)
+        if scope["method"] in ("GET", "HEAD"):
+            receive = patient
         scope["request_id"] = watch.request_id
         started = time.perf_counter()
         failure = None
@@ -46,6 +50,7 @@ class RequestLog:
             detail = "the server failed; its log has more under this request id"
             await problem(Request(scope), 500, detail)(scope, receive, watch.send)
         finally:
+            patient.close()
             log.info(
                 "request",
                 request_id=watch.request_id,
@@ -56,6 +61,29 @@ class RequestLog:
                 ms=round((time.perf_counter() - started) * 1000, 1),
                 **({"failure": failure} if failure else {}),
             )
+
+
+class _PatientReceive:
+    """A `receive` whose caller may give up waiting, and somebody else wait for the same message.
+
+    Granian says that the client has left to who asks again after a receive was cancelled.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._waiting: asyncio.Task[Message] | None = None
+
+    async def __call__(self) -> Message:
+        if self._waiting is None:
+            self._waiting = asyncio.ensure_future(self._receive())
+        message = await asyncio.shield(self._waiting)
+        self._waiting = None
+        return message
+
+    def close(self) -> None:
+        """Nobody waits any more."""
+        if self._waiting is not None:
+            self._waiting.cancel()
 
 
 class _Watch:

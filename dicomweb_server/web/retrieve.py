@@ -19,12 +19,14 @@ from dicomweb_server.archive.encodings import (
     how_encoded,
     is_lossy_allowed,
 )
+from dicomweb_server.archive.read_ahead import contents_ahead
 from dicomweb_server.index.retrieve import Location, Page, Position
 from dicomweb_server.web.all_bulk_data import bulk_data_of_instances
 from dicomweb_server.web.conditions import not_modified, tag_of
 from dicomweb_server.web.encoded_files import encoded_files, plan_files
 from dicomweb_server.web.encodings import asks_to_encode, choice_and_encodings
 from dicomweb_server.web.file_set import retrieve_file_set
+from dicomweb_server.web.leaving import while_connected
 from dicomweb_server.web.requests import (
     archive_of,
     base_url_of,
@@ -112,7 +114,8 @@ async def _file(
     if request.method == "HEAD" and encodings is not None:  # it is encoded or refused
         kind = f"{DICOM}; transfer-syntax={wanted}"
         return unchanged(wanted) or without_body(kind, {**headers, "Accept-Ranges": "bytes"})
-    content = await _content(archive_of(request), location, wanted, encodings)
+    making = _content(archive_of(request), location, wanted, encodings)
+    content = await (making if encodings is None else while_connected(request, making))
     return unchanged(content.transfer_syntax_uid) or await single_part(request, content, headers)
 
 
@@ -143,7 +146,11 @@ async def _files(
             content = await _content(archive, location, wanted, encodings)
             yield content, _url(base_url, location)
 
-    return await (one_part if len(uids) == 3 else multipart)(parts(), headers)
+    if len(uids) == 3:
+        making = one_part(parts(), headers)
+        return await (making if encodings is None else while_connected(request, making))
+    far = not archive.blobs.has_files
+    return await multipart(contents_ahead(parts()) if far else parts(), headers)
 
 
 async def _content(

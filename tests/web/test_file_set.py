@@ -273,6 +273,20 @@ def test_a_client_that_leaves_is_noticed(fresh: RunningServer, client: httpx.Cli
     assert not list((fresh.data_dir / "tmp").iterdir())
 
 
+def test_a_server_that_is_killed_leaves_no_whole_file(
+    fresh: RunningServer, client: httpx.Client
+) -> None:
+    """The last test of this server."""
+    datasets = store(client, *study_of(rows=2000))
+    with client.stream("GET", path_of(datasets[0], 1), headers=ZIP) as answer:
+        chunks = answer.iter_raw(10_000)
+        next(chunks)
+        fresh.kill_tree()
+        with pytest.raises(httpx.TransportError):
+            while True:
+                next(chunks)
+
+
 def open_blobs(server: RunningServer) -> list[Path]:
     """The blobs that processes of the server hold open."""
     found = []

@@ -82,6 +82,11 @@ async def test_cch_01_a_body_holds_all_that_its_tag_tells_of(
     assert body.count(b"Content-Location: ") == 2
 
 
+async def staying() -> Any:
+    """The `receive` of a client that does not leave."""
+    await asyncio.Event().wait()
+
+
 @pytest.mark.parametrize(
     ("handler", "accept", "made"),
     [
@@ -117,7 +122,7 @@ async def test_cch_01_other_codecs_make_another_tag(
         tags = []
         for codecs in ("one", "another", "another"):
             monkeypatch.setattr("dicomweb_server.archive.encodings.CODECS", codecs)
-            response: Any = await handler(Request(scope))
+            response: Any = await handler(Request(scope, staying))
             assert await body_of(response)
             tags.append(response.headers["etag"])
     assert tags[1] == tags[2]

@@ -1,0 +1,143 @@
+"""Clients that leave before their answer begins: what they asked for is not made any more."""
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from pydicom import Dataset, dcmread
+from pydicom.uid import JPEG2000Lossless, JPEGLSLossless
+from starlette.requests import ClientDisconnect, Request
+
+from dicomweb_server.web.leaving import while_connected
+from tests.make import small_image
+from tests.running import RunningServer
+from tests.web.asking import DICOM, parts_of, path_of, store
+from tests.web.test_transcoded import multi, uids
+
+SLOW = f"{DICOM}; transfer-syntax={JPEG2000Lossless}"
+
+
+def a_request(messages: list[str], sent: asyncio.Event) -> Request:
+    async def receive() -> dict[str, Any]:
+        if len(messages) == 1:
+            await sent.wait()
+        return {"type": messages.pop(0), "body": b"", "more_body": False}
+
+    return Request({"type": "http", "method": "GET", "headers": []}, receive)
+
+
+async def test_what_is_made_in_time_is_given() -> None:
+    async def make() -> int:
+        await asyncio.sleep(0)
+        return 7
+
+    request = a_request(["http.request", "http.disconnect"], asyncio.Event())
+    assert await while_connected(request, make()) == 7
+
+
+async def test_who_leaves_ends_the_work() -> None:
+    ended, left = asyncio.Event(), asyncio.Event()
+
+    async def make() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    making = while_connected(a_request(["http.request", "http.disconnect"], left), make())
+    waiting = asyncio.ensure_future(making)
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    left.set()
+    with pytest.raises(ClientDisconnect):
+        await waiting
+    assert ended.is_set()
+
+
+async def test_what_fails_is_told() -> None:
+    async def make() -> None:
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        await while_connected(a_request(["http.disconnect"], asyncio.Event()), make())
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    settings = {"CPU_WORKERS": "1", "CACHE_LIMIT_BYTES": "0"}  # all is made anew
+    with RunningServer(tmp_path_factory.mktemp("one") / "data", settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def image(one: RunningServer) -> Dataset:
+    with httpx.Client(base_url=one.base, timeout=60) as http:
+        [dataset] = store(http, small_image(rows=2000, columns=2000, **uids()))
+        return dataset
+
+
+def events(server: RunningServer, path: str) -> list[dict[str, Any]]:
+    lines = [line for line in server.log.read_text().splitlines() if line.startswith("{")]
+    return [each for each in map(json.loads, lines) if each.get("path", "").endswith(path)]
+
+
+@pytest.mark.parametrize("below", ["", "/frames/1", "/bulkdata/7FE00010"])
+def test_what_waits_for_a_worker_is_given_up(
+    one: RunningServer, image: Dataset, below: str
+) -> None:
+    """One slow encoding is under way; three more wait, and their clients leave."""
+    path = path_of(image)
+    accept = SLOW if not below else multi("image/jp2", JPEG2000Lossless)
+    before = len(events(one, path + below))
+    answers: list[httpx.Response] = []
+
+    def ask() -> None:
+        headers = {"Accept": accept}
+        answers.append(httpx.get(f"{one.base}/{path}{below}", headers=headers, timeout=60))
+
+    first = threading.Thread(target=ask)
+    first.start()
+    time.sleep(0.15)
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", one.port)) as connection:
+            head = f"GET /dicomweb/{path}{below} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\n\r\n"
+            connection.sendall(head.encode())
+            time.sleep(0.05)
+    first.join()
+    assert answers[0].status_code == 200
+    deadline = time.monotonic() + 10
+    while len(found := events(one, path + below)) < before + 4 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    ended = [each["status"] for each in found[before:]]
+    assert ended == [499, 499, 499, 200]  # none of them waited for its turn
+    assert {each.get("failure") for each in found[before : before + 3]} == {"the client left"}
+
+
+def test_an_answer_that_has_begun_is_noticed_too(one: RunningServer) -> None:
+    """Whether the client is there has been looked at before, and is again."""
+    frames = 40
+    noise = np.random.default_rng(1).integers(0, 999, (frames, 700, 700), np.uint16)
+    file = dcmread(BytesIO(small_image(rows=700, columns=700, frames=frames, **uids())))
+    file.PixelData = noise.tobytes()
+    out = BytesIO()
+    file.save_as(out)
+    with httpx.Client(base_url=one.base, timeout=60) as http:
+        [dataset] = store(http, out.getvalue())
+        path = f"{path_of(dataset)}/pixeldata"
+        headers = {"Accept": multi("image/jls", JPEGLSLossless)}
+        whole = http.get(path, headers=headers)
+        assert len(parts_of(whole)) == frames
+        with http.stream("GET", path, headers=headers) as answer:
+            next(answer.iter_raw(100_000))
+    deadline = time.monotonic() + 20
+    while len(found := events(one, path)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert found[1]["bytes"] < len(whole.content) * 3 // 4
