@@ -75,7 +75,7 @@ class DerivedCache:
         self._folder = folder
         self._limit = limit
         self._min_free = min_free
-        self._unswept = limit  # bytes that came since the last sweep; it begins with one
+        self._unswept = limit  # bytes that came since the last sweep; the first entry makes one
 
     def get(self, key: Key) -> bytes | None:
         """What was put under `key`; None if it is not there, or not whole."""
