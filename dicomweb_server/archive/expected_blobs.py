@@ -52,7 +52,7 @@ class ExpectedBlobs:
         for key, size in blobs:
             room -= size
             if room < 0:
-                return
+                break
             if key in self._coming:
                 self._coming.move_to_end(key)
             elif 0 < size <= self._largest:

@@ -74,6 +74,17 @@ async def test_neither_much_nor_what_is_large_is_read(ahead: ExpectedBlobs, behi
     assert {key for key, _, _ in behind.reads} == {f"1/2/{number}" for number in range(5)}
 
 
+async def test_no_more_is_kept_than_there_is_room_for(ahead: ExpectedBlobs, behind: Noting) -> None:
+    for first in range(0, 25, 5):  # who moves on has more ahead each time than may be read
+        ahead.expect(expected(*range(first, min(30, first + 8))))
+        for number in range(first, first + 5):
+            await ahead.read(f"1/2/{number}", 0, SIZE)
+    for number in range(25):
+        await ahead.read(f"1/2/{number}", 0, SIZE)
+    kept = [key for key, _, _ in behind.reads if behind.reads.count((key, 0, SIZE)) == 1]
+    assert len(kept) <= 10
+
+
 async def test_what_is_wanted_least_goes_first(ahead: ExpectedBlobs, behind: Noting) -> None:
     for first in range(0, 30, 5):
         ahead.expect(expected(*range(first, first + 5)))
