@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.archive import Archive, MadeRun
 from dicomweb_server.archive.arrivals import Arrivals
 from dicomweb_server.archive.commit import Committer
 from dicomweb_server.archive.derived import DerivedCache
@@ -34,7 +34,6 @@ from dicomweb_server.web.errors import damaged, refuse, refuse_http
 from dicomweb_server.web.logs import configure_logs
 from dicomweb_server.web.middleware import RequestLog, TrailingSlash
 from dicomweb_server.web.routes import routes
-from dicomweb_server.wire.array_runs import ArrayRun
 
 log = structlog.get_logger()
 
@@ -83,7 +82,7 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
             settings.cache_dir / "derived", settings.cache_limit_bytes, settings.min_free_bytes
         )
         neighbours = Neighbours(pool, blobs) if isinstance(blobs, ExpectedBlobs) else None
-        runs_made: Flights[ArrayRun | None] = Flights(2)
+        runs_made: Flights[MadeRun] = Flights(2)
         yield Archive(
             settings,
             pool,

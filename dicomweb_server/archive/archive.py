@@ -24,6 +24,9 @@ from dicomweb_server.index.database import Connection, Pool, acquire
 from dicomweb_server.index.indexed_attributes import AttributeList
 from dicomweb_server.wire.array_runs import ArrayRun
 
+# The text of some instances' metadata, if any is left, and whether it is of those that were meant.
+MadeRun = tuple[ArrayRun | None, bool]
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -46,7 +49,7 @@ class Archive:
     committer: Committer
     pictures: PictureCache
     derived: DerivedCache
-    runs_made: Flights[ArrayRun | None]
+    runs_made: Flights[MadeRun]
     arrivals: Arrivals
     attributes: AttributeList
     frame_lookups: FrameLookups

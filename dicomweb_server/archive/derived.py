@@ -17,6 +17,7 @@ import os
 import stat
 import struct
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -109,32 +110,41 @@ class DerivedCache:
     def forget(self, study_instance_uid: str) -> None:
         """Remove all entries of a study."""
         prefix = f"{_group_of(study_instance_uid).hex()}-"
-        for path in self._files(self._folder / prefix[:2]):
-            if path.name.startswith(prefix):
-                with suppress(OSError):
-                    path.unlink()
+        for entry in _entries(self._folder / prefix[:2]):
+            if entry.name.startswith(prefix):
+                _remove(entry)
 
     def sweep(self) -> None:
         """Remove what nobody used for a week, and what was used least recently until a sixteenth
-        of the limit is free; and what processes that were killed left half written."""
+        of the limit is free; and what processes that were killed left half written.
+
+        There may be a hundred thousand files: no list is made of them, and none is sorted, which
+        would keep the interpreter from all else for a while.
+        """
         now = time.time()
-        found = []
-        for folder in self._folders():
-            for path in self._files(folder):
-                with suppress(OSError):
-                    about = path.stat(follow_symlinks=False)
-                    age = now - about.st_mtime
-                    if age > (_HOUR if path.name.endswith(_PART) else _WEEK):
-                        path.unlink()
-                    else:
-                        found.append((about.st_mtime, about.st_blocks * 512, path))
-        left = sum(size for _, size, _ in found) - (self._limit - self._limit // 16)
-        for _, size, path in sorted(found):
-            if left <= 0:
-                break
-            with suppress(OSError):
-                path.unlink()
-            left -= size
+        used: Counter[int] = Counter()  # bytes by the minute in which they were used last
+        for entry, about in self._files():
+            age = now - about.st_mtime
+            if age > (_HOUR if entry.name.endswith(_PART) else _WEEK):
+                _remove(entry)
+            else:
+                used[_minute_of(about)] += _size_of(about)
+        excess = used.total() - (self._limit - self._limit // 16)
+        if excess > 0:
+            self._remove_oldest(used, excess)
+
+    def _remove_oldest(self, used: Counter[int], excess: int) -> None:
+        """Remove what was used before a minute, and as much of that one as has to go."""
+        minutes = iter(sorted(used))
+        until = next(minutes)
+        while excess > used[until]:
+            excess -= used[until]
+            until = next(minutes)
+        for entry, about in self._files():
+            minute = _minute_of(about)
+            if minute < until or (minute == until and excess > 0):
+                _remove(entry)
+                excess -= _size_of(about) if minute == until else 0
 
     def _path(self, key: Key) -> Path:
         name = str(key)
@@ -175,20 +185,31 @@ class DerivedCache:
                 part.unlink()
             raise
 
-    def _folders(self) -> Iterator[Path]:
-        try:
-            with os.scandir(self._folder) as entries:
-                folders = [Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False)]
-        except OSError:
-            return
-        yield from folders
+    def _files(self) -> Iterator[tuple["os.DirEntry[str]", os.stat_result]]:
+        for folder in _entries(self._folder):
+            if folder.is_dir(follow_symlinks=False):
+                for entry in _entries(folder):
+                    with suppress(OSError):
+                        yield entry, entry.stat(follow_symlinks=False)
 
-    def _files(self, folder: Path) -> list[Path]:
-        try:
-            with os.scandir(folder) as entries:
-                return [Path(entry) for entry in entries]
-        except OSError:
-            return []
+
+def _entries(folder: "Path | os.DirEntry[str]") -> Iterator["os.DirEntry[str]"]:
+    """What is in a folder; nothing if there is none, and no more once it is gone."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        yield from entries
+
+
+def _remove(entry: "os.DirEntry[str]") -> None:
+    with suppress(OSError):
+        Path(entry).unlink()
+
+
+def _minute_of(about: os.stat_result) -> int:
+    return int(about.st_mtime // _MINUTE)
+
+
+def _size_of(about: os.stat_result) -> int:
+    return about.st_blocks * 512
 
 
 def _name(key: Key) -> bytes:

@@ -20,12 +20,13 @@ AT_A_TIME = 8  # blobs on their way; what is asked for needs connections too
 Expected = tuple[str, int]  # the key of a blob, and its bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Coming:
-    """A blob on its way, or here."""
+    """A blob that is expected, on its way, or here."""
 
     size: int  # bytes
     task: "asyncio.Task[bytes]"
+    begun: bool = False  # it waits for others no more
 
 
 class ExpectedBlobs:
@@ -52,7 +53,7 @@ class ExpectedBlobs:
         for key, size in blobs:
             room -= size
             if room < 0:
-                return
+                break
             if key in self._coming:
                 self._coming.move_to_end(key)
             elif 0 < size <= self._largest:
@@ -66,6 +67,7 @@ class ExpectedBlobs:
     async def _fetch(self, key: str, size: int) -> bytes:
         try:
             async with self._turns:
+                self._coming[key].begun = True
                 return await self._behind.read(key, 0, size)
         except BaseException:
             self._forget(key)
@@ -82,9 +84,15 @@ class ExpectedBlobs:
         coming.task.cancel()
 
     async def _ahead(self, key: str) -> bytes | None:
-        """A blob that is kept or on its way; None if it is not, or did not come."""
+        """A blob that is kept or on its way; None if it is not, or did not come. One that others
+        are still before is needed now: no more is expected of it."""
+        if key in self._coming:
+            await asyncio.sleep(0)  # those whose turn it is begin
         coming = self._coming.get(key)
         if coming is None:
+            return None
+        if not coming.begun:
+            self._drop(key)
             return None
         self._coming.move_to_end(key)
         await asyncio.wait([coming.task])

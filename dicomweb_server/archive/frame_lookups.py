@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import chain
 
 from dicomweb_server.access.policy import Scope
+from dicomweb_server.errors import Unavailable
 from dicomweb_server.index.database import Pool, acquire
 from dicomweb_server.index.frame_batches import AskedFrame, locate_many
 from dicomweb_server.index.retrieve import FrameLocation, locate_frames
@@ -36,6 +38,9 @@ class FrameLookups:
         try:
             async with acquire(self._pool) as conn:
                 return await locate_frames(conn, scope, *asked[:3], [asked.number])
+        except Unavailable as failure:
+            self._give_up(failure)
+            raise
         finally:
             self._next()
 
@@ -58,12 +63,25 @@ class FrameLookups:
                 answers = await locate_many(conn, scope, [asked for asked, _ in batch])
         except Exception as failure:
             answers = [failure] * len(batch)
+            if isinstance(failure, Unavailable):
+                self._give_up(failure)
         finally:
             self._next()
         for (_, future), answer in zip(batch, answers, strict=True):
-            if future.done():  # its client has left
-                continue
-            if isinstance(answer, Exception):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
+            _answer(future, answer)
+
+    def _give_up(self, failure: Unavailable) -> None:
+        """A silent database takes its time to fail: those who have waited so long for others do
+        not wait as long for themselves."""
+        waiting, self._waiting = self._waiting, {}
+        for _, future in chain.from_iterable(waiting.values()):
+            _answer(future, failure)
+
+
+def _answer(future: "asyncio.Future[FrameLocation]", answer: FrameLocation | Exception) -> None:
+    if future.done():  # its client has left
+        return
+    if isinstance(answer, Exception):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)

@@ -9,10 +9,11 @@ The rows stay, so that nothing has to be moved when a series is quiet, and what 
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import NamedTuple
 
 from dicomweb_server.access.policy import Action, Scope
 from dicomweb_server.access.principal import Principal
-from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.archive import Archive, MadeRun
 from dicomweb_server.archive.derived import DerivedCache, Key, key_of
 from dicomweb_server.archive.metadata import row_text, url_of
 from dicomweb_server.index import metadata_runs as index
@@ -22,6 +23,13 @@ from dicomweb_server.index.retrieve import MetadataRow
 from dicomweb_server.wire.array_runs import ArrayRun
 
 _STAGE = 4 << 20  # bytes of packed metadata that one request holds, unless one instance has more
+
+
+class Stage(NamedTuple):
+    """The texts of some runs, and whether they are as they were listed."""
+
+    texts: list[ArrayRun]
+    unchanged: bool
 
 
 async def list_runs(
@@ -35,10 +43,11 @@ async def list_runs(
 
 async def read_runs(
     archive: Archive, principal: Principal, study: str, runs: Sequence[Run]
-) -> AsyncIterator[list[ArrayRun]]:
+) -> AsyncIterator[Stage]:
     """The texts of `runs`, some at a time: from the cache, or made and put there.
 
-    What was deleted since they were listed is left out, and so may be a run, or all of them.
+    What was deleted since they were listed is left out, and so may be a run, or all of them; what
+    was replaced is as it is now.
     """
     scope = archive.scope(principal, Action.RETRIEVE)
     for stage in _stages(runs):
@@ -68,30 +77,31 @@ def _stages(runs: Sequence[Run]) -> Iterator[list[Run]]:
         yield stage
 
 
-async def _read(archive: Archive, scope: Scope, study: str, runs: Sequence[Run]) -> list[ArrayRun]:
+async def _read(archive: Archive, scope: Scope, study: str, runs: Sequence[Run]) -> Stage:
     base_url = archive.settings.dicomweb_url
     keys = [key_of(study, "metadata", base_url, run.digest) for run in runs]
     read = await asyncio.to_thread(archive.derived.get_many, keys)
 
-    async def find(place: int) -> ArrayRun | None:
+    async def find(place: int) -> MadeRun:
         data = read[place]
         if data is not None:
-            return ArrayRun.of_bytes(data)
+            return ArrayRun.of_bytes(data), True
         return await archive.runs_made.once(
             keys[place], lambda: _make(archive, scope, study, runs[place], keys[place])
         )
 
     found = await asyncio.gather(*map(find, range(len(runs))))
-    return [run for run in found if run is not None]
+    return Stage([text for text, _ in found if text], all(same for _, same in found))
 
 
-async def _make(archive: Archive, scope: Scope, study: str, run: Run, key: Key) -> ArrayRun | None:
+async def _make(archive: Archive, scope: Scope, study: str, run: Run, key: Key) -> MadeRun:
     async with acquire(archive.pool) as conn:
         rows, same = await index.read_run(conn, scope, study, run)
     if not rows:
-        return None
+        return None, False
     base_url = archive.settings.dicomweb_url
-    return await asyncio.to_thread(_join, rows, base_url, archive.derived, key if same else None)
+    keep_as = key if same else None
+    return await asyncio.to_thread(_join, rows, base_url, archive.derived, keep_as), same
 
 
 def _join(

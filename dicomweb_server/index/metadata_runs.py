@@ -14,6 +14,7 @@ from dicomweb_server.access.policy import Scope
 from dicomweb_server.errors import NotFound
 from dicomweb_server.index.database import Connection
 from dicomweb_server.index.retrieve import (
+    MARK,
     POSITION,
     STUDY_OF,
     TABLES,
@@ -50,13 +51,9 @@ class Run:
         return [number for (number,) in struct.iter_unpack(">q", self.ids)]
 
 
-_MARK = """int8send(i.id) || i.sha256
-         || timestamptz_send(i.stored_at) || int4send(octet_length(i.metadata))"""
-
-# The length of what is kept out of the row is known without reading it.
 LIST_RUNS = f"""
 WITH listed AS (
-  SELECT i.id, octet_length(i.metadata) AS size, {_MARK} AS mark,
+  SELECT i.id, octet_length(i.metadata) AS size, {MARK} AS mark,
          get_byte(i.sha256, 31) < {ENDING} AS ends,
          row_number() OVER (ORDER BY {POSITION}) AS place
     FROM {TABLES}
@@ -80,7 +77,7 @@ SELECT sha256(string_agg(mark, '' ORDER BY place)) AS digest, sum(size) AS packe
 
 READ_RUN = f"""
 SELECT $1::text AS study_instance_uid, e.series_instance_uid, i.sop_instance_uid,
-       i.metadata AS packed, i.sha256, {_MARK} AS mark
+       i.metadata AS packed, i.sha256, {MARK} AS mark
   FROM unnest($3::bigint[]) WITH ORDINALITY AS asked (id, place)
   JOIN instances i ON i.id = asked.id
   JOIN series e ON e.id = i.series_id

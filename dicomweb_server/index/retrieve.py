@@ -63,6 +63,7 @@ class MetadataRow:
     sop_instance_uid: str
     packed: bytes
     sha256: bytes  # of the file
+    mark: bytes  # see MARK
 
 
 # Where an instance stands in the order of WADO-11; what has no number stands last.
@@ -93,6 +94,11 @@ LOCATION = """$1::text AS study_instance_uid, e.series_instance_uid, i.sop_insta
 
 TABLES = """instances i
   JOIN series e ON e.id = i.series_id"""
+
+# What changes with a file, when it was stored or its row made anew, and the length of its metadata,
+# which is known without reading what is kept out of the row; after the row's number.
+MARK = """int8send(i.id) || i.sha256
+         || timestamptz_send(i.stored_at) || int4send(octet_length(i.metadata))"""
 
 # The study itself: the same UID may exist in several institutions; the first of the scope is meant.
 STUDY_OF = """(SELECT id FROM studies
@@ -161,8 +167,8 @@ SELECT {LOCATION}, (i.bulk -> $6::text)::text AS bulk_value
  WHERE {INSTANCE_OF}
 """  # noqa: S608
 
-_METADATA = """$1::text AS study_instance_uid, e.series_instance_uid, i.sop_instance_uid,
-       i.metadata AS packed, i.sha256"""
+_METADATA = f"""$1::text AS study_instance_uid, e.series_instance_uid, i.sop_instance_uid,
+       i.metadata AS packed, i.sha256, {MARK} AS mark"""
 
 
 def page_with_metadata(columns: str) -> str:

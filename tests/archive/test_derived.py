@@ -109,6 +109,14 @@ def test_the_limit_is_held_and_what_was_used_goes_last(tmp_path: Path) -> None:
     assert on_disk(tmp_path) > MIB / 2
 
 
+def test_what_came_within_one_minute_does_not_go_all_at_once(tmp_path: Path) -> None:
+    cache = DerivedCache(tmp_path, MIB)
+    for number, key in enumerate(keys(300)):
+        cache.put(key, bytes(10_000))
+        assert on_disk(tmp_path) <= MIB + 20_000, number
+    assert on_disk(tmp_path) > MIB / 2
+
+
 def test_what_nobody_uses_goes_after_a_week(tmp_path: Path) -> None:
     old, recent = keys(2)
     cache = DerivedCache(tmp_path, 64 * MIB)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dicomweb_server.archive.expected_blobs import ExpectedBlobs
+from dicomweb_server.archive.expected_blobs import AT_A_TIME, ExpectedBlobs
 from dicomweb_server.blobs.filesystem import FilesystemBlobs
 from dicomweb_server.blobs.store import BlobMissing
 from tests.blobs.made import staged
@@ -18,14 +18,18 @@ LARGE = "1/2/large"
 
 
 class Noting(FilesystemBlobs):
-    """Tells what was read of it."""
+    """Tells what was read of it. Whole blobs come when the way is free."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.reads: list[tuple[str, int, int]] = []
+        self.free = asyncio.Event()
+        self.free.set()
 
     async def read(self, key: str, offset: int, length: int) -> bytes:
         self.reads.append((key, offset, length))
+        if (offset, length) == (0, SIZE):
+            await self.free.wait()
         return await super().read(key, offset, length)
 
 
@@ -74,6 +78,17 @@ async def test_neither_much_nor_what_is_large_is_read(ahead: ExpectedBlobs, behi
     assert {key for key, _, _ in behind.reads} == {f"1/2/{number}" for number in range(5)}
 
 
+async def test_no_more_is_kept_than_there_is_room_for(ahead: ExpectedBlobs, behind: Noting) -> None:
+    for first in range(0, 25, 5):  # who moves on has more ahead each time than may be read
+        ahead.expect(expected(*range(first, min(30, first + 8))))
+        for number in range(first, first + 5):
+            await ahead.read(f"1/2/{number}", 0, SIZE)
+    for number in range(25):
+        await ahead.read(f"1/2/{number}", 0, SIZE)
+    kept = [key for key, _, _ in behind.reads if behind.reads.count((key, 0, SIZE)) == 1]
+    assert len(kept) <= 10
+
+
 async def test_what_is_wanted_least_goes_first(ahead: ExpectedBlobs, behind: Noting) -> None:
     for first in range(0, 30, 5):
         ahead.expect(expected(*range(first, first + 5)))
@@ -104,6 +119,20 @@ async def test_who_waits_for_what_is_given_up_gets_it_all_the_same(ahead: Expect
     for first in range(2, 30, 5):
         ahead.expect(expected(*range(first, first + 5)))
     assert await waiting == BLOBS["1/2/1"]
+
+
+async def test_what_is_wanted_waits_for_nothing_that_is_only_expected(behind: Noting) -> None:
+    behind.free.clear()
+    ahead = ExpectedBlobs(behind)
+    ahead.expect(expected(*range(AT_A_TIME + 2)))
+    await asyncio.sleep(0.01)
+    last = f"1/2/{AT_A_TIME}"
+    async with asyncio.timeout(10):
+        assert await ahead.read(last, 1, SIZE - 1) == BLOBS[last][1:]
+    behind.free.set()
+    await ahead.read(f"1/2/{AT_A_TIME + 1}", 0, SIZE)
+    await ahead.close()
+    assert (last, 0, SIZE) not in behind.reads
 
 
 async def test_who_leaves_takes_nothing_from_others(ahead: ExpectedBlobs, behind: Noting) -> None:

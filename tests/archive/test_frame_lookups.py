@@ -1,6 +1,7 @@
 """Frames that are asked for at the same time are looked up together, and answered apart."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -93,3 +94,22 @@ async def test_all_hear_that_the_database_is_away(closed: Pool) -> None:
     for _ in range(2):
         answers = await all_of(lookups, [(SCOPE, asked(uid)) for uid in INSTANCES])
         assert all(isinstance(answer, Unavailable) for answer in answers)
+
+
+@pytest.fixture
+async def impatient(pool: Pool, database_url: str) -> AsyncIterator[Pool]:
+    """A pool whose statements wait for a lock, a second each, and fail."""
+    pool_of_others = await open_pool(database_url, plan_anew=False, statement_timeout=1)
+    async with pool.acquire() as conn, conn.transaction():
+        await conn.execute("LOCK TABLE instances")
+        yield pool_of_others
+    await pool_of_others.close()
+
+
+async def test_nobody_waits_for_one_failure_after_the_other(impatient: Pool) -> None:
+    lookups = FrameLookups(impatient)
+    questions = [(scope, asked("1.9")) for scope in (SCOPE, OUTSIDE) for _ in range(2 * MAX_BATCH)]
+    before = time.monotonic()
+    answers = await all_of(lookups, questions)
+    assert all(isinstance(answer, Unavailable) for answer in answers)
+    assert time.monotonic() - before < 3  # of five statements, one or two

@@ -4,8 +4,9 @@ import pytest
 
 from dicomweb_server.access.policy import Scope
 from dicomweb_server.errors import NotFound
-from dicomweb_server.index.digest import version_of
+from dicomweb_server.index.digest import digest_of, version_of
 from dicomweb_server.index.instances import insert_instances
+from dicomweb_server.index.retrieve import read_metadata
 from tests.index.made import new
 
 SCOPE = Scope((1,))
@@ -55,6 +56,13 @@ async def test_a_change_shows_where_it_is_and_nowhere_else(stored, change):
 
     assert again == before
     assert {name for name in places if after[name] != before[name]} == {"study", "series"}
+
+
+async def test_it_follows_from_what_was_read(stored):
+    for uids in (("1.1",), ("1.1", "1.1.1"), ("1.1", "1.1.1", "1.1.1.2")):
+        page = await read_metadata(stored, SCOPE, *uids)
+        version = await version_of(stored, SCOPE, *uids)
+        assert digest_of(row.mark for row in page.items) == version.digest
 
 
 @pytest.mark.parametrize("scope", [Scope((2,)), Scope((1,), ()), Scope((1,), ("1.2",))])
