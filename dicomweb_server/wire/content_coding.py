@@ -1,5 +1,5 @@
 """Content codings (RFC 9110 §8.4.1): gzip of requests (CCH-05), never more than is asked for, and
-gzip and zstd of answers (CCH-04), where they are accepted."""
+gzip, zstd and Brotli of answers (CCH-04), where they are accepted."""
 
 import re
 import sys
@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Protocol
 
+import brotli
 from zlib_ng import zlib_ng
 
 from dicomweb_server.errors import ContentTooLarge, MalformedContent, UnsupportedContent
@@ -20,8 +21,9 @@ PIECE = 1 << 20  # bytes that one step of unpacking gives at the most
 
 ZSTD = "zstd"
 GZIP = "gzip"
+BROTLI = "br"
 IDENTITY = "identity"
-CODINGS = (ZSTD, GZIP, IDENTITY)  # of answers
+CODINGS = (ZSTD, GZIP, BROTLI, IDENTITY)  # of answers
 
 _ALIASES = {"x-gzip": GZIP}  # RFC 9110 §8.4.1.3
 _CODING = re.compile(
@@ -43,16 +45,18 @@ _ZSTD: dict[int, int] = {
     zstd.CompressionParameter.compression_level: 1,
     zstd.CompressionParameter.checksum_flag: 1,
 }
+# As fast as zlib-ng's, and smaller; a window of half a megabyte, as that of zstd.
+_BROTLI_QUALITY, _BROTLI_WINDOW = 2, 19
 
 
 def accepted_codings(header: str | None) -> tuple[str, ...]:
     """Those of CODINGS that an Accept-Encoding accepts, the one to send first (RFC 9110 §12.5.3).
 
     Without the header gzip would be acceptable too, but who does not ask may not unpack; ``*``
-    asks for gzip and not for zstd. Identity is accepted unless it is barred by name or by
+    asks for gzip and for no other. Identity is accepted unless it is barred by name or by
     ``*;q=0``, and comes last unless it is named. Of equal weights zstd goes first, which is both
-    smaller and cheaper, then gzip. A weight that cannot be read takes its element along (HDR-03);
-    the lowest of several counts, so that what is barred stays barred.
+    smaller and cheaper, then gzip, in which metadata lie ready. A weight that cannot be read takes
+    its element along (HDR-03); the lowest of several counts, so that what is barred stays barred.
     """
     if header is None:
         return (IDENTITY,)
@@ -66,6 +70,7 @@ def accepted_codings(header: str | None) -> tuple[str, ...]:
     found = {
         ZSTD: weights.get(ZSTD, 0.0),
         GZIP: weights.get(GZIP, weights.get("*", 0.0)),
+        BROTLI: weights.get(BROTLI, 0.0),
         IDENTITY: weights.get(IDENTITY, weights.get("*", _UNASKED)),
     }
     ranked = sorted(CODINGS, key=lambda coding: -found[coding])
@@ -80,12 +85,14 @@ class Packer(Protocol):
         """Pack `content`. What a step gives may be empty: it waits for more."""
 
     def finish(self) -> bytes:
-        """The rest, with a checksum: without it nobody takes it for whole."""
+        """The rest, with an end: without it nobody takes it for whole."""
 
 
 def packer(coding: str) -> Packer:
     """What packs in one of CODINGS that is not identity."""
-    return Zstd() if coding == ZSTD else Gzip()
+    if coding == ZSTD:
+        return Zstd()
+    return Brotli() if coding == BROTLI else Gzip()
 
 
 class Gzip:
@@ -116,6 +123,22 @@ class Zstd:
 
     def finish(self) -> bytes:
         return self._frame.flush()
+
+
+class Brotli:
+    """A stream of Brotli (RFC 7932)."""
+
+    def __init__(self) -> None:
+        self._stream = brotli.Compressor(quality=_BROTLI_QUALITY, lgwin=_BROTLI_WINDOW)
+
+    def steps(self, content: bytes) -> Iterator[bytes]:
+        view = memoryview(content)
+        for at in range(0, len(view), _PACK_STEP):
+            yield self._stream.process(view[at : at + _PACK_STEP])
+
+    def finish(self) -> bytes:
+        rest: bytes = self._stream.finish()
+        return rest
 
 
 def is_gzip(header: str | None) -> bool:

@@ -2,6 +2,7 @@
 
 import gzip
 
+import brotli
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,8 +18,9 @@ BOTH, ONLY_GZIP, PLAIN, NONE = ("gzip", "identity"), ("gzip",), ("identity",), (
         (None, PLAIN),  # RFC 9110 §12.5.3 allows any coding; not every such client has one
         ("", PLAIN),
         ("gzip", BOTH),
-        ("gzip, deflate, br", BOTH),
-        ("gzip, deflate, br, zstd", ("zstd", "gzip", "identity")),  # browsers
+        ("gzip, deflate, br", ("gzip", "br", "identity")),
+        ("gzip, deflate, br, zstd", ("zstd", "gzip", "br", "identity")),  # browsers
+        ("br, gzip;q=0.9", ("br", "gzip", "identity")),
         ("zstd", ("zstd", "identity")),
         ("zstd;q=0.5, gzip", ("gzip", "zstd", "identity")),
         ("zstd;q=0, *", BOTH),  # who says * may know zstd, or not
@@ -29,9 +31,11 @@ BOTH, ONLY_GZIP, PLAIN, NONE = ("gzip", "identity"), ("gzip",), ("identity",), (
         (" gzip ;\tq=0.5 ", BOTH),
         ("gzip;q=0.001", BOTH),  # asked for, and identity is not
         ("*", BOTH),
-        ("br, *;q=0.1", BOTH),
+        ("br, *;q=0.1", ("br", "gzip", "identity")),
+        ("deflate, *;q=0.1", BOTH),
         ("identity", PLAIN),
-        ("br", PLAIN),
+        ("br", ("br", "identity")),
+        ("deflate", PLAIN),
         ("gzip;q=0", PLAIN),
         ("gzip;q=0, *", PLAIN),
         ("gzip;q=0.5, identity", ("identity", "gzip")),
@@ -42,7 +46,8 @@ BOTH, ONLY_GZIP, PLAIN, NONE = ("gzip", "identity"), ("gzip",), ("identity",), (
         ("*;q=0, identity", PLAIN),
         ("identity;q=0", NONE),
         ("*;q=0", NONE),
-        ("br, identity;q=0.000", NONE),
+        ("br, identity;q=0.000", ("br",)),
+        ("deflate, identity;q=0.000", NONE),
         # HDR-03: what cannot be read is passed over
         ("gzip;q=nan", PLAIN),
         ("gzip;q=2", PLAIN),
@@ -50,6 +55,7 @@ BOTH, ONLY_GZIP, PLAIN, NONE = ("gzip", "identity"), ("gzip",), ("identity",), (
         ("gzip;q=0.1234", PLAIN),
         (",, gzip,,", BOTH),
         ("gzip br", PLAIN),
+        ("br;q=0, zstd;q=0", PLAIN),
         ("gzip, gzip;q=0", PLAIN),
         ("x-gzip;q=0, gzip", PLAIN),
     ],
@@ -60,7 +66,7 @@ def test_what_is_accepted(header: str | None, expected: tuple[str, ...]) -> None
 
 def accepts(stated: dict[str, float], coding: str) -> bool:
     """RFC 9110 §12.5.3, rules 2 and 3, for a list that names nothing twice."""
-    if coding == "zstd":  # never by *
+    if coding in ("zstd", "br"):  # never by *
         return stated.get(coding, 0) > 0
     if coding in stated or "*" in stated:
         return stated.get(coding, stated.get("*", 0)) > 0
@@ -91,9 +97,9 @@ def test_any_header_is_read(header: str | None) -> None:
     found = accepted_codings(header)
 
     assert set(found) <= set(CODINGS)
-    if "zstd" in found:
+    for named in {"zstd", "br"} & {*found}:
         assert header
-        assert "zstd" in header.lower()
+        assert named in header.lower()
     assert len(found) == len(set(found))
     if "gzip" in found:  # never to who does not name it
         assert header
@@ -103,7 +109,7 @@ def test_any_header_is_read(header: str | None) -> None:
         assert "0" in header
 
 
-UNPACK = {"gzip": gzip.decompress, "zstd": zstd.decompress}
+UNPACK = {"gzip": gzip.decompress, "zstd": zstd.decompress, "br": brotli.decompress}
 
 
 @pytest.mark.parametrize("coding", UNPACK)
@@ -121,7 +127,7 @@ def test_without_its_end_it_is_not_whole(coding: str) -> None:
     packing = packer(coding)
     packed = b"".join(packing.steps(b"content" * 1000))
 
-    with pytest.raises((EOFError, zstd.ZstdError)):
+    with pytest.raises((EOFError, zstd.ZstdError, brotli.error)):
         UNPACK[coding](packed)
 
 
