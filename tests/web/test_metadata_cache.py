@@ -70,7 +70,9 @@ def bodies(http: httpx.Client, path: str) -> list[bytes]:
 
 
 def files(server: RunningServer) -> list[Path]:
-    return [path for path in (server.data_dir / "cache").rglob("*") if path.is_file()]
+    """What is kept; that a study was forgotten is not counted."""
+    found = (path for path in (server.data_dir / "cache").rglob("*") if path.is_file())
+    return [path for path in found if path.suffix != ".forgotten"]
 
 
 @pytest.mark.parametrize("level", [1, 2])
@@ -211,6 +213,20 @@ def test_a_body_that_was_sent_is_kept_as_it_is(
     assert ask()[1] != body
     assert http.delete(path_of(changed)).status_code == 204
     assert ask()[1] == body
+
+
+def test_what_was_kept_goes_when_nothing_is_kept_any_more(tmp_path: Path) -> None:
+    with (
+        RunningServer(tmp_path / "data") as server,
+        httpx.Client(base_url=server.base, timeout=60) as http,
+    ):
+        bodies(http, path_of(stored_series(http, seed=13)[0], 2))
+        assert files(server)
+    with RunningServer(tmp_path / "data", {"CACHE_LIMIT_BYTES": "0"}) as server:
+        deadline = time.monotonic() + 20
+        while files(server):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 def test_without_a_cache_the_answers_are_the_same(tmp_path: Path) -> None:
