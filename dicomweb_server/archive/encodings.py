@@ -155,7 +155,7 @@ async def encoded_frame(
         return await archive.workers.run(work, encodings.packed, data, stored, target, quality)
 
     how = how_encoded(archive, target)
-    code = await kept_frame(archive, found.location, number, target, how, make)
+    code = await kept_frame(archive, found, position, number, target, how, make)
     return Content.of_bytes(code, media_type_of(target), target)
 
 

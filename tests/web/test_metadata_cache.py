@@ -1,7 +1,6 @@
 """Metadata of many instances are joined of what is kept: the same bytes as without, always."""
 
 import gzip
-import itertools
 import json
 import random
 import shutil
@@ -292,36 +291,3 @@ def test_a_series_is_made_ready_while_it_is_stored(
     while not set(files(servers)) - before:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-def test_one_tag_stands_for_one_body_while_instances_change(
-    http: httpx.Client, servers: RunningServer
-) -> None:
-    instances = study_of(1, 60, seed=12, rows=8, columns=8)
-    datasets = store(http, *(instance.file() for instance in instances))
-    path = f"{path_of(datasets[0], 2)}/metadata"
-    stop = threading.Event()
-
-    def change() -> None:
-        with httpx.Client(base_url=servers.base, timeout=60) as other:
-            for number in itertools.cycle(range(60)):
-                if stop.is_set():
-                    return
-                keywords = (*instances[number].keywords, ("ImageComments", new_uid()))
-                store(other, replace(instances[number], keywords=keywords).file())
-
-    threads = [threading.Thread(target=change) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    seen: dict[str, bytes] = {}
-    try:
-        for _ in range(60):
-            for accept in (XML, "*/*"):
-                answer = http.get(path, headers={"Accept": accept, "Accept-Encoding": ""})
-                assert answer.status_code == 200
-                assert seen.setdefault(answer.headers["etag"], answer.content) == answer.content
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-    assert len(seen) > 20
