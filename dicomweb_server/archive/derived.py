@@ -215,7 +215,7 @@ class DerivedCache:
 
     def _files(self) -> Iterator[tuple["os.DirEntry[str]", os.stat_result]]:
         for folder in _entries(self._folder):
-            if folder.is_dir(follow_symlinks=False):
+            if not folder.is_symlink():
                 for entry in _entries(folder):
                     with suppress(OSError):
                         yield entry, entry.stat(follow_symlinks=False)
