@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.background import background
 
 _HOUR = 3600  # seconds
 
@@ -13,13 +14,8 @@ _HOUR = 3600  # seconds
 async def expiring(archive: Archive) -> AsyncIterator[None]:
     """Sweep it now and every hour, until the context is left: its limit may have been lowered,
     down to nothing, since the last start."""
-    task = asyncio.create_task(_sweep(archive))
-    try:
+    async with background(_sweep(archive)):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def _sweep(archive: Archive) -> None:

@@ -1,12 +1,12 @@
 """While a series is being stored its metadata are made ready, for who asks when the last is in."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import structlog
 
 from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.background import background
 from dicomweb_server.archive.metadata_array import prepare_runs
 from dicomweb_server.errors import NotFound, Unavailable, where
 
@@ -19,13 +19,8 @@ async def preparing(archive: Archive) -> AsyncIterator[None]:
     if not archive.settings.cache_limit_bytes:
         yield
         return
-    task = asyncio.create_task(_prepare(archive))
-    try:
+    async with background(_prepare(archive)):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def _prepare(archive: Archive) -> None:
