@@ -17,6 +17,7 @@ from dicomweb_server.archive.commit import Committer
 from dicomweb_server.archive.derived import DerivedCache
 from dicomweb_server.archive.describing import Describer
 from dicomweb_server.archive.expected_blobs import ExpectedBlobs
+from dicomweb_server.archive.expiring import expiring
 from dicomweb_server.archive.flights import Flights
 from dicomweb_server.archive.frame_lookups import FrameLookups
 from dicomweb_server.archive.neighbours import Neighbours
@@ -127,7 +128,7 @@ def create_app(settings: Settings) -> Starlette:
         async with open_archive(settings) as archive:
             app.state.archive = archive
             app.state.uploads = asyncio.Semaphore(settings.max_concurrent_uploads)
-            async with preparing(archive):
+            async with preparing(archive), expiring(archive):
                 yield
 
     middleware = [Middleware(RequestLog), Middleware(TrailingSlash)]

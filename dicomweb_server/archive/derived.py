@@ -4,7 +4,9 @@ An entry is named after all that it was made of: the kind, the base of the URLs 
 of the rows or files. What changes in the archive changes the name that is asked for, so that no
 entry can be out of date: the change feed has nothing to tell it. Entries that are no longer asked
 for go with the least recently used, or after a week; those of a study that something is deleted
-from go at once. An entry belongs to no institution: its name cannot be known without the rows.
+from go at once, and what is being made of it at that moment does not come after them: a mark of
+the time stays for an hour. An entry belongs to no institution: its name cannot be known without
+the rows.
 
 Any number of processes use one folder, and it may be deleted at any time. A file takes its name
 when it is complete, and is read whole, so that nothing has to be locked; one that is not what was
@@ -20,7 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -34,6 +36,7 @@ log = structlog.get_logger()
 _HEAD = struct.Struct("<8s24sQI")  # magic, key, length and checksum of what follows
 _MAGIC = b"DERIVED1"
 _PART = ".part"  # files that are being written
+_FORGOTTEN = ".forgotten"  # empty files, whose time is when a study was forgotten
 _WEEK = 7 * 86_400  # seconds without use after which an entry goes
 _MINUTE = 60  # seconds; the time of use is no finer
 _HOUR = 3600  # seconds after which nobody writes a file any more
@@ -41,10 +44,14 @@ _HOUR = 3600  # seconds after which nobody writes a file any more
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """The name of an entry: the study that it belongs to, and a digest of what it is made of."""
+    """The name of an entry: the study that it belongs to, and a digest of what it is made of.
+
+    `since` is when it was asked for, before what it is made of was read.
+    """
 
     group: bytes
     digest: bytes
+    since: float = field(default_factory=time.time, compare=False)
 
     def __str__(self) -> str:
         return f"{self.group.hex()}-{self.digest.hex()}"
@@ -76,7 +83,8 @@ class DerivedCache:
         self._folder = folder
         self._limit = limit
         self._min_free = min_free
-        self._unswept = limit  # bytes that came since the last sweep; the first entry makes one
+        self._largest = limit // 16  # bytes of a file
+        self._unswept = limit  # bytes that came since the last sweep; it begins with one
 
     def get(self, key: Key) -> bytes | None:
         """What was put under `key`; None if it is not there, or not whole."""
@@ -93,25 +101,33 @@ class DerivedCache:
         return [self.get(key) for key in keys]
 
     def put(self, key: Key, data: bytes) -> None:
-        """Keep `data` under `key`, unless it is large for the cache or the disk is nearly full."""
+        """Keep `data` under `key`, unless it is large for the cache, or the disk is nearly full,
+        or the study has been forgotten since the key was made."""
         size = _HEAD.size + len(data)
-        if size > self._limit // 16:
+        if size > self._largest:
             return
         try:
             self._write(key, _HEAD.pack(_MAGIC, _name(key), len(data), zlib_ng.crc32(data)), data)
+            if self._forgotten(key) >= key.since:
+                self._path(key).unlink()
         except OSError as error:
             log.warning("a cache entry could not be written", errno=error.errno)
             return
         self._unswept += size
-        if self._unswept >= self._limit // 16:
-            self._unswept = 0
+        if self._unswept >= self._largest:
             self.sweep()
 
     def forget(self, study_instance_uid: str) -> None:
         """Remove all entries of a study."""
-        prefix = f"{_group_of(study_instance_uid).hex()}-"
-        for entry in _entries(self._folder / prefix[:2]):
-            if entry.name.startswith(prefix):
+        group = _group_of(study_instance_uid)
+        if self._limit:
+            with suppress(OSError):
+                mark = self._mark(group)
+                mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                mark.touch(mode=0o600)
+                os.utime(mark, (time.time(),) * 2)  # its own clock lags behind by some milliseconds
+        for entry in _entries(self._folder / group[:1].hex()):
+            if entry.name.startswith(f"{group.hex()}-"):
                 _remove(entry)
 
     def sweep(self) -> None:
@@ -122,10 +138,11 @@ class DerivedCache:
         would keep the interpreter from all else for a while.
         """
         now = time.time()
+        self._unswept = 0
         used: Counter[int] = Counter()  # bytes by the minute in which they were used last
         for entry, about in self._files():
             age = now - about.st_mtime
-            if age > (_HOUR if entry.name.endswith(_PART) else _WEEK):
+            if age > (_HOUR if entry.name.endswith((_PART, _FORGOTTEN)) else _WEEK):
                 _remove(entry)
             else:
                 used[_minute_of(about)] += _size_of(about)
@@ -150,13 +167,24 @@ class DerivedCache:
         name = str(key)
         return self._folder / name[:2] / name
 
+    def _mark(self, group: bytes) -> Path:
+        return self._folder / group[:1].hex() / f"{group.hex()}{_FORGOTTEN}"
+
+    def _forgotten(self, key: Key) -> float:
+        """When its study was forgotten last, 0 if it was not."""
+        with suppress(OSError):
+            return self._mark(key.group).stat().st_mtime
+        return 0
+
     def _read(self, number: int, key: Key) -> bytes | None:
         about = os.fstat(number)
-        data = os.read(number, about.st_size) if stat.S_ISREG(about.st_mode) else b""
-        if len(data) < _HEAD.size:
+        if not stat.S_ISREG(about.st_mode) or about.st_size > self._largest:
             return None
-        magic, name, length, checksum = _HEAD.unpack_from(data)
-        content = data[_HEAD.size :]
+        head = os.read(number, _HEAD.size)
+        if len(head) < _HEAD.size:
+            return None
+        magic, name, length, checksum = _HEAD.unpack(head)
+        content = os.read(number, about.st_size - _HEAD.size)  # not copied: it may be large
         if (magic, name, length) != (_MAGIC, _name(key), len(content)):
             return None
         if zlib_ng.crc32(content) != checksum:
@@ -187,7 +215,7 @@ class DerivedCache:
 
     def _files(self) -> Iterator[tuple["os.DirEntry[str]", os.stat_result]]:
         for folder in _entries(self._folder):
-            if folder.is_dir(follow_symlinks=False):
+            if not folder.is_symlink():
                 for entry in _entries(folder):
                     with suppress(OSError):
                         yield entry, entry.stat(follow_symlinks=False)
@@ -209,7 +237,7 @@ def _minute_of(about: os.stat_result) -> int:
 
 
 def _size_of(about: os.stat_result) -> int:
-    return about.st_blocks * 512
+    return max(about.st_blocks * 512, about.st_size)
 
 
 def _name(key: Key) -> bytes:

@@ -163,7 +163,7 @@ async def encoded_frame(
         )
 
     how = how_encoded(archive, target)
-    code = await kept_frame(archive, found.location, number, target, how, make)
+    code = await kept_frame(archive, found, position, number, target, how, make)
     return Content.of_made(code, media_type_of(target), target)
 
 

@@ -1,16 +1,15 @@
 """Looking up frames: what is asked while the database answers is asked in one statement next."""
 
 import asyncio
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Callable, Sequence
 
 from dicomweb_server.access.policy import Scope
-from dicomweb_server.errors import Unavailable
 from dicomweb_server.index.database import Pool, acquire
 from dicomweb_server.index.frame_batches import AskedFrame, locate_many
 from dicomweb_server.index.retrieve import FrameLocation, locate_frames
 
 MAX_BATCH = 100  # frames of one statement
+PATIENCE = 0.5  # seconds; a statement takes a thousandth
 
 _Waiting = tuple[AskedFrame, "asyncio.Future[FrameLocation]"]
 
@@ -26,7 +25,7 @@ class FrameLookups:
         self._pool = pool
         self._busy = False
         self._waiting: dict[Scope, list[_Waiting]] = {}
-        self._task: asyncio.Task[None] | None = None  # nobody else holds it
+        self._tasks: set[asyncio.Task[None]] = set()  # nobody else holds them
 
     async def locate(self, scope: Scope, asked: AskedFrame) -> FrameLocation:
         """Where a frame lies. Raises NotFound, Unavailable."""
@@ -35,14 +34,15 @@ class FrameLookups:
             self._waiting.setdefault(scope, []).append((asked, future))
             return await future
         self._busy = True
+        turn = self._turn()
         try:
             async with acquire(self._pool) as conn:
                 return await locate_frames(conn, scope, *asked[:3], [asked.number])
-        except Unavailable as failure:
-            self._give_up(failure)
-            raise
         finally:
-            self._next()
+            turn.end()
+
+    def _turn(self) -> "_Turn":
+        return _Turn(asyncio.get_running_loop(), self._next)
 
     def _next(self) -> None:
         """Those who came meanwhile, in the order of their scopes."""
@@ -53,29 +53,39 @@ class FrameLookups:
         waiting = self._waiting.pop(scope)
         if waiting[MAX_BATCH:]:
             self._waiting[scope] = waiting[MAX_BATCH:]  # behind the others
-        self._task = asyncio.create_task(self._look_up(scope, waiting[:MAX_BATCH]))
+        task = asyncio.create_task(self._look_up(scope, waiting[:MAX_BATCH]))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _look_up(self, scope: Scope, batch: Sequence[_Waiting]) -> None:
         """Give each of `batch` its answer, or all of them the failure."""
         answers: Sequence[FrameLocation | Exception]
+        turn = self._turn()
         try:
             async with acquire(self._pool) as conn:
                 answers = await locate_many(conn, scope, [asked for asked, _ in batch])
         except Exception as failure:
             answers = [failure] * len(batch)
-            if isinstance(failure, Unavailable):
-                self._give_up(failure)
         finally:
-            self._next()
+            turn.end()
         for (_, future), answer in zip(batch, answers, strict=True):
             _answer(future, answer)
 
-    def _give_up(self, failure: Unavailable) -> None:
-        """A silent database takes its time to fail: those who have waited so long for others do
-        not wait as long for themselves."""
-        waiting, self._waiting = self._waiting, {}
-        for _, future in chain.from_iterable(waiting.values()):
-            _answer(future, failure)
+
+class _Turn:
+    """The time of one statement. One that takes long, on a connection that is silent, ends it
+    early: others may be answered on theirs."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, following: Callable[[], None]) -> None:
+        self._following: Callable[[], None] | None = following
+        self._timer = loop.call_later(PATIENCE, self.end)
+
+    def end(self) -> None:
+        """Let those who wait have theirs; once."""
+        self._timer.cancel()
+        following, self._following = self._following, None
+        if following is not None:
+            following()
 
 
 def _answer(future: "asyncio.Future[FrameLocation]", answer: FrameLocation | Exception) -> None:

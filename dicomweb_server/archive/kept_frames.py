@@ -9,7 +9,7 @@ from pydicom.uid import JPEG2000, JPEG2000Lossless
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import ScratchFile
 from dicomweb_server.archive.derived import DerivedCache, Key, key_of
-from dicomweb_server.index.retrieve import Location
+from dicomweb_server.index.retrieve import FrameLocation
 
 # Of others a frame is decoded in a few milliseconds, and decoded it is large.
 _JPEG_XL = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (110, 111, 112))
@@ -21,17 +21,23 @@ _LARGEST = 64 << 20  # bytes of a frame that is kept
 
 async def kept_frame(
     archive: Archive,
-    location: Location,
+    found: FrameLocation,
+    position: int,
     number: int,
     transfer_syntax_uid: str,
     how: str,
     make: Callable[[], Awaitable[bytes | ScratchFile]],
 ) -> bytes | ScratchFile:
     """Frame `number` of an instance, counted from 1, in a transfer syntax: from the cache, or what
-    `make` returns, which is put there. `how` it is decoded or encoded: what else decides of it."""
-    key = key_of(
-        location.study_instance_uid, "frame", location.sha256, number, transfer_syntax_uid, how
-    )
+    `make` returns, which is put there.
+
+    `position`: which of the numbers asked of locate_frames this one was, from 0. `how` it is
+    decoded or encoded. Where it lies in the file decides of it too: a row may be made anew.
+    """
+    study, sha256 = found.location.study_instance_uid, found.location.sha256
+    where = found.records[position] if found.records else b""
+    of = sha256, repr(found.table), where, number
+    key = key_of(study, "frame", *of, transfer_syntax_uid, how)
     kept = await asyncio.to_thread(archive.derived.get, key)
     if kept is not None:
         return kept

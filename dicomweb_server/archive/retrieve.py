@@ -180,7 +180,7 @@ async def frame_content(
 
     if stored in SLOW_TO_DECODE:
         decoded = await kept_frame(
-            archive, found.location, number, ELE, how_encoded(archive, ELE), make
+            archive, found, position, number, ELE, how_encoded(archive, ELE), make
         )
     else:
         decoded = await make()

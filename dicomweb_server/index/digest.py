@@ -1,22 +1,18 @@
 """Whether a study, series or instance is as it was: one statement, which reads no metadata."""
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dicomweb_server.access.policy import Scope
 from dicomweb_server.errors import NotFound
 from dicomweb_server.index.database import Connection
+from dicomweb_server.index.marks import MARK, ROW_ID
 from dicomweb_server.index.retrieve import (
     INSTANCE_OF,
-    MARK,
     STUDY_OF,
     TABLES,
     no_parent,
     scope_arguments,
 )
-
-_ROW_ID = 8  # bytes of a mark, by which they are in order
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +29,7 @@ class Version:
 
 
 _DIGEST = f"""count(*) AS instances, array_agg(DISTINCT i.transfer_syntax_uid) AS transfer_syntaxes,
-       sha256(string_agg(substr({MARK}, {_ROW_ID} + 1), '' ORDER BY i.id)) AS digest"""
+       sha256(string_agg(substr({MARK}, {ROW_ID} + 1), '' ORDER BY i.id)) AS digest"""
 
 DIGEST_OF_INSTANCES = f"""
 SELECT {_DIGEST}
@@ -66,8 +62,3 @@ async def version_of(
     if not row["instances"]:
         raise NotFound(no_parent(study, series) if instance is None else f"no instance {instance}")
     return Version(row["digest"], row["instances"], frozenset(row["transfer_syntaxes"]))
-
-
-def digest_of(marks: Iterable[bytes]) -> bytes:
-    """The digest of a Version that holds the instances with these marks (``retrieve.MARK``)."""
-    return hashlib.sha256(b"".join(mark[_ROW_ID:] for mark in sorted(marks))).digest()

@@ -4,7 +4,6 @@ page, so that they belong together."""
 from dataclasses import dataclass
 
 from dicomweb_server.access.policy import Scope
-from dicomweb_server.errors import NotFound
 from dicomweb_server.index.database import Connection
 from dicomweb_server.index.retrieve import (
     INSTANCE_OF,
@@ -13,12 +12,9 @@ from dicomweb_server.index.retrieve import (
     Location,
     Page,
     Position,
-    first_of,
     location_of,
-    next_of,
-    no_parent,
     page_with_metadata,
-    scope_arguments,
+    rows_of_page,
 )
 
 READ_FILES = page_with_metadata(f"{LOCATION}, i.metadata AS packed")
@@ -47,13 +43,6 @@ async def read_files(
     after: Position | None = None,
 ) -> Page[File]:
     """The files of a study, a series or an instance, ordered by WADO-11. Raises NotFound."""
-    key = (*scope_arguments(study, scope), series)
-    following = None
-    if instance is None:
-        rows = await conn.fetch(READ_FILES, *key, *first_of(after))
-        following = next_of(rows, rows[0]["found"] if rows else 0)
-    else:
-        rows = await conn.fetch(READ_FILE, *key, instance)
-    if not rows and after is None:
-        raise NotFound(no_parent(study, series) if instance is None else f"no instance {instance}")
+    uids = study, series, instance
+    rows, following = await rows_of_page(conn, (READ_FILES, READ_FILE), scope, uids, after)
     return Page([File(location_of(row), row["packed"]) for row in rows], following)

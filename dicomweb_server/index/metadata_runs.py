@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from dicomweb_server.access.policy import Scope
 from dicomweb_server.errors import NotFound
 from dicomweb_server.index.database import Connection
+from dicomweb_server.index.marks import MARK
 from dicomweb_server.index.retrieve import (
-    MARK,
     POSITION,
     STUDY_OF,
     TABLES,

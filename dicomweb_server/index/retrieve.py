@@ -18,6 +18,7 @@ from dicomweb_server.access.policy import Scope
 from dicomweb_server.dicom.description import BulkValue, FrameTable
 from dicomweb_server.errors import NotFound
 from dicomweb_server.index.database import Connection
+from dicomweb_server.index.marks import MARK
 
 PAGE = 1000  # instances of one answer of the database: a few megabytes of metadata, mostly
 PAGE_BYTES = 16 << 20  # of packed metadata in one answer, unless it is that of one instance
@@ -63,7 +64,7 @@ class MetadataRow:
     sop_instance_uid: str
     packed: bytes
     sha256: bytes  # of the file
-    mark: bytes  # see MARK
+    mark: bytes  # see ``marks``
 
 
 # Where an instance stands in the order of WADO-11; what has no number stands last.
@@ -94,11 +95,6 @@ LOCATION = """$1::text AS study_instance_uid, e.series_instance_uid, i.sop_insta
 
 TABLES = """instances i
   JOIN series e ON e.id = i.series_id"""
-
-# What changes with a file, when it was stored or its row made anew, and the length of its metadata,
-# which is known without reading what is kept out of the row; after the row's number.
-MARK = """int8send(i.id) || i.sha256
-         || timestamptz_send(i.stored_at) || int4send(octet_length(i.metadata))"""
 
 # The study itself: the same UID may exist in several institutions; the first of the scope is meant.
 STUDY_OF = """(SELECT id FROM studies
@@ -356,18 +352,33 @@ async def read_metadata(
     after: Position | None = None,
 ) -> Page[MetadataRow]:
     """The metadata of a study, a series or an instance, ordered by WADO-11. Raises NotFound."""
+    statements = READ_METADATA, READ_METADATA_OF_INSTANCE
+    uids = study, series, instance
+    rows, following = await rows_of_page(conn, statements, scope, uids, after)
+    items = [MetadataRow(*(row[name] for name in MetadataRow.__slots__)) for row in rows]
+    return Page(items, following)
+
+
+async def rows_of_page(
+    conn: Connection,
+    statements: tuple[str, str],
+    scope: Scope,
+    uids: tuple[str, str | None, str | None],
+    after: Position | None,
+) -> tuple[list[Any], Position | None]:
+    """The rows of a page of a study or series, or that of an instance, and what the next page is
+    after. `statements`: by `page_with_metadata`, and for one instance. Raises NotFound."""
+    (of_several, of_one), (study, series, instance) = statements, uids
     key = (*scope_arguments(study, scope), series)
     following = None
     if instance is None:
-        rows = await conn.fetch(READ_METADATA, *key, *first_of(after))
+        rows = await conn.fetch(of_several, *key, *first_of(after))
         following = next_of(rows, rows[0]["found"] if rows else 0)
     else:
-        rows = await conn.fetch(READ_METADATA_OF_INSTANCE, *key, instance)
+        rows = await conn.fetch(of_one, *key, instance)
     if not rows and after is None:
         raise NotFound(no_parent(study, series) if instance is None else f"no instance {instance}")
-    return Page(
-        [MetadataRow(*(row[name] for name in MetadataRow.__slots__)) for row in rows], following
-    )
+    return rows, following
 
 
 async def representative(

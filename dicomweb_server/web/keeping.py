@@ -38,7 +38,10 @@ class Keeping:
         unchanged: Callable[[], Awaitable[bool]],
     ) -> Self | None:
         """The body with `tag` in the first of the accepted `codings`; None where none is to be
-        kept: without a coding, or where it is coded for want of another, however small."""
+        kept: without a cache or a coding, or where it is coded for want of another, however
+        small."""
+        if not archive.settings.cache_limit_bytes:
+            return None
         if IDENTITY not in codings or codings[0] == IDENTITY:
             return None
         key = key_of(study, "body", tag, codings[0])
@@ -67,6 +70,8 @@ class Keeping:
                 size += len(piece)
                 if size <= _LARGEST:
                     body.append(piece)
+                else:
+                    body.clear()
                 yield piece
         finally:
             if isinstance(pieces, AsyncGenerator):

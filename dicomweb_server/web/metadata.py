@@ -9,7 +9,7 @@ from dicomweb_server.archive import metadata, metadata_array, retrieve
 from dicomweb_server.archive.metadata import url_of
 from dicomweb_server.archive.metadata_array import Stage
 from dicomweb_server.errors import NotFound
-from dicomweb_server.index.digest import digest_of
+from dicomweb_server.index.marks import digest_of
 from dicomweb_server.index.metadata_runs import Run
 from dicomweb_server.index.retrieve import MetadataRow, Page, Position
 from dicomweb_server.web.conditions import not_modified, tag_of

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import shutil
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,39 @@ def test_a_study_is_forgotten_whole(cache: DerivedCache) -> None:
         cache.put(key, b"one")
     cache.forget("1.3")
     assert [cache.get(key) is None for key in made] == [n % 7 == 3 for n in range(70)]
+
+
+def test_what_is_still_being_made_of_a_forgotten_study_is_not_kept(tmp_path: Path) -> None:
+    here, elsewhere = (DerivedCache(tmp_path, 64 * MIB) for _ in range(2))
+    asked = key_of("1.2", "frame", 1)
+    elsewhere.forget("1.2")
+    here.put(asked, b"of what was deleted meanwhile")
+    assert here.get(asked) is None
+    assert not list(tmp_path.rglob(str(asked)))
+    time.sleep(0.01)
+    here.put(key_of("1.2", "frame", 1), b"of what was stored again")
+    assert elsewhere.get(asked) == b"of what was stored again"
+
+
+def test_a_limit_of_0_leaves_nothing(cache: DerivedCache, tmp_path: Path) -> None:
+    cache.put(KEY, b"one")
+    none = DerivedCache(tmp_path / "cache", 0)
+    assert none.get(KEY) is None
+    none.sweep()
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("size", [5 * MIB, 1 << 40])
+def test_a_file_that_is_too_large_to_be_an_entry_is_not_read(
+    cache: DerivedCache, tmp_path: Path, size: int
+) -> None:
+    cache.put(KEY, b"one")
+    [path] = files(tmp_path)
+    os.truncate(path, size)
+    tracemalloc.start()
+    assert cache.get(KEY) is None
+    assert tracemalloc.get_traced_memory()[1] < MIB
+    tracemalloc.stop()
 
 
 def work(folder: Path, seed: int) -> None:

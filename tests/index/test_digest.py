@@ -4,8 +4,9 @@ import pytest
 
 from dicomweb_server.access.policy import Scope
 from dicomweb_server.errors import NotFound
-from dicomweb_server.index.digest import digest_of, version_of
+from dicomweb_server.index.digest import version_of
 from dicomweb_server.index.instances import insert_instances
+from dicomweb_server.index.marks import digest_of
 from dicomweb_server.index.retrieve import read_metadata
 from tests.index.made import new
 
