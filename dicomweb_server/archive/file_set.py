@@ -1,32 +1,23 @@
 """A study, series or instance as a DICOM File-set in a ZIP file (PS3.10 §8, extension: digest 6.8).
 
-All is planned before the first byte: the DICOMDIR is written, and what every entry is called and
-where it begins is known. The files themselves are read as they are sent, as they were stored.
+What every entry is called and where it begins is known before the first byte, for it was planned
+(``file_set_plan``). The files themselves are read as they are sent, as they were stored.
 """
 
-import hashlib
 from array import array
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from struct import Struct
-from uuid import UUID
 
 from zlib_ng import zlib_ng
 
-from dicomweb_server.access.policy import Action
-from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import CHUNK, Content
-from dicomweb_server.archive.read_ahead import MOST_BYTES, Begun, begun_ahead, in_order
+from dicomweb_server.archive.read_ahead import MOST_BYTES, Begun, begun_ahead
 from dicomweb_server.archive.spool import Spool
-from dicomweb_server.archive.work import directory_records
-from dicomweb_server.dicom.directory import LEAF, PATIENT, SERIES, Directory, Record, Reference
 from dicomweb_server.errors import ContentTooLarge
-from dicomweb_server.index.file_set import File, read_files
-from dicomweb_server.index.retrieve import Page, Position
 from dicomweb_server.wire.offers import ZIP
 from dicomweb_server.wire.zip_format import (
     central_header,
@@ -48,10 +39,9 @@ README = (
 )
 _DIRECTORY_NAME, _README_NAME = b"DICOMDIR", b"README.TXT"
 
-_BATCH = 100  # instances whose records a worker makes in one go
 _MOST = 9_999_999  # series, and instances of one: seven digits in a name
 _BLOCK = 64 << 10  # bytes
-_ROW = Struct("<IIQ32sH")  # series and instance by their numbers here, size, SHA-256, bytes of key
+ROW = Struct("<IIQ32sH")  # series and instance by their numbers here, size, SHA-256, bytes of key
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,110 +281,11 @@ async def _reading(chunks: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterator[
 
 def _row(block: bytes, at: int) -> tuple[bytes, int, bytes, str, int] | None:
     """The row at `at` of a block, and where the next begins; None if it is not whole."""
-    if len(block) < at + _ROW.size:
+    if len(block) < at + ROW.size:
         return None
-    series, instance, size, sha256, length = _ROW.unpack_from(block, at)
-    begin = at + _ROW.size
+    series, instance, size, sha256, length = ROW.unpack_from(block, at)
+    begin = at + ROW.size
     if len(block) < begin + length:
         return None
     key = block[begin : begin + length].decode()
     return member_name(file_id(series, instance)), size, sha256, key, begin + length
-
-
-class _Planner:
-    """Writes the DICOMDIR and the rows, a page of instances at a time."""
-
-    def __init__(self, archive: Archive, seed: bytes) -> None:
-        """`seed`: what the File-set UID is made of."""
-        self._archive = archive
-        uid = UUID(bytes=hashlib.sha256(b"File-set of " + seed).digest()[:16], version=4)
-        self._records = Directory(f"2.25.{uid.int}")
-        folder = archive.settings.tmp_dir
-        self._directory, self._rows = Spool(folder), Spool(folder)
-        self._planned = FileSet(archive, self._directory, self._rows)
-        self._series_uid: str | None = None
-        self._series = self._instance = 0
-        self._rows_length = 0
-
-    async def begin(self) -> None:
-        await self._directory.write([(0, self._records.head)])
-
-    async def add(self, page: Page[File]) -> None:
-        """A batch is prepared when it is its turn; two workers make records at a time."""
-        rows: list[tuple[int, bytes]] = []
-        starts = range(0, len(page.items), _BATCH)
-        run = self._archive.workers.run
-        making = (
-            partial(run, directory_records, self._asked(page.items[start : start + _BATCH], rows))
-            for start in starts
-        )
-        async with aclosing(in_order(making, most=2)) as batches:
-            async for batch in batches:
-                await self._write(batch)
-        await self._rows.write(rows)
-
-    def _asked(
-        self, files: Sequence[File], rows: list[tuple[int, bytes]]
-    ) -> list[tuple[bytes, Reference, int, Sequence[int]]]:
-        """What a worker is asked for `files`, which are added to the plan, and to `rows`."""
-        asked: list[tuple[bytes, Reference, int, Sequence[int]]] = []
-        for file in files:
-            found = file.location
-            above = range(SERIES, LEAF) if self._series_uid is not None else range(PATIENT, LEAF)
-            if found.series_instance_uid == self._series_uid:
-                above = range(0)
-            else:
-                self._series_uid = found.series_instance_uid
-                self._series, self._instance = self._series + 1, 0
-            self._instance += 1
-            name = file_id(self._series, self._instance)
-            uids = found.sop_class_uid, found.sop_instance_uid, found.transfer_syntax_uid
-            number = self._series if above else self._instance
-            asked.append((file.packed, Reference(name, *uids), number, above))
-            key = found.blob_key.encode()
-            row = _ROW.pack(self._series, self._instance, found.size, found.sha256, len(key)) + key
-            rows.append((self._rows_length, row))
-            self._planned.add_file(member_name(name), found.size, self._rows_length)
-            self._rows_length += len(row)
-        return asked
-
-    async def _write(self, batch: Sequence[Sequence[Record]]) -> None:
-        """Append the records of a batch."""
-        pieces: list[tuple[int, bytes]] = []
-        for records in batch:
-            for record in records:
-                at = self._records.length
-                item, patches = self._records.add(record)
-                pieces += [(at, item), *patches]
-        await self._directory.write(pieces)
-
-    async def finish(self) -> FileSet:
-        at = self._records.length
-        await self._directory.write([(at, self._records.finish())])
-        self._planned.finish(self._records.length)
-        return self._planned
-
-
-async def plan_file_set(
-    archive: Archive,
-    principal: Principal,
-    seed: bytes,
-    study: str,
-    series: str | None = None,
-    instance: str | None = None,
-) -> FileSet:
-    """Plan the File-set of a resource. `seed`: what stands for all that it holds, and makes its
-    UID. The same resource with the same seed gives the same bytes.
-
-    Raises NotFound; ContentTooLarge for what no DICOMDIR can hold; Unavailable.
-    """
-    planner = _Planner(archive, seed)
-    await planner.begin()
-    after: Position | None = None
-    while True:
-        async with archive.session(principal, Action.RETRIEVE) as session:
-            page = await read_files(session.conn, session.scope, study, series, instance, after)
-        await planner.add(page)
-        after = page.after
-        if after is None:
-            return await planner.finish()

@@ -1,11 +1,8 @@
 """Instances that are their own rendering: videos, PDF documents (PS3.18 §8.7.4, digest 3.3.6)."""
 
-import asyncio
 from base64 import b64decode
 from dataclasses import replace
 from typing import Any
-
-import orjson
 
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
@@ -14,9 +11,8 @@ from dicomweb_server.archive.content import Content
 from dicomweb_server.archive.metadata import instance_metadata
 from dicomweb_server.archive.retrieve import bulk_content, locate, locate_bulk
 from dicomweb_server.archive.sources import open_source
-from dicomweb_server.dicom.description import BULK_BASE
+from dicomweb_server.archive.work import picked_attributes
 from dicomweb_server.dicom.frames import is_video
-from dicomweb_server.dicom.packing import unpack_metadata
 from dicomweb_server.index.retrieve import Location
 from dicomweb_server.wire.media_types import AS_STORED
 
@@ -48,7 +44,9 @@ async def _video(archive: Archive, principal: Principal, location: Location) -> 
 
 async def _document(archive: Archive, principal: Principal, location: Location) -> Content | None:
     row = await instance_metadata(archive, principal, location)
-    found = await asyncio.to_thread(_parts_of_document, row.packed)
+    # By a worker: a report has none of them, and may have much else to go through.
+    parts = _DOCUMENT, _MEDIA_TYPE, _LENGTH
+    found = await archive.workers.run(picked_attributes, row.packed, parts)
     if _first(found[_MEDIA_TYPE]) != _SHOWN:
         return None
     stated = _first(found[_LENGTH])
@@ -64,11 +62,6 @@ async def _document(archive: Archive, principal: Principal, location: Location) 
     content = await bulk_content(archive, principal, source, location, _DOCUMENT, bulk)
     length = _without_padding(content.length, stated)
     return replace(content, media_type=_SHOWN, length=length, transfer_syntax_uid="")
-
-
-def _parts_of_document(packed_metadata: bytes) -> dict[str, Any]:
-    dataset = orjson.loads(unpack_metadata(packed_metadata).replace(BULK_BASE, b""))
-    return {key: dataset.get(key, {}) for key in (_DOCUMENT, _MEDIA_TYPE, _LENGTH)}
 
 
 def _first(attribute: dict[str, Any]) -> Any:

@@ -152,12 +152,13 @@ class Intake:
         """One file, whose row is made while it is flushed if nothing else is to be stored."""
         loop = asyncio.get_running_loop()
         placed: asyncio.Future[bool] = loop.create_future()
-        storing: list[asyncio.Task[bool]] = []
+        storing: list[tuple[Candidate, asyncio.Task[bool]]] = []
 
         def begin(file: StagedFile) -> None:
             assert file.entry is not None
             candidate = _candidate(self._scope, file, file.entry)
-            storing.append(keep(self.archive.committer.commit_early(candidate, placed)))
+            early = self.archive.committer.commit_early(candidate, placed)
+            storing.append((candidate, keep(early)))
 
         def tell(file: StagedFile) -> None:
             loop.call_soon_threadsafe(begin, file)
@@ -168,8 +169,10 @@ class Intake:
             file = await in_thread(arrive_alone, staging, place, self._is_wanted, tell, indexed)
         finally:
             placed.set_result(isinstance(file, StagedFile) and file.blob_key is not None)
-        if storing and await storing[0] and isinstance(file, StagedFile):
-            return replace(file, is_stored=True)
+        for candidate, early in storing:
+            is_stored = await early
+            if isinstance(file, StagedFile):
+                file = replace(file, is_stored=is_stored, is_asked=candidate.asked)
         return file
 
     def _is_wanted(self, entry: Entry) -> bool:
@@ -305,7 +308,7 @@ def _candidate(scope: Scope, file: StagedFile, entry: Entry) -> Candidate:
         entry = replace(entry, problems=(*file.problems, *entry.problems))
     placed = file.blob_key is not None
     instance = NewInstance(entry, file.blob_key or blob_key(entry), file.size, file.sha256)
-    return Candidate(scope, instance, file.path, placed)
+    return Candidate(scope, instance, file.path, placed, file.is_asked)
 
 
 def _undescribed(error: Exception) -> Result | Unavailable:

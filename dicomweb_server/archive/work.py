@@ -4,13 +4,14 @@ import hashlib
 import mmap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
 
 from dicomweb_server.archive.large_frames import Frame, read_frame
 from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
-from dicomweb_server.dicom.directory import Record, Reference, records_of
+from dicomweb_server.dicom.directory import Numbers, Record, Reference, records_of
 from dicomweb_server.dicom.encodable import can_encode
 from dicomweb_server.dicom.fragments import drop_pad, join_fragments, list_fragments
 from dicomweb_server.dicom.image_pixel import image_pixel
@@ -133,14 +134,21 @@ def what_can_be_encoded(
     return found
 
 
+def picked_attributes(packed_metadata: bytes, tags: Sequence[str]) -> dict[str, Any]:
+    """Attributes of the data set itself by their tags, empty where it lacks them; BulkDataURIs
+    are relative."""
+    attributes = _dataset(packed_metadata)
+    return {tag: attributes.get(tag, {}) for tag in tags}
+
+
 def directory_records(
-    files: Sequence[tuple[bytes, Reference, int, Sequence[int]]],
+    files: Sequence[tuple[bytes, Reference, Numbers, Sequence[int]]],
 ) -> list[list[Record]]:
     """The records of a DICOMDIR for each of several files; ``dicom.directory.records_of``, with
     packed metadata."""
     return [
-        records_of(_dataset(packed), reference, number, above)
-        for packed, reference, number, above in files
+        records_of(_dataset(packed), reference, numbers, above)
+        for packed, reference, numbers, above in files
     ]
 
 

@@ -36,6 +36,8 @@ _IN_USE = 0xFFFF
 _CONTENT_SEQUENCE, _RELATIONSHIP = "0040A730", "0040A010"
 _NUMBERS = ("00200011", "00200013")  # Series and Instance Number
 
+Numbers = tuple[int, int]  # what an instance without them gets for its series, and for itself
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:
@@ -48,25 +50,36 @@ class Reference:
 
 
 def records_of(
-    attributes: JsonDataset, reference: Reference, number: int, above: Sequence[int]
+    attributes: JsonDataset, reference: Reference, numbers: Numbers, above: Sequence[int]
 ) -> list[Record]:
     """The records of one instance: those of the levels `above` it that are not there yet, and
     its own, in their order.
 
-    `attributes`: its metadata in the DICOM JSON Model. Keys that it lacks are empty, and a number
-    that it lacks is `number`. One that belongs to no patient has no series.
+    `attributes`: its metadata in the DICOM JSON Model. Keys that it lacks are empty, and numbers
+    that it lacks are those of `numbers`. What belongs to no patient has nothing above it.
     """
-    kind = record_type({"00080016": {"vr": "UI", "Value": [reference.sop_class_uid]}})
-    beside = kind in ALONE
-    records = []
-    for level, name in ((PATIENT, "PATIENT"), (STUDY, "STUDY"), (SERIES, "SERIES")):
-        if level in above and not (beside and level == SERIES):
-            records.append((level, _record(name, attributes, None, number)))
-    records.append((BESIDE if beside else LEAF, _record(kind, attributes, reference, number)))
-    return records
+    kind = _kind_of(reference.sop_class_uid)
+    if belongs_to_no_patient(reference.sop_class_uid):
+        return [(BESIDE, _record(kind, attributes, reference, numbers))]
+    names = ((PATIENT, "PATIENT"), (STUDY, "STUDY"), (SERIES, "SERIES"))
+    return [
+        *((level, _record(n, attributes, None, numbers)) for level, n in names if level in above),
+        (LEAF, _record(kind, attributes, reference, numbers)),
+    ]
 
 
-def _record(kind: str, attributes: JsonDataset, reference: Reference | None, number: int) -> bytes:
+def belongs_to_no_patient(sop_class_uid: str) -> bool:
+    """Whether the record of an instance stands at the root, beside the patients."""
+    return _kind_of(sop_class_uid) in ALONE
+
+
+def _kind_of(sop_class_uid: str) -> str:
+    return record_type({"00080016": {"vr": "UI", "Value": [sop_class_uid]}})
+
+
+def _record(
+    kind: str, attributes: JsonDataset, reference: Reference | None, numbers: Numbers
+) -> bytes:
     link: dict[str, Any] = {
         "00041400": {"vr": "UL", "Value": [0]},
         "00041410": {"vr": "US", "Value": [_IN_USE]},
@@ -80,18 +93,18 @@ def _record(kind: str, attributes: JsonDataset, reference: Reference | None, num
             "00041511": {"vr": "UI", "Value": [reference.sop_instance_uid]},
             "00041512": {"vr": "UI", "Value": [reference.transfer_syntax_uid]},
         }
-    content = _encoded({**link, **_keys(kind, attributes, number)})
+    content = _encoded({**link, **_keys(kind, attributes, numbers)})
     return _ITEM_HEADER.pack(0xFFFE, 0xE000, len(content)) + content
 
 
-def _keys(kind: str, attributes: JsonDataset, number: int) -> dict[str, Any]:
+def _keys(kind: str, attributes: JsonDataset, numbers: Numbers) -> dict[str, Any]:
     always, if_there = KEYS[kind]
     keys: dict[str, Any] = {}
     for tag in always:
         found = _told(attributes, tag)
         keys[tag] = found or {"vr": public_vr(int(tag, 16)) or "UN"}
         if tag in _NUMBERS and not found:
-            keys[tag]["Value"] = [str(number)]
+            keys[tag]["Value"] = [str(numbers[_NUMBERS.index(tag)])]
     keys |= {tag: found for tag in if_there if (found := _told(attributes, tag))}
     return keys
 

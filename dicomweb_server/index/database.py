@@ -25,6 +25,9 @@ else:  # the generic parameters exist in the stubs alone
 STATEMENT_TIMEOUT = 30  # seconds, watched by the server
 _COMMAND_TIMEOUT = STATEMENT_TIMEOUT + 15  # seconds, for a server that is silent
 _ACQUIRE_TIMEOUT = 10  # seconds to wait for a free connection
+# Seconds that a transaction may wait for its client, watched by the server: one of a process that
+# is frozen, or cut off, would keep its locks for hours.
+IDLE_TIMEOUT = 10.0
 
 _AWAY = (
     asyncpg.PostgresConnectionError,
@@ -35,6 +38,7 @@ _AWAY = (
     asyncpg.InsufficientResourcesError,  # disk full, too many connections
     asyncpg.TransactionRollbackError,  # deadlocks and the like that outlived their retries
     asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,  # this process stood still meanwhile
     asyncpg.ReadOnlySQLTransactionError,  # a standby, during a failover
     asyncpg.InterfaceError,
     # Begun on a connection that has just heard of its end, and is not yet known to be closed.
@@ -73,6 +77,7 @@ async def open_pool(
             reset=_keep_session,
             server_settings={
                 "application_name": "dicomweb-server",
+                "idle_in_transaction_session_timeout": f"{IDLE_TIMEOUT * 1000:.0f}",
                 **(_FOR_SEARCHES if plan_anew else {}),
                 "jit": "off",
                 "plan_cache_mode": "force_custom_plan" if plan_anew else "auto",

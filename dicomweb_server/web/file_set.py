@@ -4,7 +4,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dicomweb_server.archive import retrieve
-from dicomweb_server.archive.file_set import MAX_RESUMABLE, FileSet, plan_file_set
+from dicomweb_server.archive.file_set import MAX_RESUMABLE, FileSet
+from dicomweb_server.archive.file_set_plan import plan_file_set
 from dicomweb_server.web.conditions import not_modified, tag_of
 from dicomweb_server.web.requests import archive_of, principal_of, uids_of
 from dicomweb_server.web.responses import PRIVATE

@@ -10,6 +10,7 @@ from typing import Any
 
 import pydicom
 import pytest
+from asyncpg.transaction import Transaction
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
@@ -309,3 +310,61 @@ async def test_one_alone_survives_a_connection_that_breaks(
     stored = [row["blob_key"] for row in await rows(archive, "SELECT blob_key FROM instances")]
     assert await keys(archive) == stored
     assert len(stored) == 1
+
+
+async def test_the_blob_of_one_alone_stays_when_nobody_heard_whether_it_has_a_row(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database takes it, and goes away before it can say so."""
+    takes, acquire = Transaction.commit, commit.acquire
+
+    def away(*_: Any) -> Any:
+        raise Unavailable("the database cannot answer now")
+
+    async def unheard(self: Transaction) -> None:
+        await takes(self)
+        monkeypatch.setattr(commit, "acquire", away)
+        raise ConnectionResetError
+
+    monkeypatch.setattr(Transaction, "commit", unheard)
+    with pytest.raises(Unavailable):
+        await store(archive, [CT])
+
+    stored = [row["blob_key"] for row in await rows(archive, "SELECT blob_key FROM instances")]
+    assert await keys(archive) == stored
+    assert len(stored) == 1
+
+    monkeypatch.setattr(commit, "acquire", acquire)
+    [again] = await store(archive, [CT])
+    assert isinstance(again, Stored)
+    assert await keys(archive) == stored
+
+
+async def test_one_alone_whose_disk_is_slow_keeps_nobody_waiting(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, go, slowed = FilesystemBlobs.place, threading.Event(), []
+
+    def slow(self: FilesystemBlobs, blobs: Any) -> Any:
+        if not slowed:
+            slowed.append(True)
+            assert go.wait(30)
+        return place(self, blobs)
+
+    monkeypatch.setattr(FilesystemBlobs, "place", slow)
+    monkeypatch.setattr(commit, "EARLY", 0.1)
+    storing = asyncio.create_task(store(archive, [CT]))
+    try:
+        while not await rows(archive, OPEN_TRANSACTIONS):
+            await asyncio.sleep(0.01)
+        [other] = await asyncio.wait_for(store(archive, [instance_with(**IDS)]), 20)
+        assert not storing.done()
+    finally:
+        go.set()
+    [result] = await storing
+
+    assert isinstance(other, Stored)
+    assert isinstance(result, Stored)
+    stored = await rows(archive, "SELECT blob_key FROM instances ORDER BY 1")
+    assert [row["blob_key"] for row in stored] == sorted(await keys(archive))
+    assert len(stored) == 2

@@ -91,11 +91,11 @@ def test_types_that_pydicom_does_not_know(sop_class: str, kind: str) -> None:
 
 
 def test_records_are_chained_level_by_level() -> None:
-    records = records_of(instance(), reference(1), 1, range(PATIENT, LEAF))
-    records += records_of(instance(), reference(2), 2, ())
+    records = records_of(instance(), reference(1), (1, 1), range(PATIENT, LEAF))
+    records += records_of(instance(), reference(2), (2, 2), ())
     other = instance(**{"0020000E": text("UI", "1.2.4")})
-    records += records_of(other, reference(3), 2, range(SERIES, LEAF))
-    records += records_of(other, reference(4), 2, ())
+    records += records_of(other, reference(3), (2, 2), range(SERIES, LEAF))
+    records += records_of(other, reference(4), (2, 2), ())
     directory = dcmread(BytesIO(written(records)))
 
     assert directory.file_meta.MediaStorageSOPInstanceUID == FILE_SET_UID
@@ -119,18 +119,27 @@ def test_records_are_chained_level_by_level() -> None:
 
 
 def test_what_belongs_to_no_patient_stands_beside_them() -> None:
+    records = records_of(instance(), reference(2), (1, 1), range(PATIENT, SERIES))[:2]
     protocol = instance(uid.HangingProtocolStorage)
-    records = records_of(
-        protocol, reference(1, uid.HangingProtocolStorage), 1, range(PATIENT, LEAF)
+    records += records_of(
+        protocol, reference(1, uid.HangingProtocolStorage), (1, 1), range(SERIES, LEAF)
     )
     assert [level for level, _ in records] == [0, 1, BESIDE]
-    records += records_of(instance(), reference(2), 1, range(SERIES, LEAF))
+    records += records_of(instance(), reference(2), (1, 1), range(SERIES, LEAF))
     directory = dcmread(BytesIO(written(records)))
     patient, study, beside, series, _ = directory.DirectoryRecordSequence
     assert patient.OffsetOfTheNextDirectoryRecord == beside.seq_item_tell
     assert directory.OffsetOfTheLastDirectoryRecordOfTheRootDirectoryEntity == beside.seq_item_tell
     assert study.OffsetOfReferencedLowerLevelDirectoryEntity == series.seq_item_tell
     assert beside.OffsetOfTheNextDirectoryRecord == 0
+
+
+def test_numbers_that_are_lacking_are_those_of_the_series_and_of_the_instance() -> None:
+    lacking = instance()
+    del lacking["00200011"]
+    records = records_of(lacking, reference(1), (3, 1), range(PATIENT, LEAF))
+    [_, _, series, image] = dcmread(BytesIO(written(records))).DirectoryRecordSequence
+    assert (series.SeriesNumber, image.InstanceNumber) == (3, 1)
 
 
 def test_of_a_document_what_modifies_its_title_is_kept() -> None:
@@ -152,7 +161,7 @@ def test_of_a_document_what_modifies_its_title_is_kept() -> None:
             "0040A730": text("SQ", *items),
         },
     )
-    records = records_of(document, reference(1, sop_class), 5, range(PATIENT, LEAF))
+    records = records_of(document, reference(1, sop_class), (5, 5), range(PATIENT, LEAF))
     [*_, record] = dcmread(BytesIO(written(records))).DirectoryRecordSequence
     assert record.DirectoryRecordType == "SR DOCUMENT"
     assert [item.RelationshipType for item in record.ContentSequence] == ["HAS CONCEPT MOD"]
@@ -164,7 +173,7 @@ def test_of_a_document_what_modifies_its_title_is_kept() -> None:
 
 def test_a_value_that_cannot_be_written_is_left_empty() -> None:
     strange = instance(**{"00200013": text("IS", {"a": 1}), "00080060": text("CS", 4.5, [])})
-    records = records_of(strange, reference(1), 3, range(PATIENT, LEAF))
+    records = records_of(strange, reference(1), (3, 3), range(PATIENT, LEAF))
     [*_, series, image] = dcmread(BytesIO(written(records))).DirectoryRecordSequence
     assert image["InstanceNumber"].is_empty
     assert series["Modality"].is_empty
@@ -179,7 +188,7 @@ def test_every_real_file_has_a_record(tmp_path: Path) -> None:
             continue
         uids = [attributes.get(tag, {}).get("Value", [""])[0] for tag in ("00080016", "00080018")]
         named = Reference((f"IM{number:06d}",), *uids, EXPLICIT_VR_LITTLE_ENDIAN)
-        records += records_of(attributes, named, number, range(PATIENT, LEAF))
+        records += records_of(attributes, named, (number, number), range(PATIENT, LEAF))
         expected.append(Dataset.from_json({tag: attributes[tag] for tag in ("00080018",)}))
         (tmp_path / f"IM{number:06d}").touch()
     (tmp_path / "DICOMDIR").write_bytes(written(records))

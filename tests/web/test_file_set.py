@@ -14,9 +14,14 @@ import httpx
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.fileset import FileSet
-from pydicom.uid import ImplicitVRLittleEndian, JPEG2000Lossless, SegmentationStorage
+from pydicom.uid import (
+    HangingProtocolStorage,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    SegmentationStorage,
+)
 
-from tests.make import encapsulated_pdf, small_image, sr_document
+from tests.make import encapsulated_pdf, instance_with, small_image, sr_document
 from tests.running import RunningServer
 from tests.web.asking import DICOM, assert_problem, new_uid, path_of, store
 from tests.web.test_damage import blob_of
@@ -137,6 +142,35 @@ def test_other_programs_read_it(http: httpx.Client, study: Stored, tmp_path: Pat
             assert done.stderr == ""
     copy = FileSet(tmp_path / "unpacked/DICOMDIR").copy(tmp_path / "copy")
     assert len(copy) == len(study[0])
+
+
+def test_what_belongs_to_no_patient_takes_no_series_from_its_fellows(
+    http: httpx.Client, tmp_path: Path
+) -> None:
+    """Hanging protocols that come first in their series, in the first series and in another."""
+    study, series = new_uid(), (new_uid(), new_uid())
+    files = []
+    for number, each in enumerate(series, 1):
+        common = {"StudyInstanceUID": study, "SeriesInstanceUID": each, "SeriesNumber": str(number)}
+        protocol = {"SOPClassUID": HangingProtocolStorage, "InstanceNumber": "1"}
+        files.append(instance_with(SOPInstanceUID=new_uid(), **protocol, **common))
+        files.append(small_image(SOPInstanceUID=new_uid(), InstanceNumber="2", **common))
+    datasets = store(http, *files)
+
+    opened(http.get(path_of(datasets[0], 1), headers=ZIP)).extractall(tmp_path)
+    records = dcmread(tmp_path / "DICOMDIR").DirectoryRecordSequence
+    at = {record.seq_item_tell: record for record in records}
+    found = {
+        record.SeriesInstanceUID: at[record.OffsetOfReferencedLowerLevelDirectoryEntity]
+        for record in records
+        if record.DirectoryRecordType == "SERIES"
+    }
+    images = [dataset for dataset in datasets if dataset.SOPClassUID != HangingProtocolStorage]
+    assert {uid: below.ReferencedSOPInstanceUIDInFile for uid, below in found.items()} == {
+        image.SeriesInstanceUID: image.SOPInstanceUID for image in images
+    }
+    assert all(below.OffsetOfTheNextDirectoryRecord == 0 for below in found.values())
+    assert len(FileSet(tmp_path / "DICOMDIR")) == len(files)
 
 
 def test_a_series_and_an_instance_by_the_parameter_too(http: httpx.Client, study: Stored) -> None:
