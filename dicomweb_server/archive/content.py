@@ -78,7 +78,7 @@ class Content:
             end = offset + length
             while offset < end:
                 size = min(CHUNK, end - offset)
-                chunk = await asyncio.to_thread(os.pread, file.number, size, offset)
+                chunk = await asyncio.to_thread(os.pread, file.number, size, file.start + offset)
                 if not chunk:
                     raise EOFError("a scratch file is shorter than it was")
                 offset += len(chunk)
@@ -90,10 +90,12 @@ class Content:
 class ScratchFile:
     """An open scratch file whose name may be gone already: it cannot be left behind."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, start: int = 0) -> None:
+        """`start`: where what counts begins in the file, in bytes."""
         self.number = -1
         self.number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self.size = os.fstat(self.number).st_size
+        self.start = start
+        self.size = os.fstat(self.number).st_size - start
 
     async def close(self) -> None:
         """Freeing the blocks of a large file takes a while: not on the event loop. It is closed

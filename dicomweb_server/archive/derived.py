@@ -23,12 +23,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from mmap import mmap
 from pathlib import Path
 
 import structlog
 from zlib_ng import zlib_ng
 
 from dicomweb_server import __version__
+from dicomweb_server.archive.content import CHUNK, ScratchFile
 from dicomweb_server.archive.scratch import new_token
 
 log = structlog.get_logger()
@@ -96,11 +98,25 @@ class DerivedCache:
         except OSError:
             return None
 
+    def find(self, key: Key, most: int) -> bytes | ScratchFile | None:
+        """The same; as an open file, whose bytes were looked at, if it has more than `most`."""
+        if not self._limit:
+            return None
+        try:
+            with self._path(key).open("rb", buffering=0) as file:
+                if os.fstat(file.fileno()).st_size <= _HEAD.size + most:
+                    return self._read(file.fileno(), key)
+            found = ScratchFile(self._path(key), _HEAD.size)
+            whole = found.size <= self._largest and self._is_whole(found, key)
+            return found if whole else None
+        except OSError:
+            return None
+
     def get_many(self, keys: Sequence[Key]) -> list[bytes | None]:
         """The same for several."""
         return [self.get(key) for key in keys]
 
-    def put(self, key: Key, data: bytes) -> None:
+    def put(self, key: Key, data: bytes | mmap) -> None:
         """Keep `data` under `key`, unless it is large for the cache, or the disk is nearly full,
         or the study has been forgotten since the key was made."""
         size = _HEAD.size + len(data)
@@ -193,7 +209,21 @@ class DerivedCache:
             os.utime(number)
         return content
 
-    def _write(self, key: Key, head: bytes, data: bytes) -> None:
+    def _is_whole(self, file: ScratchFile, key: Key) -> bool:
+        head = os.pread(file.number, _HEAD.size, 0)
+        if len(head) < _HEAD.size:
+            return False
+        magic, name, length, expected = _HEAD.unpack(head)
+        if (magic, name, length) != (_MAGIC, _name(key), file.size):
+            return False
+        checksum = 0
+        for offset in range(0, file.size, CHUNK):
+            checksum = zlib_ng.crc32(os.pread(file.number, CHUNK, file.start + offset), checksum)
+        if time.time() - os.fstat(file.number).st_mtime > _MINUTE:
+            os.utime(file.number)
+        return bool(checksum == expected)
+
+    def _write(self, key: Key, head: bytes, data: bytes | mmap) -> None:
         path = self._path(key)
         part = path.with_name(f"{path.name}-{new_token()}{_PART}")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -101,6 +101,10 @@ class _Planner:
                 pieces += [(at, item), *patches]
         await self._directory.write(pieces)
 
+    async def close(self) -> None:
+        """There will be no plan."""
+        await self._planned.close()
+
     async def finish(self) -> FileSet:
         at = self._records.length
         await self._directory.write([(at, self._records.finish())])
@@ -134,12 +138,16 @@ async def plan_file_set(
     Raises NotFound; ContentTooLarge for what no DICOMDIR can hold; Unavailable.
     """
     planner = _Planner(archive, seed)
-    await planner.begin()
-    after: Position | None = None
-    while True:
-        async with archive.session(principal, Action.RETRIEVE) as session:
-            page = await read_files(session.conn, session.scope, study, series, instance, after)
-        await planner.add(page)
-        after = page.after
-        if after is None:
-            return await planner.finish()
+    try:
+        await planner.begin()
+        after: Position | None = None
+        while True:
+            async with archive.session(principal, Action.RETRIEVE) as session:
+                page = await read_files(session.conn, session.scope, study, series, instance, after)
+            await planner.add(page)
+            after = page.after
+            if after is None:
+                return await planner.finish()
+    except BaseException:
+        await planner.close()
+        raise

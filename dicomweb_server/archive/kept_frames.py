@@ -1,14 +1,15 @@
 """Frames in another transfer syntax than they are stored in, kept once they were made."""
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
+from mmap import ACCESS_READ, mmap
 
 from pydicom.uid import JPEG2000, JPEG2000Lossless
 
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import ScratchFile
 from dicomweb_server.archive.derived import DerivedCache, Key, key_of
+from dicomweb_server.archive.large_frames import PASSED
 from dicomweb_server.index.retrieve import FrameLocation
 
 # Of others a frame is decoded in a few milliseconds, and decoded it is large.
@@ -38,7 +39,7 @@ async def kept_frame(
     where = found.records[position] if found.records else b""
     of = sha256, repr(found.table), where, number
     key = key_of(study, "frame", *of, transfer_syntax_uid, how)
-    kept = await asyncio.to_thread(archive.derived.get, key)
+    kept = await asyncio.to_thread(archive.derived.find, key, PASSED)
     if kept is not None:
         return kept
     made = await make()
@@ -48,5 +49,8 @@ async def kept_frame(
 
 
 def _put(cache: DerivedCache, key: Key, made: bytes | ScratchFile) -> None:
-    data = made if isinstance(made, bytes) else os.pread(made.number, made.size, 0)
-    cache.put(key, data)
+    if isinstance(made, bytes):
+        cache.put(key, made)
+        return
+    with mmap(made.number, made.size, access=ACCESS_READ) as data:  # it is ours, and whole
+        cache.put(key, data)

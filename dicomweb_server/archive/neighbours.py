@@ -18,6 +18,7 @@ log = structlog.get_logger()
 AHEAD, BEHIND = 24, 8  # instances
 SERIES = 32  # of which the order is known
 MOST = 5000  # instances of a series
+KNOWN = 20_000  # of all of them, which take 8 MB
 SECONDS = 60.0  # after which an order is looked up anew, if it lacks what is asked for
 
 _Of = tuple[Scope, str, str]  # study and series
@@ -80,10 +81,14 @@ class Neighbours:
             return
         places = {key: place for place, (key, _) in enumerate(blobs)}
         order = self._orders[of] = _Order(blobs, places, time.monotonic())
-        if len(self._orders) > SERIES:
+        self._orders.move_to_end(of)
+        while len(self._orders) > SERIES or self._known() > KNOWN:
             self._orders.popitem(last=False)
         if key in places:
             self._expect(order, key, again=again)
+
+    def _known(self) -> int:
+        return sum(len(order.blobs) for order in self._orders.values())
 
     async def _blobs(self, of: _Of) -> list[Expected]:
         """Those of a series in the order of WADO-11."""

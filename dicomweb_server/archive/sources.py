@@ -166,7 +166,7 @@ async def made_of_frame(
 async def whole_of(file: ScratchFile) -> bytes:
     """All of a scratch file, which is given back."""
     try:
-        return await asyncio.to_thread(os.pread, file.number, file.size, 0)
+        return await asyncio.to_thread(os.pread, file.number, file.size, file.start)
     finally:
         await file.close()
 

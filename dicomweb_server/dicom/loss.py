@@ -21,8 +21,10 @@ def told_loss(attributes: JsonDataset, derived_uid: str) -> list[Change]:
     The image is a derived one: its SOP Instance UID is `derived_uid`, and it names its source
     unless it has sources already (PS3.3 C.12.4.1).
     """
-    ratios = [*_former(attributes, "00282112"), " " * RATIO_LENGTH]
-    methods = [*_former(attributes, "00282114"), "ISO_10918_1"]
+    ratios, methods = _former(attributes, "00282112"), _former(attributes, "00282114")
+    before = max(len(ratios), len(methods))  # their values belong together; some may be unknown
+    ratios += [""] * (before - len(ratios)) + [" " * RATIO_LENGTH]
+    methods += [""] * (before - len(methods)) + ["ISO_10918_1"]
     text = "\\".join(ratios)
     # An even length, with the blank before what is filled in later.
     padded = text if len(text) % 2 == 0 else text[:-RATIO_LENGTH] + " " + text[-RATIO_LENGTH:]
@@ -40,7 +42,7 @@ def told_loss(attributes: JsonDataset, derived_uid: str) -> list[Change]:
         (_SOURCE_IMAGES, _source(attributes)),
         (_DERIVATION_CODE, _code("113040", "Lossy Compression")),
     ):
-        if tag not in attributes:
+        if not attributes.get(tag, {}).get("Value"):
             changes.append((int(tag, 16), "SQ", _sequence(tag, item)))
     return changes
 

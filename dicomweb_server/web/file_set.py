@@ -7,6 +7,7 @@ from dicomweb_server.archive import retrieve
 from dicomweb_server.archive.file_set import MAX_RESUMABLE, FileSet
 from dicomweb_server.archive.file_set_plan import plan_file_set
 from dicomweb_server.web.conditions import not_modified, tag_of
+from dicomweb_server.web.leaving import while_connected
 from dicomweb_server.web.requests import archive_of, principal_of, uids_of
 from dicomweb_server.web.responses import PRIVATE
 from dicomweb_server.web.single_part import single_part
@@ -35,7 +36,8 @@ async def retrieve_file_set(request: Request) -> Response:
             return answer
         if planned is not None:
             await planned.close()
-        planned = await plan_file_set(archive, principal, before.digest, *uids)
+        planning = plan_file_set(archive, principal, before.digest, *uids)
+        planned = await while_connected(request, planning)  # of many instances it takes long
         now = await retrieve.version(archive, principal, *uids)
         if now.digest == before.digest:
             break

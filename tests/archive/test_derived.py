@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dicomweb_server.archive.content import ScratchFile
 from dicomweb_server.archive.derived import DerivedCache, Key, key_of
 
 MIB = 1 << 20
@@ -42,6 +43,33 @@ def test_what_was_put_is_there_and_nothing_else_is(cache: DerivedCache, tmp_path
     others = [key_of("1.2", "frame", 2), key_of("1.2", "thumbnail", 1), key_of("1.3", "frame", 1)]
     assert cache.get_many([KEY, *others]) == [bytes(MIB), None, None, None]
     assert [path.stat().st_mode & 0o777 for path in files(tmp_path)] == [0o600]
+
+
+def test_what_is_large_is_found_as_a_file(cache: DerivedCache, tmp_path: Path) -> None:
+    data = os.urandom(2 * MIB + 5)
+    assert cache.find(KEY, MIB) is None
+    cache.put(KEY, data)
+    assert cache.find(KEY, len(data)) == data
+    found = cache.find(KEY, MIB)
+    assert isinstance(found, ScratchFile)
+    assert found.size == len(data)
+    shutil.rmtree(tmp_path / "cache")  # what was found stays what it is
+    assert os.pread(found.number, found.size, found.start) == data
+
+
+@pytest.mark.parametrize("place", [0, 10, 40, MIB, 2 * MIB + 20, None])
+def test_a_damaged_large_file_is_as_good_as_none(
+    cache: DerivedCache, tmp_path: Path, place: int | None
+) -> None:
+    cache.put(KEY, os.urandom(2 * MIB))
+    [path] = files(tmp_path)
+    damaged = bytearray(path.read_bytes())
+    if place is None:
+        damaged.pop()
+    else:
+        damaged[place] ^= 1
+    path.write_bytes(damaged)
+    assert cache.find(KEY, MIB) is None
 
 
 def test_no_two_seeds_make_one_key() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from dicomweb_server.archive.expected_blobs import AT_A_TIME, ExpectedBlobs
 from dicomweb_server.blobs.filesystem import FilesystemBlobs
-from dicomweb_server.blobs.store import BlobMissing
+from dicomweb_server.blobs.store import MAX_CHUNK, BlobMissing
 from tests.blobs.made import staged
 
 SIZE = 1000  # bytes of most blobs
@@ -61,6 +61,18 @@ async def test_what_was_expected_is_read_once(ahead: ExpectedBlobs, behind: Noti
         assert await ahead.read(key, 10, 20) == BLOBS[key][10:30]
         assert b"".join([piece async for piece in ahead.stream(key, 5, 995)]) == BLOBS[key][5:]
     assert sorted(behind.reads) == [("1/2/1", 0, SIZE), ("1/2/2", 0, SIZE)]
+
+
+async def test_what_is_large_comes_in_chunks_here_too(behind: Noting, tmp_path: Path) -> None:
+    data = random.Random(99).randbytes(2 * MAX_CHUNK + 5)
+    assert await behind.put_many([(staged(tmp_path, data), "1/2/two")]) == [None]
+    ahead = ExpectedBlobs(behind)
+    ahead.expect([("1/2/two", len(data))])
+    chunks = [chunk async for chunk in ahead.stream("1/2/two", 1, len(data) - 1)]
+    await ahead.close()
+    assert b"".join(chunks) == data[1:]
+    assert [len(chunk) for chunk in chunks] == [MAX_CHUNK, MAX_CHUNK, 4]
+    assert behind.reads == [("1/2/two", 0, len(data))]
 
 
 async def test_what_was_not_is_read_as_it_is_asked_for(

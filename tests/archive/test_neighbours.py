@@ -85,6 +85,27 @@ async def test_what_came_since_is_followed_after_a_while(
     assert ahead.expected[1][0] == series[-1].blob_key
 
 
+async def test_no_more_is_known_than_there_is_room_for(
+    pool: Pool, series: list[Location], ahead: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The series that was looked at last stays."""
+    monkeypatch.setattr(neighbours, "KNOWN", COUNT)
+    async with pool.acquire() as conn:
+        await insert_instances(conn, SCOPE, [new("1.1", "1.1.2", f"1.1.2.{n}") for n in range(2)])
+        other = (await locate_instances(conn, SCOPE, "1.1", "1.1.2")).items
+    following = Neighbours(pool, ahead)
+    for location in (series[0], other[0]):
+        following.follow(SCOPE, location)
+        await settled(following)
+    assert len(ahead.expected) == 2
+    following.follow(SCOPE, other[1])
+    assert ahead.expected[2] == [other[0].blob_key]  # at once
+    following.follow(SCOPE, series[1])
+    assert len(ahead.expected) == 3  # it is looked up anew
+    await settled(following)
+    assert len(ahead.expected) == 4
+
+
 @pytest.mark.parametrize("scope", [Scope((2,)), Scope((1,), ("1.2",))])
 async def test_nothing_is_fetched_for_who_may_not_see_it(
     pool: Pool, series: list[Location], ahead: Listening, scope: Scope

@@ -382,6 +382,30 @@ def test_a_second_loss_is_told_beside_the_first(tmp_path: Path) -> None:
     assert list(made.ImageType) == ["DERIVED", "SECONDARY"]
 
 
+def told_of_loss(tmp_path: Path, **stated: object) -> Dataset:
+    file = small_image(bits=8, rows=16, columns=16, LossyImageCompression="01", **stated)
+    return transcoded_bytes(file, tmp_path, BASELINE, quality=90, derived_uid="2.25.9")
+
+
+def test_an_unknown_method_or_ratio_of_before_keeps_its_place(tmp_path: Path) -> None:
+    """Values of the two belong together (PS3.3 C.7.6.1.1.5)."""
+    made = told_of_loss(tmp_path, LossyImageCompressionRatio=["9.5", "3"])
+    assert made.LossyImageCompressionRatio[:2] == [9.5, 3]
+    assert list(made.LossyImageCompressionMethod) == ["", "", "ISO_10918_1"]
+    made = told_of_loss(tmp_path, LossyImageCompressionMethod="ISO_15444_1")
+    assert list(made.LossyImageCompressionMethod) == ["ISO_15444_1", "ISO_10918_1"]
+    assert len(made.LossyImageCompressionRatio) == 2
+    assert made.LossyImageCompressionRatio[1] > 0
+
+
+def test_an_empty_sequence_names_no_source(tmp_path: Path) -> None:
+    empty: dict[str, object] = {"SourceImageSequence": [], "DerivationCodeSequence": []}
+    made = told_of_loss(tmp_path, SOPInstanceUID="1.2.3", **empty)
+    [named] = made.SourceImageSequence
+    assert named.ReferencedSOPInstanceUID == "1.2.3"
+    assert made.DerivationCodeSequence[0].CodeMeaning == "Lossy Compression"
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_lossless_syntaxes_keep_what_tells_of_an_earlier_loss(target: str, tmp_path: Path) -> None:
     file = small_image(

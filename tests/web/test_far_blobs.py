@@ -54,7 +54,7 @@ class Far:
             self.now -= 1
 
 
-def asked(archive: Archive, accept: str, **places: str) -> Request:
+def asked(archive: Archive, accept: str, receive: Any = None, **places: str) -> Request:
     scope = {
         "type": "http",
         "method": "GET",
@@ -64,7 +64,11 @@ def asked(archive: Archive, accept: str, **places: str) -> Request:
         "path_params": {"study": "1.2", **places},
         "app": SimpleNamespace(state=SimpleNamespace(archive=archive)),
     }
-    return Request(scope)
+    return Request(scope, receive or never)
+
+
+async def never() -> Any:
+    await asyncio.Event().wait()
 
 
 async def body_of(response: Response, request: Request) -> bytes:
@@ -73,10 +77,7 @@ async def body_of(response: Response, request: Request) -> bytes:
     async def send(message: Any) -> None:
         sent.append(message.get("body", b""))
 
-    async def receive() -> Any:
-        await asyncio.Event().wait()
-
-    await response(request.scope, receive, send)
+    await response(request.scope, never, send)
     return b"".join(sent)
 
 

@@ -67,6 +67,21 @@ def test_a_frame_that_was_made_is_the_same_again(
     assert kept(server, dataset) == set()
 
 
+def test_a_large_frame_is_the_same_again(http: httpx.Client, server: RunningServer) -> None:
+    """It is read from the cache as it is sent."""
+    uids = {name: new_uid() for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")}
+    shape = {"bits": 16, "rows": 1000, "columns": 1100}
+    [dataset] = store(http, small_image(**shape, transfer_syntax=JPEG2000Lossless, **uids))
+    path, headers = f"{path_of(dataset)}/frames/1", {"Accept": OCTETS}
+    first = http.get(path, headers=headers)
+    assert len(kept(server, dataset)) == 1
+    again = http.get(path, headers=headers)
+    assert again.content == first.content == small_pixels(**shape).tobytes()
+    part = http.get(path, headers={**headers, "Range": "bytes=1999999-2100000"})
+    assert part.status_code == 206
+    assert part.content == first.content[1999999:2100001]
+
+
 def test_what_needs_nothing_made_is_not_kept(http: httpx.Client, server: RunningServer) -> None:
     for stored, accept in ((ExplicitVRLittleEndian, OCTETS), (RLELossless, "image/dicom-rle")):
         uids = {"StudyInstanceUID": new_uid(), "SOPInstanceUID": new_uid()}

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,10 +17,16 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless
 from starlette.requests import ClientDisconnect, Request
 
+from dicomweb_server.archive import file_set_plan
+from dicomweb_server.archive.spool import Spool
+from dicomweb_server.web.file_set import retrieve_file_set
 from dicomweb_server.web.leaving import while_connected
+from tests.archive.opened import opened
+from tests.archive.opened import store as in_process
 from tests.make import small_image
 from tests.running import RunningServer
 from tests.web.asking import DICOM, parts_of, path_of, store
+from tests.web.test_far_blobs import asked
 from tests.web.test_transcoded import multi, uids
 
 SLOW = f"{DICOM}; transfer-syntax={JPEG2000Lossless}"
@@ -68,6 +75,34 @@ async def test_what_fails_is_told() -> None:
 
     with pytest.raises(ValueError):
         await while_connected(a_request(["http.disconnect"], asyncio.Event()), make())
+
+
+async def test_a_file_set_is_not_planned_for_who_has_left(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, closed = asyncio.Event(), []
+    close = Spool.close
+
+    async def endless(*_: Any) -> None:
+        reading.set()
+        await asyncio.Event().wait()
+
+    async def leave() -> dict[str, Any]:
+        await reading.wait()
+        return {"type": "http.disconnect"}
+
+    async def note(self: Spool) -> None:
+        closed.append(self)
+        await close(self)
+
+    monkeypatch.setattr(file_set_plan, "read_files", endless)
+    monkeypatch.setattr(Spool, "close", note)
+    async with opened(tmp_path, database_url) as archive:
+        await in_process(archive, [small_image(StudyInstanceUID="1.2")])
+        with pytest.raises(ClientDisconnect):
+            async with asyncio.timeout(20):
+                await retrieve_file_set(asked(archive, "application/zip", leave))
+    assert len(closed) == 2
 
 
 @pytest.fixture(scope="module")
