@@ -55,35 +55,7 @@ def arrive(
     return arrived
 
 
-def arrive_alone(
-    staging: Staging,
-    place: Place,
-    wanted: Wanted,
-    tell: Callable[[StagedFile], None],
-    attributes: Attributes = NO_ATTRIBUTES,
-) -> StagedFile | OSError:
-    """The same of a single file. Before it is flushed, `tell` gets what it will be at rest."""
-
-    def described(file: StagedFile) -> None:
-        assert file.entry is not None
-        if wanted(file.entry):
-            keys.append(blob_key(file.entry))
-            tell(replace(file, blob_key=keys[0]))
-
-    keys: list[str] = []
-    file = _arrive(staging, attributes, described)
-    if keys and isinstance(file, StagedFile):
-        [error] = place([(staging.path, keys[0])])
-        if error is None:
-            return replace(file, blob_key=keys[0])
-    return file
-
-
-def _arrive(
-    staging: Staging,
-    attributes: Attributes,
-    described: Callable[[StagedFile], None] = lambda _: None,
-) -> StagedFile | OSError:
+def _arrive(staging: Staging, attributes: Attributes) -> StagedFile | OSError:
     pieces = staging.pieces
     try:
         staged = staging.complete()
@@ -91,14 +63,12 @@ def _arrive(
         entry = describe_head(pieces, staged.size, attributes)
         if entry is None:
             return staged  # flushed while a worker describes it
-        staged = replace(staged, entry=entry)
-        described(staged)
         staging.flush()
     except OSError as error:
         with suppress(OSError):  # nothing can be removed from a disk that cannot be written
             staging.remove()
         return error
-    return staged
+    return replace(staged, entry=entry)
 
 
 # One walk at a time: the event loop then waits for the interpreter behind one thread at most,

@@ -26,9 +26,6 @@ T = TypeVar("T")
 
 MAX_GROUP = 128  # instances
 MAX_GROUP_BYTES = 32 << 20  # of packed metadata and frame tables, which one statement carries
-# Seconds that a row which is made early waits for its blob: it holds the change feed meanwhile,
-# and so whoever stores or deletes, in whatever process.
-EARLY = 1.0
 
 # Postgres' word on one instance after which its transaction is certainly undone.
 _REFUSED = (
@@ -92,45 +89,6 @@ class Committer:
         self._waiting += candidates
         self._start()
         return [await candidate.outcome for candidate in candidates]
-
-    async def commit_early(self, candidate: Candidate, placed: "asyncio.Future[bool]") -> bool:
-        """Make the row of one while its blob is being put at rest; nobody sees it before the
-        blob is there. Returns whether it is stored.
-
-        For one alone: others wait meanwhile, and it does not wait for others, nor long for its
-        blob. What is not simply stored so, whatever the reason, is for `commit` to deal with, when
-        its blob is there; `asked` tells whether there may be a row all the same.
-        """
-        if self._running or self._waiting:
-            return False
-        self._running += 1
-        try:
-            return await self._insert_early(candidate, placed)
-        except Exception as error:
-            log.warning("not stored at once", where=where(error))
-            return False
-        finally:
-            self._running -= 1
-            self._start()
-
-    async def _insert_early(self, candidate: Candidate, placed: "asyncio.Future[bool]") -> bool:
-        async with acquire(self._pool) as conn:
-            transaction = conn.transaction()
-            await transaction.start()
-            try:
-                group = [candidate.instance]
-                taken = await insert_instances(conn, candidate.scope, group, self._attributes)
-                if not taken:
-                    await asyncio.wait([placed], timeout=EARLY)
-                if taken or not placed.done() or not placed.result():
-                    await transaction.rollback()
-                    return False
-            except BaseException:
-                await transaction.rollback()
-                raise
-            candidate.asked = True
-            await transaction.commit()
-        return True
 
     async def place(self, candidate: Candidate, key: str) -> None:
         """Put its blob under `key`. Raises StorageFailed."""

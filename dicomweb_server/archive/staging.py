@@ -39,8 +39,6 @@ class StagedFile:
     problems: tuple[str, ...] = ()  # known before it is described; to be told
     entry: Entry | None = None  # what was found in it, where it is described already
     blob_key: str | None = None  # where it is at rest already, and no more at `path`
-    is_stored: bool = False  # its row is made too
-    is_asked: bool = False  # its row may be made too: nobody heard what became of it
 
 
 class _Room:

@@ -11,7 +11,7 @@ import structlog
 from dicomweb_server.access.policy import Action, Scope
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.archive.arriving import arrive, arrive_alone
+from dicomweb_server.archive.arriving import arrive
 from dicomweb_server.archive.blob_keys import blob_key
 from dicomweb_server.archive.commit import Candidate, Outcome, StorageFailed
 from dicomweb_server.archive.duplicates import settle
@@ -28,7 +28,6 @@ from dicomweb_server.archive.staging import (
     not_written,
 )
 from dicomweb_server.archive.workers import WorkerFailed
-from dicomweb_server.blobs.store import Place
 from dicomweb_server.dicom.part10 import InvalidIdentity, UnknownTransferSyntax
 from dicomweb_server.errors import ContentTooLarge, NotPart10, Unavailable, where
 from dicomweb_server.index.instances import Existing, NewInstance
@@ -142,38 +141,9 @@ class Intake:
             if len(stagings) > FEW or not all(staging.is_in_memory for staging in stagings):
                 return await in_thread(complete_all, stagings)
             place, indexed = self.archive.blobs.place, self.archive.attributes.known
-            if place is not None and len(stagings) == 1:
-                return [await self._write_alone(stagings[0], place)]
             return await in_thread(arrive, stagings, place, self._is_wanted, indexed)
         finally:
             _Held.bytes -= size
-
-    async def _write_alone(self, staging: Staging, place: Place) -> StagedFile | OSError:
-        """One file, whose row is made while it is flushed if nothing else is to be stored."""
-        loop = asyncio.get_running_loop()
-        placed: asyncio.Future[bool] = loop.create_future()
-        storing: list[tuple[Candidate, asyncio.Task[bool]]] = []
-
-        def begin(file: StagedFile) -> None:
-            assert file.entry is not None
-            candidate = _candidate(self._scope, file, file.entry)
-            early = self.archive.committer.commit_early(candidate, placed)
-            storing.append((candidate, keep(early)))
-
-        def tell(file: StagedFile) -> None:
-            loop.call_soon_threadsafe(begin, file)
-
-        indexed = self.archive.attributes.known
-        file: StagedFile | OSError | None = None
-        try:
-            file = await in_thread(arrive_alone, staging, place, self._is_wanted, tell, indexed)
-        finally:
-            placed.set_result(isinstance(file, StagedFile) and file.blob_key is not None)
-        for candidate, early in storing:
-            is_stored = await early
-            if isinstance(file, StagedFile):
-                file = replace(file, is_stored=is_stored, is_asked=candidate.asked)
-        return file
 
     def _is_wanted(self, entry: Entry) -> bool:
         """Whether it may be stored in answer to this request, wherever that was sent to."""
@@ -291,8 +261,6 @@ async def _commit(
             results[number] = not_written(unflushed[file.path])
         elif isinstance(entry, Exception):
             results[number] = _undescribed(entry)
-        elif file.is_stored:
-            results[number] = await _conclude(archive, _candidate(scope, file, entry), None)
         elif study_instance_uid not in (None, entry.study_instance_uid):
             results[number] = refused("other_study", entry)
         else:
@@ -308,7 +276,7 @@ def _candidate(scope: Scope, file: StagedFile, entry: Entry) -> Candidate:
         entry = replace(entry, problems=(*file.problems, *entry.problems))
     placed = file.blob_key is not None
     instance = NewInstance(entry, file.blob_key or blob_key(entry), file.size, file.sha256)
-    return Candidate(scope, instance, file.path, placed, file.is_asked)
+    return Candidate(scope, instance, file.path, placed)
 
 
 def _undescribed(error: Exception) -> Result | Unavailable:

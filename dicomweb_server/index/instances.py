@@ -103,9 +103,8 @@ async def insert_instances(
     not at all. A UID that is not in the answer was stored by this call.
 
     One statement, whatever the size of the group; a second for the others if some of its UIDs
-    are taken; and again if the list of indexed `attributes` is another one by now. Where `conn` is
-    in a transaction already, what Postgres breaks off is not tried again, and fails. Raises
-    NotFound if a study lies outside `scope`.
+    are taken; and again if the list of indexed `attributes` is another one by now. `conn` must
+    not be in a transaction. Raises NotFound if a study lies outside `scope`.
     """
     _check_scope(scope, group)
     wanted: dict[str, NewInstance] = {}

@@ -1,8 +1,6 @@
 """Small files, described from their head where they are written, and at rest before their row."""
 
-import asyncio
 import os
-import threading
 from collections.abc import AsyncIterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +8,6 @@ from typing import Any
 
 import pydicom
 import pytest
-from asyncpg.transaction import Transaction
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
@@ -21,7 +18,6 @@ from dicomweb_server.archive.arriving import HEAD, arrive, describe_head
 from dicomweb_server.archive.staging import StagedFile, Staging, new_staging
 from dicomweb_server.archive.store import Intake
 from dicomweb_server.archive.work import describe_file
-from dicomweb_server.blobs.filesystem import FilesystemBlobs
 from dicomweb_server.errors import Refusal, Unavailable
 from dicomweb_server.index.rows import Entry
 from dicomweb_server.wire.store_report import Failed, Result, Stored
@@ -224,147 +220,3 @@ async def test_a_blob_stays_only_where_the_index_may_name_it(
 
     assert len(await keys(archive)) == asked
     assert not list(archive.settings.tmp_dir.iterdir())
-
-
-async def test_the_row_of_one_alone_is_seen_with_its_blob_and_not_before(
-    archive: Archive, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    place, reached, go = FilesystemBlobs.place, threading.Event(), threading.Event()
-
-    def slow(self: FilesystemBlobs, blobs: Any) -> Any:
-        reached.set()
-        assert go.wait(30)
-        return place(self, blobs)
-
-    monkeypatch.setattr(FilesystemBlobs, "place", slow)
-    storing = asyncio.create_task(store(archive, [CT]))
-    try:
-        while not (reached.is_set() and await rows(archive, OPEN_TRANSACTIONS)):
-            await asyncio.sleep(0.01)
-        assert not await rows(archive, "SELECT FROM instances")
-        others = [
-            asyncio.create_task(store(archive, [instance_with(SOPInstanceUID=f"1.2.{number}")]))
-            for number in range(5)
-        ]
-        await asyncio.sleep(0.05)
-    finally:
-        go.set()
-    results = [result for each in await asyncio.gather(storing, *others) for result in each]
-
-    assert all(isinstance(result, Stored) and result.new for result in results)
-    stored = await rows(archive, "SELECT blob_key FROM instances ORDER BY 1")
-    assert [row["blob_key"] for row in stored] == sorted(await keys(archive))
-    assert len(stored) == 6
-    feed = await rows(archive, "SELECT sequence FROM changes ORDER BY 1")
-    assert len(feed) == 6
-    assert not list(archive.settings.tmp_dir.iterdir())
-
-
-OPEN_TRANSACTIONS = """
-SELECT FROM pg_stat_activity
- WHERE datname = current_database() AND state = 'idle in transaction'
-"""
-
-
-@pytest.mark.parametrize("times", [1, 9])
-async def test_one_alone_without_a_blob_has_no_row(
-    archive: Archive, monkeypatch: pytest.MonkeyPatch, times: int
-) -> None:
-    """A disk that is full once, and one that stays so."""
-    place, failures = FilesystemBlobs.place, iter(range(times))
-
-    def full(self: FilesystemBlobs, blobs: Any) -> Any:
-        if next(failures, None) is not None:
-            return [OSError(28, "full") for _ in blobs]
-        return place(self, blobs)
-
-    monkeypatch.setattr(FilesystemBlobs, "place", full)
-    [result] = await store(archive, [CT])
-
-    stored = [row["blob_key"] for row in await rows(archive, "SELECT blob_key FROM instances")]
-    assert isinstance(result, Stored if times == 1 else Failed)
-    assert len(stored) == (1 if times == 1 else 0)
-    assert await keys(archive) == stored
-    assert not await rows(archive, OPEN_TRANSACTIONS)
-    assert not list(archive.settings.tmp_dir.iterdir())
-
-
-async def test_one_alone_survives_a_connection_that_breaks(
-    archive: Archive, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whether its row was made is unknown then, and found out."""
-    place = FilesystemBlobs.place
-    loop, ended = asyncio.get_running_loop(), []
-
-    def breaking(self: FilesystemBlobs, blobs: Any) -> Any:
-        if not ended:
-            ended.append(True)
-            end = rows(archive, OPEN_TRANSACTIONS.replace("FROM", "pg_terminate_backend(pid) FROM"))
-            asyncio.run_coroutine_threadsafe(end, loop).result(30)
-        return place(self, blobs)
-
-    monkeypatch.setattr(FilesystemBlobs, "place", breaking)
-    [result] = await store(archive, [CT])
-
-    assert isinstance(result, Stored)
-    stored = [row["blob_key"] for row in await rows(archive, "SELECT blob_key FROM instances")]
-    assert await keys(archive) == stored
-    assert len(stored) == 1
-
-
-async def test_the_blob_of_one_alone_stays_when_nobody_heard_whether_it_has_a_row(
-    archive: Archive, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The database takes it, and goes away before it can say so."""
-    takes, acquire = Transaction.commit, commit.acquire
-
-    def away(*_: Any) -> Any:
-        raise Unavailable("the database cannot answer now")
-
-    async def unheard(self: Transaction) -> None:
-        await takes(self)
-        monkeypatch.setattr(commit, "acquire", away)
-        raise ConnectionResetError
-
-    monkeypatch.setattr(Transaction, "commit", unheard)
-    with pytest.raises(Unavailable):
-        await store(archive, [CT])
-
-    stored = [row["blob_key"] for row in await rows(archive, "SELECT blob_key FROM instances")]
-    assert await keys(archive) == stored
-    assert len(stored) == 1
-
-    monkeypatch.setattr(commit, "acquire", acquire)
-    [again] = await store(archive, [CT])
-    assert isinstance(again, Stored)
-    assert await keys(archive) == stored
-
-
-async def test_one_alone_whose_disk_is_slow_keeps_nobody_waiting(
-    archive: Archive, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    place, go, slowed = FilesystemBlobs.place, threading.Event(), []
-
-    def slow(self: FilesystemBlobs, blobs: Any) -> Any:
-        if not slowed:
-            slowed.append(True)
-            assert go.wait(30)
-        return place(self, blobs)
-
-    monkeypatch.setattr(FilesystemBlobs, "place", slow)
-    monkeypatch.setattr(commit, "EARLY", 0.1)
-    storing = asyncio.create_task(store(archive, [CT]))
-    try:
-        while not await rows(archive, OPEN_TRANSACTIONS):
-            await asyncio.sleep(0.01)
-        [other] = await asyncio.wait_for(store(archive, [instance_with(**IDS)]), 20)
-        assert not storing.done()
-    finally:
-        go.set()
-    [result] = await storing
-
-    assert isinstance(other, Stored)
-    assert isinstance(result, Stored)
-    stored = await rows(archive, "SELECT blob_key FROM instances ORDER BY 1")
-    assert [row["blob_key"] for row in stored] == sorted(await keys(archive))
-    assert len(stored) == 2

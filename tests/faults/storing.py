@@ -142,15 +142,13 @@ class Client(threading.Thread):
 
 
 class Clients:
-    """Eight of them: single instances and batches of five, alone and into one study. Or a `lone`
-    one, whose rows are made while their blobs are put at rest."""
+    """Eight of them: single instances and batches of five, alone and into one study."""
 
-    def __init__(self, base: str, *, lone: bool = False) -> None:
+    def __init__(self, base: str) -> None:
         self.record = Record()
         together = new_uid()
-        self.all = [Client(base, self.record, batch) for batch in ((1,) if lone else (1, 1, 5, 5))]
-        if not lone:
-            self.all += [Client(base, self.record, batch, together) for batch in (1, 1, 5, 5)]
+        self.all = [Client(base, self.record, batch) for batch in (1, 1, 5, 5)]
+        self.all += [Client(base, self.record, batch, together) for batch in (1, 1, 5, 5)]
 
     def start(self) -> None:
         for client in self.all:
@@ -158,9 +156,9 @@ class Clients:
 
     def wait_for_answers(self) -> None:
         """Wait until some of the clients have had one more answer each."""
-        before, few = [client.answers for client in self.all], min(2, len(self.all))
+        before = [client.answers for client in self.all]
         deadline = time.monotonic() + PATIENCE
-        while sum(c.answers > b for c, b in zip(self.all, before, strict=True)) < few:
+        while sum(c.answers > b for c, b in zip(self.all, before, strict=True)) < 2:
             self.check()
             assert time.monotonic() < deadline, "no store request is answered"
             time.sleep(0.02)

@@ -25,7 +25,7 @@ POSTGRES = 3  # in every such round Postgres is killed too
 CHECKED = 10  # after every such round all that was sent since is looked at
 
 
-@pytest.mark.parametrize("store", ["filesystem", "lone client", "s3"])
+@pytest.mark.parametrize("store", ["filesystem", "s3"])
 def test_nothing_acknowledged_is_lost_by_kill_9(
     tmp_path: Path, store: str, request: pytest.FixtureRequest
 ) -> None:
@@ -33,7 +33,7 @@ def test_nothing_acknowledged_is_lost_by_kill_9(
     # One process for CPU work: starting more is most of what a start costs.
     server = RunningServer(tmp_path / "data", {"CPU_WORKERS": "1", **where})
     moments = random.Random(SEED)
-    clients = Clients(server.base, lone=store == "lone client")
+    clients = Clients(server.base)
     record = clients.record
     killed = {"server": 0, "Postgres": 0}
     checked: set[str] = set()
