@@ -15,6 +15,8 @@ from dicomweb_server.blobs.store import MAX_CHUNK, BlobInfo, BlobStore, Place
 
 LARGEST = 8 << 20  # bytes of a blob that is read ahead
 KEPT = 64 << 20  # bytes of those that were, in one process
+BESIDE = 4  # reads, of several requests; no latency is to be hidden then
+REMEMBERED = 1000  # blobs that were read
 AT_A_TIME = 8  # blobs on their way; what is asked for needs connections too
 
 Expected = tuple[str, int]  # the key of a blob, and its bytes
@@ -46,9 +48,17 @@ class ExpectedBlobs:
         self._coming: OrderedDict[str, _Coming] = OrderedDict()  # the least wanted first
         self._bytes = 0
         self._turns = asyncio.Semaphore(AT_A_TIME)
+        self._waiting = 0  # those who wait for what was not expected
+        self._read: OrderedDict[str, int] = OrderedDict()  # bytes of it, the latest last
 
     def expect(self, blobs: Sequence[Expected]) -> None:
-        """These will probably be read soon, the first of them first."""
+        """These will probably be read soon, the first of them first.
+
+        Where several are waited for side by side already, nothing more is to be gained; what has
+        just been read is not expected again.
+        """
+        if self._waiting >= BESIDE:
+            return
         room = self._limit // 2  # of the rest, some is wanted already
         for key, size in blobs:
             room -= size
@@ -56,7 +66,7 @@ class ExpectedBlobs:
                 break
             if key in self._coming:
                 self._coming.move_to_end(key)
-            elif 0 < size <= self._largest:
+            elif 0 < size <= self._largest and 2 * self._read.get(key, 0) < size:
                 task = asyncio.create_task(self._fetch(key, size))
                 task.add_done_callback(_take_note)
                 self._coming[key] = _Coming(size, task)
@@ -104,8 +114,18 @@ class ExpectedBlobs:
         """See BlobStore."""
         data = await self._ahead(key)
         if data is None or offset + length > len(data):
-            return await self._behind.read(key, offset, length)
+            return await self._now(key, offset, length)
         return data if length == len(data) else data[offset : offset + length]
+
+    async def _now(self, key: str, offset: int, length: int) -> bytes:
+        self._read[key] = self._read.pop(key, 0) + length
+        if len(self._read) > REMEMBERED:
+            self._read.popitem(last=False)
+        self._waiting += 1
+        try:
+            return await self._behind.read(key, offset, length)
+        finally:
+            self._waiting -= 1
 
     async def stream(self, key: str, offset: int, length: int) -> AsyncIterator[bytes]:
         """See BlobStore."""

@@ -169,3 +169,27 @@ async def test_any_order_gives_the_same_bytes(ahead: ExpectedBlobs) -> None:
             assert await ahead.read(key, offset, length) == BLOBS[key][offset : offset + length]
 
     await asyncio.gather(*(viewer() for _ in range(5)))
+
+
+async def test_what_was_just_read_is_not_expected_again(
+    ahead: ExpectedBlobs, behind: Noting
+) -> None:
+    await ahead.read("1/2/1", 0, SIZE)
+    await ahead.read("1/2/2", 0, 10)  # of which most is still to be read
+    ahead.expect(expected(1, 2))
+    for _ in range(5):
+        await asyncio.sleep(0.01)
+    assert behind.reads[2:] == [("1/2/2", 0, SIZE)]
+
+
+async def test_nothing_is_read_ahead_of_several_who_wait(
+    ahead: ExpectedBlobs, behind: Noting
+) -> None:
+    waiting = [asyncio.create_task(ahead.read(f"1/2/{number}", 0, SIZE)) for number in range(4)]
+    await asyncio.sleep(0)
+    ahead.expect(expected(7))
+    await asyncio.gather(*waiting)
+    assert "1/2/7" not in {key for key, _, _ in behind.reads}
+    ahead.expect(expected(8))
+    await ahead.read("1/2/8", 0, SIZE)
+    assert behind.reads.count(("1/2/8", 0, SIZE)) == 1
