@@ -117,10 +117,13 @@ class ExpectedBlobs:
             return await self._now(key, offset, length)
         return data if length == len(data) else data[offset : offset + length]
 
-    async def _now(self, key: str, offset: int, length: int) -> bytes:
+    def _note(self, key: str, length: int) -> None:
         self._read[key] = self._read.pop(key, 0) + length
         if len(self._read) > REMEMBERED:
             self._read.popitem(last=False)
+
+    async def _now(self, key: str, offset: int, length: int) -> bytes:
+        self._note(key, length)
         self._waiting += 1
         try:
             return await self._behind.read(key, offset, length)
@@ -131,6 +134,7 @@ class ExpectedBlobs:
         """See BlobStore."""
         data, end = await self._ahead(key), offset + length
         if data is None or end > len(data):
+            self._note(key, length)
             async for chunk in self._behind.stream(key, offset, length):
                 yield chunk
             return
