@@ -57,8 +57,8 @@ def grayscale(
 
     `number` is the frame's, from 1; `window` is the request's, before those of the file.
     """
-    padding = _padding(image, dataset)
-    modality = _modality(image, dataset, number)
+    padding = padding_of(image, dataset)
+    modality = modality_of(image, dataset, number)
     inverted = _inverted(photometric_interpretation, dataset)
     with np.errstate(all="ignore"):
         voi = _voi(window, image, dataset, number, modality)
@@ -71,7 +71,7 @@ def grayscale(
             grey = np.clip(np.nan_to_num(levels) + 0.5, 0, _WHITE).astype(np.uint8)
             if inverted:
                 grey = 255 - grey
-            grey[_background(values, padding)] = 0
+            grey[background_of(values, padding)] = 0
             return grey
 
         return by_value(array, shown)
@@ -107,21 +107,21 @@ class Lookup:
 _IDENTITY = Rescale(1.0, 0.0)
 
 
-def _modality(image: ImagePixel, dataset: JsonDataset, number: int) -> Rescale | Lookup:
+def modality_of(image: ImagePixel, dataset: JsonDataset, number: int) -> Rescale | Lookup:
     """Stored values to the units of the image (GRY-02)."""
     of_frame = functional_group(dataset, number, _PIXEL_VALUE_TRANSFORMATION)
     if of_frame:
-        return _rescale(of_frame)
+        return rescale(of_frame)
     sequence_item = first_item(dataset, _MODALITY_LUT)
     if sequence_item:
         signed = image.pixel_representation == 1
         table = lookup_table(sequence_item, _LUT_DESCRIPTOR, _LUT_DATA, signed=signed)
         if table:
             return Lookup(table)
-    return _rescale(dataset)
+    return rescale(dataset)
 
 
-def _rescale(dataset: JsonDataset) -> Rescale:
+def rescale(dataset: JsonDataset) -> Rescale:
     intercept = first_number(dataset, "00281052")
     slope = first_number(dataset, "00281053")
     if slope is None:
@@ -144,16 +144,16 @@ def _voi(
         return windowed(window)
     sequence_item = first_item(dataset, _VOI_LUT)
     if sequence_item:
-        signed = bool(modality(_ends(image)).min() < 0)
+        signed = bool(modality(ends_of(image)).min() < 0)
         table = lookup_table(sequence_item, _LUT_DESCRIPTOR, _LUT_DATA, signed=signed)
         if table:
             return Lookup(table, _WHITE / ((1 << table.bits) - 1))  # GRY-06
     of_frame = functional_group(dataset, number, _FRAME_VOI_LUT)
-    stored = (of_frame and _stored_window(of_frame)) or _stored_window(dataset)
+    stored = (of_frame and stored_window(of_frame)) or stored_window(dataset)
     return windowed(stored) if stored else None
 
 
-def _stored_window(dataset: JsonDataset) -> Window | None:
+def stored_window(dataset: JsonDataset) -> Window | None:
     """The first window of a file, None if there is none or it is too narrow."""
     center = first_number(dataset, "00281050")
     width = first_number(dataset, "00281051")
@@ -194,7 +194,7 @@ def _span(
     if first_text(dataset, "00620001") == "FRACTIONAL":
         return 0.0, first_number(dataset, "0062000E") or 255.0
     shown = array
-    background = _background(array, padding)
+    background = background_of(array, padding)
     if background.any():
         shown = array[~background]
     if shown.size:
@@ -206,12 +206,12 @@ def _span(
             return low, high
         if image.kind != "integer":
             return low, low + 1
-    outputs = modality(_ends(image))
+    outputs = modality(ends_of(image))
     low, high = float(outputs.min()), float(outputs.max())
     return (low, high) if low < high else (low, low + 1)
 
 
-def _ends(image: ImagePixel) -> Array:
+def ends_of(image: ImagePixel) -> Array:
     """The lowest and highest value that Bits Stored can hold; 0 and 1 of floating point."""
     if image.kind != "integer":
         return np.array([0.0, 1.0])
@@ -232,7 +232,7 @@ def _inverted(photometric_interpretation: str, dataset: JsonDataset) -> bool:
     return photometric_interpretation == "MONOCHROME1"
 
 
-def _padding(image: ImagePixel, dataset: JsonDataset) -> tuple[float, float] | None:
+def padding_of(image: ImagePixel, dataset: JsonDataset) -> tuple[float, float] | None:
     """Lowest and highest stored value that means no pixel, None if there is none."""
     value_tag, limit_tag = _PADDING[image.kind]
     value = _stored(first_number(dataset, value_tag), image)
@@ -248,7 +248,7 @@ def _stored(value: float | None, image: ImagePixel) -> float | None:
     """A padding value as the pixels have it: US and SS are mixed up often enough."""
     if value is None or image.kind != "integer":
         return value
-    lowest, highest = _ends(image)
+    lowest, highest = ends_of(image)
     if value < lowest:
         value += 2.0**image.bits_allocated
     elif value > highest:
@@ -256,7 +256,7 @@ def _stored(value: float | None, image: ImagePixel) -> float | None:
     return value if lowest <= value <= highest else None
 
 
-def _background(values: Array, padding: tuple[float, float] | None) -> Array:
+def background_of(values: Array, padding: tuple[float, float] | None) -> Array:
     """Where `values` are padding, or no numbers at all: bool of the same shape."""
     none: Array = ~np.isfinite(values) if values.dtype.kind == "f" else np.zeros(1, bool)
     if padding is None:
