@@ -1,4 +1,4 @@
-"""How much is stored, what came last, and whether the archive can be used at all."""
+"""How much is stored, and whether the archive can be used at all."""
 
 import os
 
@@ -7,13 +7,13 @@ from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.errors import Unavailable
 from dicomweb_server.index import summary as index
-from dicomweb_server.index.summary import StudyLine, Summary
+from dicomweb_server.index.summary import Summary
 
-__all__ = ["StudyLine", "Summary", "check", "summarise"]
+__all__ = ["Summary", "check", "summarise"]
 
 
 async def summarise(archive: Archive, principal: Principal) -> Summary:
-    """The counts and the studies stored last, within the caller's scope."""
+    """The totals within the caller's scope."""
     async with archive.session(principal, Action.SEARCH) as session:
         return await index.summarise(session.conn, session.scope)
 

@@ -12,7 +12,8 @@ from dicomweb_server.web.bulk_data import retrieve_bulk_data
 from dicomweb_server.web.delete import delete_resource
 from dicomweb_server.web.frames import retrieve_frames
 from dicomweb_server.web.metadata import retrieve_metadata
-from dicomweb_server.web.operations import healthz, home, readyz, style
+from dicomweb_server.web.operations import healthz, readyz
+from dicomweb_server.web.page import page_routes
 from dicomweb_server.web.rendered import retrieve_rendered, retrieve_thumbnail
 from dicomweb_server.web.retrieve import retrieve_instances
 from dicomweb_server.web.search import search_instances, search_series, search_studies
@@ -63,8 +64,7 @@ def routes() -> list[BaseRoute]:
     """Everything the server answers."""
     return [
         *_resources("/dicomweb"),
-        Route("/", home),
-        Route("/home.css", style),
+        *page_routes(),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
     ]

@@ -1,34 +1,138 @@
 """GET /, /healthz, /readyz: for people and for what watches the server."""
 
+import json
 import re
+from typing import Any
 
 import httpx
+import pytest
 
+from dicomweb_server import __version__
+from dicomweb_server.web.page import PAGES
 from tests.make import instance_with
 from tests.running import RunningServer
 from tests.web.asking import new_uid, store
 
+LIMIT = 150_000  # bytes of all files of the page: it is looked at over slow lines too
 
-def test_the_page_shows_what_is_stored_and_escapes_it(
-    server: RunningServer, http: httpx.Client
-) -> None:
-    uids = {"StudyInstanceUID": new_uid(), "SOPInstanceUID": new_uid()}
-    name = "<script>alert(1)</script>"
-    [dataset] = store(http, instance_with(PatientName=name, **uids))
-    response = httpx.get(server.url)
 
-    assert response.status_code == 200
-    assert server.base in response.text
-    assert dataset.StudyInstanceUID in response.text
-    assert "<script" not in response.text
-    assert "script-src" in response.headers["content-security-policy"] or (
-        "default-src 'none'" in response.headers["content-security-policy"]
-    )
-    for link in re.findall(r'(?:href|src)="([^"]+)"', response.text):
-        answer = httpx.get(
-            f"{server.url}/{link}", headers={"Accept": "text/html,image/*,*/*;q=0.8"}
+def files() -> dict[str, bytes]:
+    """The files of the page by their path, without the slash before it."""
+    return {
+        path.relative_to(PAGES).as_posix(): path.read_bytes()
+        for path in PAGES.rglob("*")
+        if path.is_file()
+    }
+
+
+def words(name: str) -> dict[str, Any]:
+    """What a file of js/i18n exports."""
+    text = (PAGES / "js" / "i18n" / f"{name}.js").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text.removeprefix("export default ").rstrip().rstrip(";"))
+    return found
+
+
+def test_every_file_of_the_page_is_sent_with_its_type_and_guards(server: RunningServer) -> None:
+    types = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
+    for name, content in files().items():
+        path = "" if name == "index.html" else name
+        answer = httpx.get(f"{server.url}/{path}")
+        assert answer.content == content, name
+        kind = types[name.rpartition(".")[2]]
+        assert answer.headers["content-type"] == f"{kind}; charset=utf-8", name
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-cache"
+        policy = answer.headers["content-security-policy"]
+        assert {"default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"} <= set(
+            policy.split("; ")
         )
-        assert answer.status_code in (200, 406), link  # a document has no picture
+        assert "unsafe" not in policy
+
+
+def test_nothing_of_the_page_is_inline() -> None:
+    """What the policy would bar."""
+    page = files()["index.html"].decode()
+    assert re.findall(r"<script(?![^>]* src=)", page) == []
+    assert re.findall(r"<style|\sstyle=|\son[a-z]+=|javascript:", page) == []
+
+
+def test_an_unchanged_file_is_not_sent_again(server: RunningServer) -> None:
+    for coding in ("identity", "gzip"):
+        headers = {"Accept-Encoding": coding}
+        first = httpx.get(f"{server.url}/app.css", headers=headers)
+        assert first.headers.get("content-encoding", "identity") == coding
+        headers["If-None-Match"] = first.headers["etag"]
+        again = httpx.get(f"{server.url}/app.css", headers=headers)
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == first.headers["etag"]
+    head = httpx.head(f"{server.url}/")
+    assert (head.status_code, head.content) == (200, b"")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["js/", "js/i18n/xx.js", "pages/index.html", "..%2fpage.py", "js/..%2f..%2fpage.py", "page.py"],
+)
+def test_nothing_but_the_files_of_the_page_is_sent(server: RunningServer, path: str) -> None:
+    assert httpx.get(f"{server.url}/{path}").status_code == 404
+
+
+def test_the_page_is_small_and_names_no_other_host() -> None:
+    found = files()
+    assert sum(map(len, found.values())) <= LIMIT
+    for name, content in found.items():
+        assert re.findall(rb"(?:https?|wss?):|[\"'(=]//", content) == [], name
+
+
+def test_the_page_has_the_same_words_in_every_language() -> None:
+    names = {path.stem for path in (PAGES / "js" / "i18n").iterdir()}
+    kinds = {name.removesuffix(name[-2:]) for name in names}
+    assert names == {kind + tag for kind in kinds for tag in ("en", "it", "fr", "de")}
+    for kind in kinds:
+        english = words(f"{kind}en")
+        for tag in ("it", "fr", "de"):
+            other = words(kind + tag)
+            assert list(other) == list(english), f"{kind}{tag}"
+            for key, text in other.items():
+                assert slots(text) == slots(english[key]), f"{kind}{tag}: {key}"
+
+
+def slots(text: str | dict[str, str]) -> set[str] | dict[str, set[str]]:
+    """The places for values in a text, or in those for one and for other."""
+    if isinstance(text, dict):
+        assert set(text) == {"one", "other"} and all(text.values())
+        # "one" may be a word: "un altro".
+        return set(re.findall(r"\{\w+\}", text["other"]))
+    assert text
+    return set(re.findall(r"\{\w+\}", text))
+
+
+def test_every_word_that_the_page_asks_for_is_there() -> None:
+    known = {key for kind in ("", "viewer-") if has(kind) for key in words(f"{kind}en")}
+    for name, content in files().items():
+        for key in re.findall(r"\bt\(\s*'([^']+)'", content.decode()):
+            assert key in known, f"{name}: {key}"
+
+
+def has(kind: str) -> bool:
+    return (PAGES / "js" / "i18n" / f"{kind}en.js").exists()
+
+
+def test_the_page_is_told_of_the_server(server: RunningServer, http: httpx.Client) -> None:
+    told = httpx.get(f"{server.url}/page.json")
+    assert told.headers["cache-control"] == "private, no-store"
+    assert told.json()["base"] == server.base
+    assert told.json()["version"] == __version__
+    before = httpx.get(f"{server.url}/summary.json").json()
+    uids = {name: new_uid() for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")}
+    store(http, instance_with(**uids))
+    after = httpx.get(f"{server.url}/summary.json").json()
+    assert {key: after[key] - before[key] for key in ("studies", "series", "instances")} == {
+        "studies": 1,
+        "series": 1,
+        "instances": 1,
+    }
+    assert after["bytes"] > before["bytes"]
 
 
 def test_health(server: RunningServer) -> None:

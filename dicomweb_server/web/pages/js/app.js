@@ -1,0 +1,141 @@
+// The frame around every view: which one the address names, language, colours, who speaks.
+import { Problem, ROOT, isAbort, json } from './api.js';
+import { openAbout } from './about.js';
+import { announce, button, fill, h, icon } from './dom.js';
+import { LANGUAGES, preferred, speak, spoken, store, t } from './i18n.js';
+import * as list from './list.js';
+import { failure } from './states.js';
+import * as study from './study.js';
+import * as upload from './upload.js';
+
+const main = document.getElementById('main');
+let shown = null; // {name, view}: what the main part holds
+let turn = 0; // of the newest route: an older one that is late draws nothing
+
+export const server = { version: '', base: `${ROOT}dicomweb`, ohif: false };
+
+// '#/study/1.2?open=…' → { name: 'study', rest: '1.2', query }
+function route() {
+  const [path, query = ''] = location.hash.slice(1).split('?');
+  const [, name = '', rest = ''] = path.split('/');
+  return { name: name || 'list', rest: decodeURIComponent(rest), query: new URLSearchParams(query) };
+}
+
+const VIEWS = {
+  list: (root, { query }) => list.open(root, query),
+  study: (root, { rest, query }) => study.open(root, rest, query, server),
+  view: async (root, { rest, query }) => {
+    const viewer = await import('./viewer/index.js');
+    const studies = rest.split(',').filter(Boolean).slice(0, 2);
+    return viewer.open(root, {
+      studies,
+      series: query.get('series') ?? undefined,
+      instance: query.get('instance') ?? undefined,
+      onClose: () => {
+        location.hash = `#/study/${studies[0]}`;
+      },
+    });
+  },
+};
+
+async function go({ focus = true } = {}) {
+  const here = route();
+  if (shown?.name === here.name && shown.view?.update?.(here.query, here.rest)) return;
+  const mine = ++turn;
+  shown?.view?.close?.();
+  shown = null;
+  const root = h('div', { class: 'view' });
+  document.body.dataset.view = here.name;
+  document.title = 'dicomweb-server';
+  fill(main, root);
+  scrollTo(0, 0);
+  let view = null;
+  try {
+    const open = VIEWS[here.name];
+    if (!open) throw new Problem(404, '', '');
+    view = await open(root, here);
+  } catch (error) {
+    if (mine !== turn || isAbort(error)) return;
+    if (!(error instanceof Problem)) console.error(error);
+    fill(root, failure(error, () => go()));
+  }
+  if (mine !== turn) {
+    view?.close?.();
+    return;
+  }
+  shown = { name: here.name, view };
+  if (focus) arrive();
+}
+
+// Those who use keys or hear the page begin at its heading.
+function arrive() {
+  const heading = main.querySelector('h1');
+  if (heading && !main.contains(document.activeElement)) {
+    heading.tabIndex = -1;
+    heading.focus({ preventScroll: true });
+  }
+  announce(document.title);
+}
+
+function themes() {
+  const dark = matchMedia('(prefers-color-scheme: dark)');
+  const isDark = () => (document.documentElement.dataset.theme ?? (dark.matches ? 'dark' : 'light')) === 'dark';
+  const toggle = button(t('darkColours'), { glyph: 'theme', quiet: true, class: 'plain' });
+  const tell = () => toggle.setAttribute('aria-pressed', String(isDark()));
+  toggle.addEventListener('click', () => {
+    const theme = isDark() ? 'light' : 'dark';
+    document.documentElement.dataset.theme = theme;
+    store('theme', theme);
+    tell();
+  });
+  dark.onchange = tell;
+  tell();
+  return toggle;
+}
+
+function languages() {
+  const choices = Object.entries(LANGUAGES).map(([tag, name]) =>
+    h('option', { value: tag, lang: tag, selected: tag === spoken() }, name),
+  );
+  const choice = h('select', { class: 'language', 'aria-label': t('language') }, choices);
+  choice.addEventListener('change', async () => {
+    await speak(choice.value, { keep: true });
+    frame();
+    shown?.view?.close?.();
+    shown = null;
+    await go({ focus: false });
+    document.querySelector('.language').focus();
+  });
+  return choice;
+}
+
+function frame() {
+  document.getElementById('skip').textContent = t('skip');
+  document.querySelector('.brand').setAttribute('aria-label', t('home'));
+  fill(
+    document.getElementById('tools'),
+    button(t('upload'), { glyph: 'upload', class: 'primary upload-button', onclick: () => upload.openPanel() }),
+    languages(),
+    themes(),
+    button(t('about'), { glyph: 'info', quiet: true, class: 'plain', onclick: () => openAbout(server) }),
+  );
+  fill(
+    document.getElementById('foot'),
+    h('p', { class: 'warning' }, icon('warning'), h('strong', {}, t('notForDiagnosis')), ' ', h('span', {}, t('notForDiagnosisText'))),
+  );
+}
+
+document.getElementById('skip').addEventListener('click', (event) => {
+  event.preventDefault(); // the address is the view's
+  (main.querySelector('h1') ?? main).focus();
+});
+
+await speak(preferred());
+frame();
+upload.listen();
+const told = json(`${ROOT}page.json`, { accept: 'application/json' });
+// What the view needs of it is links: a page without them is better than none.
+await told.then((about) => Object.assign(server, about)).catch(() => {});
+addEventListener('hashchange', () => go());
+addEventListener('stored', () => shown?.view?.load?.());
+await go({ focus: false });

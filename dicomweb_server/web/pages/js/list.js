@@ -1,0 +1,337 @@
+// The list of studies: search, order, pages. The address holds all of it.
+import { isAbort, name, resource, search, text, values } from './api.js';
+import { announce, button, debounce, fill, h, icon } from './dom.js';
+import { count, date, t, time } from './i18n.js';
+import { badges, born, picture } from './parts.js';
+import { empty, failure } from './states.js';
+import { openPanel } from './upload.js';
+
+const PAGE = 25; // studies
+const TYPING = 300; // ms without a key before what was typed is searched for
+const MODALITIES = ['CR', 'CT', 'DX', 'ECG', 'ES', 'IO', 'MG', 'MR', 'NM', 'OP', 'OT', 'PT', 'PX', 'RF', 'SC', 'SEG', 'SM', 'SR', 'US', 'XA', 'XC'];
+const PERIODS = { today: 0, week: 6, month: 29, year: 364 }; // days before today
+const COLUMNS = [
+  { key: 'patient', order: 'PatientName' },
+  { key: 'study', order: 'StudyDescription' },
+  { key: 'date', order: 'StudyDate', newest: true },
+  { key: 'modalities' },
+  { key: 'series', order: 'NumberOfStudyRelatedSeries', newest: true },
+  { key: 'images', order: 'NumberOfStudyRelatedInstances', newest: true },
+];
+const FIELDS = ['name', 'id', 'accession', 'period', 'from', 'to', 'modality', 'sort', 'page'];
+const FIRST = '-StudyDate'; // the order of the server itself
+
+// Where the next pages begin, by search and page: the server goes on from there at no cost.
+const beginnings = new Map();
+
+let last = '#/';
+
+// The address of the list as it was seen last.
+export const lastSearch = () => last;
+
+export async function open(root, query) {
+  const list = new List(root);
+  await list.start(query);
+  return list;
+}
+
+class List {
+  constructor(root) {
+    this.root = root;
+    this.abort = null;
+    this.typed = debounce(() => this.change({ page: '' }, { keep: true }), TYPING);
+  }
+
+  async start(query) {
+    document.title = t('titled', { title: t('studies') });
+    this.state = stateOf(query);
+    this.results = h('div', { class: 'results' });
+    fill(
+      this.root,
+      h('div', { class: 'list-head' }, h('h1', {}, t('studies')), (this.total = h('p', { class: 'total' }))),
+      (this.form = this.searchForm()),
+      this.results,
+    );
+    this.showState();
+    await this.load();
+  }
+
+  close() {
+    this.abort?.abort();
+    this.typed.cancel();
+  }
+
+  // The address has changed: by us, or by the browser's buttons.
+  update(query) {
+    const state = stateOf(query);
+    if (FIELDS.some((field) => state[field] !== this.state[field])) {
+      this.state = state;
+      this.showState();
+      this.load();
+    }
+    return true;
+  }
+
+  // Take what the form says, and `changes`, into the address. `keep`: in place of the entry there
+  // is, so that a word is not as many steps back as it has letters.
+  change(changes, { keep = false } = {}) {
+    this.typed.cancel();
+    const state = { ...this.state, ...this.formState(), ...changes };
+    const query = new URLSearchParams();
+    for (const field of FIELDS) if (state[field]) query.set(field, state[field]);
+    const hash = `#/${query.size ? `?${query}` : ''}`;
+    if (hash === location.hash || (hash === '#/' && !location.hash)) return;
+    if (keep && this.isSearch()) {
+      history.replaceState(null, '', hash);
+      this.update(query);
+    } else location.hash = hash;
+  }
+
+  isSearch() {
+    return ['name', 'id', 'accession'].some((field) => this.state[field]);
+  }
+
+  searchForm() {
+    const typing = { oninput: () => this.typed(), autocomplete: 'off', spellcheck: 'false' };
+    const chosen = { onchange: () => this.change({ page: '' }) };
+    const input = (key, attributes) =>
+      h('label', { class: `field ${key}` }, h('span', {}, t(`search.${key}`)), h('input', { name: key, ...attributes }));
+    const select = (key, options) =>
+      h('label', { class: `field ${key}` }, h('span', {}, t(`search.${key}`)), h('select', { name: key, ...chosen }, options));
+    const modalities = MODALITIES.map((code) => h('option', { value: code }, `${code} – ${t(`modality.${code}`)}`));
+    const periods = [...Object.keys(PERIODS), 'range'];
+    const form = h(
+      'form',
+      { class: 'search', role: 'search', 'aria-label': t('search') },
+      input('name', { type: 'search', placeholder: t('search.nameHint'), ...typing }),
+      input('id', { type: 'search', ...typing }),
+      input('accession', { type: 'search', ...typing }),
+      select('period', [
+        h('option', { value: '' }, t('period.any')),
+        periods.map((key) => h('option', { value: key }, t(`period.${key}`))),
+      ]),
+      select('modality', [h('option', { value: '' }, t('modality.any')), modalities]),
+      h(
+        'div',
+        { class: 'range', hidden: true },
+        input('from', { type: 'date', ...chosen }),
+        input('to', { type: 'date', ...chosen }),
+      ),
+      button(t('clear'), { class: 'plain clear', glyph: 'close', onclick: () => this.clear() }),
+    );
+    form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.change({ page: '' });
+    });
+    return form;
+  }
+
+  formState() {
+    const told = Object.fromEntries(new FormData(this.form));
+    for (const key of ['name', 'id', 'accession']) told[key] = told[key].trim();
+    if (told.period !== 'range') told.from = told.to = '';
+    return told;
+  }
+
+  // Into the form, but for the field that is being typed in.
+  showState() {
+    for (const field of this.form.elements) {
+      if (field.name && field !== document.activeElement) field.value = this.state[field.name] ?? '';
+    }
+    this.form.querySelector('.range').hidden = this.state.period !== 'range';
+    this.form.querySelector('.clear').hidden = !isFiltered(this.state);
+  }
+
+  clear() {
+    this.form.reset();
+    for (const field of this.form.elements) if (field.name) field.value = '';
+    this.change({ page: '' });
+    this.form.elements.name.focus();
+  }
+
+  async load() {
+    last = location.hash || '#/';
+    this.abort?.abort();
+    const { signal } = (this.abort = new AbortController());
+    this.results.setAttribute('aria-busy', 'true');
+    if (!this.results.childElementCount) fill(this.results, waiting());
+    try {
+      const page = Math.max(1, Number(this.state.page) || 1);
+      const found = await pageOf(this.state, page, signal);
+      fill(this.results, this.shown(found, page));
+    } catch (error) {
+      if (isAbort(error)) return;
+      this.total.textContent = '';
+      fill(this.results, failure(error, () => this.load()));
+    }
+    this.results.removeAttribute('aria-busy');
+  }
+
+  shown({ items, total, next }, page) {
+    const told = total === null ? '' : t('found', { n: total });
+    this.total.textContent = told;
+    announce(told);
+    if (items.length === 0) return this.nothing(page);
+    const start = (page - 1) * PAGE;
+    return [
+      this.sorting(),
+      h(
+        'table',
+        { class: 'studies' },
+        h('caption', { class: 'hidden' }, t('studies')),
+        h('thead', {}, h('tr', {}, h('td', { class: 'picture' }), COLUMNS.map((column) => this.heading(column)))),
+        h('tbody', {}, items.map(row)),
+      ),
+      this.pages(page, start + 1, start + items.length, total, next),
+    ];
+  }
+
+  nothing(page) {
+    if (page > 1) return empty('search', t('noPage'), t('noPageText'), button(t('toFirst'), { onclick: () => this.change({ page: '' }) }));
+    if (isFiltered(this.state)) {
+      return empty('search', t('noMatch'), t('noMatchText'), button(t('clear'), { onclick: () => this.clear() }));
+    }
+    return empty('upload', t('nothingStored'), t('nothingStoredText'), button(t('upload'), { class: 'primary', glyph: 'upload', onclick: () => openPanel() }));
+  }
+
+  order() {
+    const order = this.state.sort || FIRST;
+    return { name: order.replace('-', ''), descending: order.startsWith('-') };
+  }
+
+  heading({ key, order, newest }) {
+    if (!order) return h('th', { scope: 'col', class: key }, t(`column.${key}`));
+    const now = this.order();
+    const isIt = now.name === order;
+    const next = isIt ? !now.descending : Boolean(newest);
+    const sort = `${next ? '-' : ''}${order}`;
+    return h(
+      'th',
+      { scope: 'col', class: key, 'aria-sort': isIt ? (now.descending ? 'descending' : 'ascending') : null },
+      h(
+        'button',
+        { type: 'button', class: 'sort', dataset: { sort: key }, onclick: () => this.resort(sort, key) },
+        h('span', {}, t(`column.${key}`)),
+        isIt && icon(now.descending ? 'down' : 'up'),
+      ),
+    );
+  }
+
+  // For narrow screens, which have no headings.
+  sorting() {
+    const choices = COLUMNS.filter(({ order }) => order).flatMap(({ key, order }) =>
+      [order, `-${order}`].map((value) =>
+        h('option', { value, selected: value === (this.state.sort || FIRST) }, `${t(`column.${key}`)} ${value === order ? '↑' : '↓'}`),
+      ),
+    );
+    const choice = h('select', { name: 'order', onchange: () => this.resort(choice.value) }, choices);
+    return h('label', { class: 'field sorting' }, h('span', {}, t('sortBy')), choice);
+  }
+
+  resort(sort, key) {
+    this.focused = key;
+    this.change({ sort: sort === FIRST ? '' : sort, page: '' });
+  }
+
+  pages(page, first, last, total, next) {
+    const turn = (label, glyph, to, isThere) =>
+      button(label, { glyph, quiet: true, disabled: !isThere, onclick: () => this.turn(to) });
+    const many = total === null ? t('pageUnknown', { first, last }) : t('pageOf', { first, last, n: total });
+    return h(
+      'nav',
+      { class: 'pages', 'aria-label': t('pages') },
+      turn(t('firstPage'), 'first', 1, page > 1),
+      turn(t('previousPage'), 'previous', page - 1, page > 1),
+      h('span', {}, many),
+      turn(t('nextPage'), 'next', page + 1, Boolean(next)),
+    );
+  }
+
+  turn(page) {
+    this.change({ page: page > 1 ? String(page) : '' });
+    this.root.querySelector('h1').tabIndex = -1;
+    this.root.querySelector('h1').focus();
+    scrollTo(0, 0);
+  }
+}
+
+const stateOf = (query) => Object.fromEntries(FIELDS.map((field) => [field, query.get(field) ?? '']));
+
+const isFiltered = (state) => ['name', 'id', 'accession', 'period', 'modality'].some((field) => state[field]);
+
+// One page of studies. What lies beyond the first is asked for by where the last one ended, if
+// that is known, else by its number.
+async function pageOf(state, page, signal) {
+  const parameters = parametersOf(state);
+  const key = JSON.stringify(parameters);
+  const known = page > 1 ? beginnings.get(`${page} ${key}`) : null;
+  const found = known
+    ? await search([], {}, { signal, address: known.address })
+    : await search(['studies'], { ...parameters, limit: PAGE, offset: (page - 1) * PAGE || '' }, { signal });
+  if (known) found.total ??= known.total;
+  if (found.next) beginnings.set(`${page + 1} ${key}`, { address: found.next, total: found.total });
+  return found;
+}
+
+function parametersOf(state) {
+  const parameters = {};
+  if (state.name) {
+    parameters.PatientName = state.name;
+    parameters.fuzzymatching = true;
+  }
+  if (state.id) parameters.PatientID = beginning(state.id);
+  if (state.accession) parameters.AccessionNumber = beginning(state.accession);
+  if (state.modality) parameters.ModalitiesInStudy = state.modality;
+  parameters.StudyDate = dates(state);
+  parameters.orderby = state.sort;
+  parameters.includefield = 'StudyDescription';
+  return parameters;
+}
+
+const beginning = (value) => (/[*?]/.test(value) ? value : `${value}*`);
+
+function dates({ period, from, to }) {
+  if (period === 'range') {
+    const [low, high] = [from, to].map((day) => day.replaceAll('-', ''));
+    return low || high ? `${low}-${high}` : '';
+  }
+  if (!(period in PERIODS)) return '';
+  const today = new Date();
+  const first = new Date(today.getFullYear(), today.getMonth(), today.getDate() - PERIODS[period]);
+  return `${da(first)}-${da(today)}`;
+}
+
+function da(day) {
+  const parts = [day.getFullYear(), day.getMonth() + 1, day.getDate()];
+  return parts.map((part) => String(part).padStart(2, '0')).join('');
+}
+
+function row(study) {
+  const uid = text(study, '0020000D');
+  const patient = name(study) || t('noName');
+  const described = text(study, '00081030');
+  const modalities = values(study, '00080061');
+  const when = text(study, '00080020');
+  const details = [text(study, '00100020'), born(study)].filter(Boolean);
+  const cell = (key, ...children) => h('td', { class: key, dataset: { label: t(`column.${key}`) } }, children);
+  return h(
+    'tr',
+    {},
+    h('td', { class: 'picture' }, picture(resource({ study: uid }, 'thumbnail'))),
+    cell(
+      'patient',
+      h('a', { href: `#/study/${uid}`, class: 'through' }, patient),
+      h('small', {}, details.join(' · ')),
+    ),
+    cell('study', h('span', {}, described || t('noDescription')), h('small', {}, text(study, '00080050'))),
+    cell('date', h('span', {}, when ? date(when) : '–'), h('small', {}, time(text(study, '00080030')))),
+    cell('modalities', badges(modalities)),
+    cell('series', count(Number(text(study, '00201206') || 0))),
+    cell('images', count(Number(text(study, '00201208') || 0))),
+  );
+}
+
+function waiting() {
+  const line = h('span', { class: 'ghost' });
+  return h('div', { class: 'waiting' }, h('p', { class: 'hidden' }, t('loading')), Array.from({ length: 6 }, () => line.cloneNode()));
+}

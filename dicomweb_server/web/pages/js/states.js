@@ -1,0 +1,36 @@
+// What is shown in place of what there is not: waiting, nothing found, failures in plain words.
+import { button, h, icon, linkButton } from './dom.js';
+import { t } from './i18n.js';
+
+const KINDS = { 0: 'offline', 400: 'badRequest', 404: 'notFound', 406: 'noPicture', 503: 'busy' };
+
+// A failed view: `error` a Problem or anything else; `retry` is done when it is asked for.
+export function failure(error, retry) {
+  const kind = KINDS[error?.status] ?? 'failed';
+  return h(
+    'section',
+    { class: 'state', role: 'alert' },
+    icon('warning'),
+    h('h1', {}, t(kind)),
+    h('p', {}, t(`${kind}Text`)),
+    error?.detail && h('p', { class: 'quiet' }, error.detail),
+    h(
+      'p',
+      { class: 'row centred' },
+      retry && button(t('retry'), { class: 'primary', onclick: retry }),
+      linkButton(t('toList'), '#/'),
+    ),
+  );
+}
+
+// Nothing to show, and what can be done about it.
+export function empty(glyph, title, detail, ...actions) {
+  return h(
+    'section',
+    { class: 'state' },
+    icon(glyph),
+    h('h2', {}, title),
+    h('p', {}, detail),
+    actions.length > 0 && h('p', { class: 'row centred' }, actions),
+  );
+}
