@@ -200,7 +200,7 @@ class ResultWriter:
             if key is None or key not in dataset:
                 continue
             result[key] = only(dataset[key], paths)
-            if tag >> 16 & 1:  # with its creator (digest 4.4)
+            if tag >> 16 & 1 and tag & 0xFF00:  # no creator itself: with its own (digest 4.4)
                 creator = f"{key[:4]}00{key[4:6]}"
                 result[creator] = dataset.get(creator, {"vr": "LO"})
         return result

@@ -242,6 +242,12 @@ def test_a_deep_match_key_asks_for_its_path_alone() -> None:
     assert item["00081110"]["Value"] == [{"00080100": inner["00080100"]}]
 
 
+def test_a_private_creator_has_no_creator_of_its_own() -> None:
+    found = result(Level.INSTANCE, "00090010=ACME&00091002=")
+    assert "00090010" in found or "00090011" in found
+    assert not [key for key in found if key.endswith("0000")]  # JSN-03: no group lengths
+
+
 def test_a_private_attribute_comes_with_its_creator_from_the_block_of_its_own() -> None:
     private = result(Level.INSTANCE, "00090010=ACME&includefield=00091002")
 
