@@ -38,6 +38,11 @@ class NotFound(Refusal):
     """The resource does not exist, or lies outside the caller's scope (the same to the caller)."""
 
 
+class ImageNotHere(Refusal):
+    """What an instance shows is an image that it refers to, which does not exist, or lies outside
+    the caller's scope."""
+
+
 class MethodNotAllowed(Refusal):
     """The resource does not support the method, or a setting forbids it."""
 

@@ -7,11 +7,12 @@ from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive import work
 from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.presentation import State, find_presented, find_state, presented
 from dicomweb_server.archive.sources import made_of_frame, open_source, whole_of
 from dicomweb_server.archive.workers import WorkerFailed
 from dicomweb_server.dicom.frames import is_video
 from dicomweb_server.dicom.rendering import RenderOptions
-from dicomweb_server.errors import NotAcceptable, NotFound, UndecodablePixels
+from dicomweb_server.errors import ImageNotHere, NotAcceptable, NotFound, UndecodablePixels
 from dicomweb_server.index import retrieve as index
 from dicomweb_server.index.retrieve import FrameLocation
 
@@ -26,6 +27,7 @@ class Picture:
     media_type: str
     quality: int = 90
     longest: int | None = None  # pixels; None keeps the matrix
+    texts: bool = True  # of presentation states; they may hold names (THB-03)
 
 
 async def rendered(
@@ -37,15 +39,22 @@ async def rendered(
     number: int,
     wanted: Picture,
 ) -> bytes:
-    """Frame `number` as a picture. Raises NotFound, NotAcceptable for what is no still image,
-    UndecodablePixels."""
-    async with archive.session(principal, Action.RETRIEVE) as session:
-        found, packed = await index.locate_rendered(
-            session.conn, session.scope, study, series, instance, number
-        )
-        if archive.neighbours is not None and wanted.longest is None:
-            again = found.table.count > 1
-            archive.neighbours.follow(session.scope, found.location, again=again)
+    """Frame `number` as a picture; of a presentation state the one at that place among those that
+    it shows. Raises NotFound, NotAcceptable for what is no still image, UndecodablePixels, and
+    ImageNotHere for a presentation state of images that are not here."""
+    try:
+        async with archive.session(principal, Action.RETRIEVE) as session:
+            found, packed = await index.locate_rendered(
+                session.conn, session.scope, study, series, instance, number
+            )
+            if archive.neighbours is not None and wanted.longest is None:
+                again = found.table.count > 1
+                archive.neighbours.follow(session.scope, found.location, again=again)
+    except NotFound:
+        state = await find_state(archive, principal, study, series, instance)
+        if state is None:
+            raise
+        return await _presented(archive, principal, state, number, wanted)
     if is_video(found.location.transfer_syntax_uid):
         raise NotAcceptable([])
     return await _picture(archive, found, packed, number, wanted)
@@ -89,7 +98,7 @@ async def thumbnail(
         if series is None or instance is None:
             return await rendered_representative(archive, principal, study, series, wanted)
         return await rendered(archive, principal, study, series, instance, number or 1, wanted)
-    except (NotAcceptable, UndecodablePixels, WorkerFailed):
+    except (NotAcceptable, UndecodablePixels, WorkerFailed, ImageNotHere):
         label = "no image"
     except NotFound:
         # Told apart from an instance without pixel data by asking for its metadata.
@@ -99,6 +108,27 @@ async def thumbnail(
             raise
         label = "no image"
     return await archive.workers.run(work.icon, label, wanted.media_type, THUMBNAIL)
+
+
+async def _presented(
+    archive: Archive, principal: Principal, state: State, ordinal: int, wanted: Picture
+) -> bytes:
+    shown = await find_presented(archive, principal, state, ordinal)
+    key = (state.location.sha256, shown.found.location.sha256, shown.number, wanted)
+    picture = archive.pictures.get(key)
+    if picture is None:
+        picture = await presented(
+            archive,
+            principal,
+            shown,
+            wanted.options,
+            wanted.media_type,
+            quality=wanted.quality,
+            longest=wanted.longest,
+            texts=wanted.texts,
+        )
+        archive.pictures.put(key, picture)
+    return picture
 
 
 async def _picture(

@@ -153,7 +153,7 @@ async def made_of_frame(
     call = Longer(made_in, extra_seconds)
     made: bytes | None = None
     try:
-        async with _for_worker(archive, source, found, position, number) as frame:
+        async with frame_for_worker(archive, source, found, position, number) as frame:
             made = await archive.workers.run_to_the_end(
                 call, target, function, packed_metadata, frame, *args
             )
@@ -172,7 +172,7 @@ async def whole_of(file: ScratchFile) -> bytes:
 
 
 @asynccontextmanager
-async def _for_worker(
+async def frame_for_worker(
     archive: Archive, source: Source, found: FrameLocation, position: int, number: int
 ) -> AsyncIterator[Frame]:
     """A frame as it is handed to a worker: itself, or where it lies if it is large."""

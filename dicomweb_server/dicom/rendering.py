@@ -17,7 +17,7 @@ from dicomweb_server.dicom.pixels import Decoded, ImagePixel
 from dicomweb_server.dicom.viewing import RenderOptions, Viewport, Window
 from dicomweb_server.errors import InvalidParameter
 
-__all__ = ["RenderOptions", "Viewport", "Window", "render"]
+__all__ = ["RenderOptions", "Viewport", "Window", "pixel_height", "render", "show"]
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -34,15 +34,16 @@ def render(
     `dataset` is the instance's DICOM JSON object. Only what the request asks for can be
     refused: InvalidParameter for a viewport whose region lies outside the image (VP-09).
     """
-    picture = _displayed(decoded, image, dataset, number, options.window)
+    picture = show(decoded, image, dataset, number, options.window)
     if options.viewport is None:
         return picture
-    return _fit(picture, options.viewport, _pixel_height(dataset, number))
+    return _fit(picture, options.viewport, pixel_height(dataset, number))
 
 
-def _displayed(
+def show(
     decoded: Decoded, image: ImagePixel, dataset: JsonDataset, number: int, window: Window | None
 ) -> Picture:
+    """The same before region and viewport."""
     if decoded.array.ndim == 3:
         return colour.to_rgb(decoded, image)
     if decoded.photometric_interpretation == "PALETTE COLOR" and image.kind == "integer":
@@ -53,10 +54,10 @@ def _displayed(
     return grayscale(decoded.array, image, interpretation, dataset, number, window)
 
 
-def _fit(picture: Picture, viewport: Viewport, pixel_height: float) -> Picture:
+def _fit(picture: Picture, viewport: Viewport, tall: float) -> Picture:
     """Crop, scale until one side of the viewport is filled, flip (VP-02 to VP-07).
 
-    `pixel_height` is that of a pixel whose width is 1 (VP-10).
+    `tall` is the height of a pixel whose width is 1 (VP-10).
     """
     from PIL import Image
 
@@ -71,10 +72,10 @@ def _fit(picture: Picture, viewport: Viewport, pixel_height: float) -> Picture:
             f"{viewport.width},{viewport.height},{x:g},{y:g},…",
             f"a region within the image's {columns} x {rows} pixels",
         )
-    scale = min(viewport.width / width, viewport.height / (height * pixel_height))
+    scale = min(viewport.width / width, viewport.height / (height * tall))
     size = (
         min(viewport.width, max(1, round(width * scale))),
-        min(viewport.height, max(1, round(height * pixel_height * scale))),
+        min(viewport.height, max(1, round(height * tall * scale))),
     )
     # Cut to whole pixels first: the filter would look beyond the edge of its box
     left, top = floor(x), floor(y)
@@ -95,7 +96,7 @@ _SHAPES = ("00280034", "00280030", "00181164", "00182010")
 _PIXEL_MEASURES = "00289110"
 
 
-def _pixel_height(dataset: JsonDataset, frame: int) -> float:
+def pixel_height(dataset: JsonDataset, frame: int) -> float:
     """Height of a pixel over its width; 1 where the file does not tell, or tells nonsense."""
     measures = functional_group(dataset, frame, _PIXEL_MEASURES) or {}
     for source, tags in ((measures, _SHAPES[1:2]), (dataset, _SHAPES)):

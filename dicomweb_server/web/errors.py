@@ -13,6 +13,7 @@ from dicomweb_server.archive.workers import WorkerFailed
 from dicomweb_server.blobs.store import BlobMissing
 from dicomweb_server.errors import (
     ContentTooLarge,
+    ImageNotHere,
     InvalidParameter,
     MalformedContent,
     MethodNotAllowed,
@@ -39,6 +40,7 @@ STATUS: dict[type[Refusal], int] = {
     NotPart10: 400,
     TooSlow: 408,
     NotFound: 404,
+    ImageNotHere: 404,
     MethodNotAllowed: 405,
     NotAcceptable: 406,
     UndecodablePixels: 406,  # what is stored cannot be had in an accepted form (WADO-09)

@@ -100,7 +100,8 @@ async def retrieve_thumbnail(request: Request) -> Response:
     media_type = _media_type(request)
     viewport = parse_thumbnail_query(request.query_params.multi_items())
     longest = None if viewport else THUMBNAIL
-    wanted = Picture(RenderOptions(window=None, viewport=viewport), media_type, 80, longest)
+    options = RenderOptions(window=None, viewport=viewport)
+    wanted = Picture(options, media_type, 80, longest, texts=False)
     study, series, instance = (*uids_of(request), None, None)[:3]
     assert study is not None
     picture = await thumbnail(

@@ -1,0 +1,228 @@
+"""Images as presentation states show them (PS3.18 §10.4.1.1.3, digest 3.3.6): the state, the image
+that it refers to, and what of both has to be read, for a worker to put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+
+from pydicom.uid import ExplicitVRBigEndian
+
+from dicomweb_server.access.policy import Action
+from dicomweb_server.access.principal import Principal
+from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.bulk_data import locate_all_bulk
+from dicomweb_server.archive.metadata import instance_metadata
+from dicomweb_server.archive.presentation_work import (
+    Plan,
+    StateParts,
+    presentation_plan,
+    presented_frame,
+)
+from dicomweb_server.archive.retrieve import locate, locate_frames, uids_of
+from dicomweb_server.archive.sources import (
+    Source,
+    frame_for_worker,
+    made_of_frame,
+    open_source,
+    whole_of,
+)
+from dicomweb_server.archive.work import WORDS, uncompressed_value
+from dicomweb_server.dicom.frames import is_video
+from dicomweb_server.dicom.overlays import overlay_data_tags
+from dicomweb_server.dicom.presentation_state import PRESENTATION_STATES
+from dicomweb_server.dicom.viewing import RenderOptions
+from dicomweb_server.errors import (
+    ImageNotHere,
+    InvalidParameter,
+    NotFound,
+    Unavailable,
+    UndecodablePixels,
+)
+from dicomweb_server.index import retrieve as index
+from dicomweb_server.index.retrieve import FrameLocation, Location
+
+_MOST_REFERENCES = 1000  # that are looked for
+_MOST_VALUES = 4 << 20  # bytes of binary values that are passed to a worker
+_OF_IMAGE = frozenset(overlay_data_tags())
+_OF_STATE = _OF_IMAGE | {"00700022", "00283006"}  # Graphic Data, LUT Data
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A presentation state that was found."""
+
+    location: Location
+    packed: bytes  # metadata
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A frame of an image, `number` counted from 1, and the state that it is shown by."""
+
+    state: State
+    found: FrameLocation
+    packed: bytes  # metadata of the image
+    number: int
+
+
+async def find_state(
+    archive: Archive, principal: Principal, study: str, series: str, instance: str
+) -> State | None:
+    """A presentation state of a kind that can be shown; None for another instance.
+
+    Raises NotFound.
+    """
+    [location] = (await locate(archive, principal, study, series, instance)).items
+    if location.sop_class_uid not in PRESENTATION_STATES:
+        return None
+    row = await instance_metadata(archive, principal, location)
+    return State(location, row.packed, await archive.workers.run(presentation_plan, row.packed))
+
+
+async def frames_shown(
+    archive: Archive, principal: Principal, state: State
+) -> AsyncIterator[tuple[Location, int]]:
+    """The frames that a state is for and that are here, in the order of its references.
+
+    All are of the study of the state (PS3.3 A.33.1).
+    """
+    study = state.location.study_instance_uid
+    for reference in state.plan.references[:_MOST_REFERENCES]:
+        uids = study, reference.series_instance_uid, reference.sop_instance_uid
+        with suppress(NotFound):
+            found = await locate_frames(archive, principal, *uids, [1])
+            if is_video(found.location.transfer_syntax_uid):
+                continue
+            for number in reference.frames or range(1, found.table.count + 1):
+                if number <= found.table.count:
+                    yield found.location, number
+
+
+async def find_presented(
+    archive: Archive, principal: Principal, state: State, ordinal: int
+) -> Presented:
+    """What a state shows, of its frames that are here the one at `ordinal`, counted from 1.
+
+    Raises ImageNotHere if there is none, NotFound for an ordinal beyond them.
+    """
+    count = 0
+    async for location, number in frames_shown(archive, principal, state):
+        count += 1
+        if count < ordinal:
+            continue
+        async with archive.session(principal, Action.RETRIEVE) as session:
+            found, packed = await index.locate_rendered(
+                session.conn, session.scope, *uids_of(location), number
+            )
+        return Presented(state, found, packed, number)
+    if count:
+        raise NotFound(f"the presentation state shows {count} frames")
+    raise ImageNotHere("none of the images that the presentation state refers to is here")
+
+
+async def presented(
+    archive: Archive,
+    principal: Principal,
+    shown: Presented,
+    options: RenderOptions,
+    media_type: str,
+    *,
+    quality: int,
+    longest: int | None,
+    texts: bool,
+) -> bytes:
+    """The picture of a frame as a state shows it. `texts`: with what may hold names (THB-03).
+
+    Raises InvalidParameter for what cannot be asked of a presentation state (WIN-03, VP-09), and
+    UndecodablePixels.
+    """
+    _refuse_more_than_a_box(options)
+    found = shown.found
+    source = await open_source(archive, found.location)
+    async with AsyncExitStack() as stack:
+        masks = []
+        numbers = shown.state.plan.mask.frames_of(shown.number)
+        if numbers:
+            others = await _masks(archive, principal, found, numbers)
+            for position, number in enumerate(numbers):
+                frame = frame_for_worker(archive, source, others, position, number)
+                masks.append(await stack.enter_async_context(frame))
+        parts = StateParts(
+            shown.state.packed,
+            await _values(archive, principal, shown.state.location, _OF_STATE),
+            await _values(archive, principal, found.location, _OF_IMAGE, source),
+            masks,
+        )
+        made = await made_of_frame(
+            archive,
+            source,
+            found,
+            0,
+            shown.number,
+            presented_frame,
+            shown.packed,
+            found.location.transfer_syntax_uid,
+            shown.number,
+            parts,
+            options,
+            media_type,
+            quality,
+            longest,
+            texts,
+        )
+    return made if isinstance(made, bytes) else await whole_of(made)
+
+
+def _refuse_more_than_a_box(options: RenderOptions) -> None:
+    if options.window is not None:
+        raise InvalidParameter("window", "…", "none for a presentation state, which has its own")
+    box = options.viewport
+    if box is not None and (
+        (box.x, box.y, box.region_width, box.region_height) != (0, 0, None, None)
+    ):
+        raise InvalidParameter("viewport", "…", "vw,vh for a presentation state")
+
+
+async def _masks(
+    archive: Archive, principal: Principal, found: FrameLocation, numbers: tuple[int, ...]
+) -> FrameLocation:
+    """Where the frames of a mask lie. Raises UndecodablePixels if the image lacks one."""
+    try:
+        others = await locate_frames(archive, principal, *uids_of(found.location), numbers)
+    except NotFound:
+        raise UndecodablePixels("the image lacks a frame of the mask") from None
+    if others.location.blob_key != found.location.blob_key:
+        raise Unavailable("the instance was replaced meanwhile; ask again", retry_after=1)
+    return others
+
+
+async def _values(
+    archive: Archive,
+    principal: Principal,
+    location: Location,
+    tags: frozenset[str],
+    source: Source | None = None,
+) -> dict[str, bytes]:
+    """Binary values of some attributes that are not in the metadata, by path, little endian; as
+    many as may be passed on."""
+    try:
+        uids = uids_of(location)
+        now, values = await locate_all_bulk(archive, principal, *uids, pixels_only=False)
+    except NotFound:
+        return {}
+    wanted = {path: value for path, value in values.items() if path[-8:] in tags}
+    if not wanted or now.blob_key != location.blob_key:
+        return {}
+    source = source or await open_source(archive, location)
+    found: dict[str, bytes] = {}
+    left = _MOST_VALUES
+    for path, value in wanted.items():
+        left -= value.length
+        if left < 0:
+            break
+        data = await source.read(value.offset, value.length)
+        if location.transfer_syntax_uid == ExplicitVRBigEndian:
+            data = uncompressed_value(data, WORDS.get(value.vr, 1))
+        found[path] = data
+    return found

@@ -1,0 +1,103 @@
+"""What workers do for presentation states. Plain functions: run through ``workers``."""
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+
+from dicomweb_server.archive.large_frames import Frame, read_frame
+from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
+from dicomweb_server.dicom.image_pixel import image_pixel
+from dicomweb_server.dicom.images import encode
+from dicomweb_server.dicom.packing import unpack_metadata
+from dicomweb_server.dicom.pixels import decode_frame
+from dicomweb_server.dicom.presentation_state import (
+    MaskRule,
+    Reference,
+    mask_rule,
+    present,
+    references,
+)
+from dicomweb_server.dicom.viewing import RenderOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What has to be read to show what a presentation state is for."""
+
+    references: list[Reference]
+    mask: MaskRule
+
+
+def presentation_plan(packed_state: bytes) -> Plan:
+    """Read a presentation state's metadata for what it refers to."""
+    state = _dataset(packed_state, {})
+    return Plan(references(state), mask_rule(state))
+
+
+@dataclass(frozen=True, slots=True)
+class StateParts:
+    """A presentation state as a worker takes it: packed metadata, and by path the binary values
+    that are not in it."""
+
+    packed: bytes
+    values: Mapping[str, bytes]
+    image_values: Mapping[str, bytes]  # of the image, for its overlays
+    masks: Sequence[Frame]
+
+
+def presented_frame(
+    packed_metadata: bytes,
+    frame: Frame,
+    transfer_syntax_uid: str,
+    number: int,
+    state: StateParts,
+    options: RenderOptions,
+    media_type: str,
+    quality: int,
+    longest: int | None,
+    texts: bool,
+) -> bytes:
+    """One frame of an image as a presentation state shows it, encoded; ``present``.
+
+    Raises UndecodablePixels.
+    """
+    dataset = _dataset(packed_metadata, state.image_values)
+    image = image_pixel(dataset)
+    decoded, *masks = (
+        decode_frame(read_frame(each), image, transfer_syntax_uid) for each in (frame, *state.masks)
+    )
+    picture = present(
+        decoded,
+        image,
+        dataset,
+        number,
+        _dataset(state.packed, state.values),
+        options,
+        [mask.array for mask in masks],
+        longest=longest,
+        texts=texts,
+    )
+    return encode(picture, media_type, quality)
+
+
+def _dataset(packed_metadata: bytes, values: Mapping[str, bytes]) -> JsonDataset:
+    """The metadata of an instance, with `values` put where they are referred to."""
+    text = unpack_metadata(packed_metadata).replace(BULK_BASE, b"")
+    dataset: JsonDataset = orjson.loads(text)
+    for path, value in values.items():
+        *steps, tag = path.split("/")
+        holder: Any = dataset
+        for sequence, item in zip(steps[::2], steps[1::2], strict=True):
+            holder = holder[sequence]["Value"][int(item) - 1]
+        attribute = holder[tag]
+        attribute.pop("BulkDataURI", None)
+        if attribute["vr"] == "FL":
+            whole = len(value) - len(value) % 4
+            attribute["Value"] = np.frombuffer(value[:whole], "<f4").tolist()
+        else:
+            attribute["InlineBinary"] = b64encode(value).decode()
+    return dataset

@@ -1,0 +1,175 @@
+"""Text objects of presentation states (PS3.3 C.10.5.1.1): in their bounding box, or at an anchor.
+
+Text runs from the upper left to the lower right corner of its box as these lie in the picture,
+and is as large as the box has room for, within what can be read. It has a thin outline, so that
+it can be read on whatever it lies on.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dicomweb_server.dicom.canvas import Canvas
+from dicomweb_server.dicom.cielab import BLACK, WHITE, Colour, colour_of
+from dicomweb_server.dicom.description import JsonDataset
+from dicomweb_server.dicom.displayed_area import Geometry, Points
+from dicomweb_server.dicom.graphics import Budget, draw_line, positions
+from dicomweb_server.dicom.json_values import first_item, first_text, values
+from dicomweb_server.dicom.lettering import letters
+
+TEXTS = "00700008"
+MAX_LENGTH = 1024  # characters, which is what ST holds
+MAX_LINES = 40
+
+_SMALLEST, _LARGEST = 11.0, 40.0  # pixels of the height of letters, in a picture of 512
+_OUTLINE_OPACITY = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """Where text stands in the picture: bounds, and how it is turned clockwise, in degrees."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    rotation: int
+    bounded: bool = True
+
+
+def draw_texts(
+    canvas: Canvas, item: JsonDataset, geometry: Geometry, colour: Colour, budget: Budget
+) -> None:
+    """Draw the text objects of an item of the Graphic Annotation Sequence."""
+    for text in values(item, TEXTS):
+        if budget.objects <= 0:
+            return
+        budget.objects -= 1
+        if isinstance(text, dict):
+            _draw_text(canvas, text, geometry, colour, budget)
+
+
+def _draw_text(
+    canvas: Canvas, text: JsonDataset, geometry: Geometry, colour: Colour, budget: Budget
+) -> None:
+    lines = _lines(text)
+    anchor = _point(text, "00700014", "00700004", geometry)
+    box = _box(text, geometry) or _beside(anchor, canvas)
+    if not lines or box is None or not _is_seen(canvas, box, anchor):
+        return
+    style = first_item(text, "00700231")
+    if style:
+        colour = colour_of(style, "00700241") or colour
+    if anchor is not None and box.bounded and first_text(text, "00700015") == "Y":
+        draw_line(canvas, np.array([anchor, _nearest(anchor, box)]), colour, budget)
+    justification = first_text(style or {}, "00700242") or first_text(text, "00700012")
+    _write(canvas, lines, box, colour, justification.lower())
+
+
+def _is_seen(canvas: Canvas, box: _Box, anchor: Points | None) -> bool:
+    """Whether any of the box, or the anchor, is in the picture: else the text is not shown."""
+    columns, rows = canvas.size
+    if box.right >= 0 and box.bottom >= 0 and box.left <= columns and box.top <= rows:
+        return True
+    return anchor is not None and 0 <= anchor[0] <= columns and 0 <= anchor[1] <= rows
+
+
+def _lines(text: JsonDataset) -> list[str]:
+    """The lines of Unformatted Text Value, without what cannot be seen."""
+    value = first_text(text, "00700006")[:MAX_LENGTH]
+    lines = value.replace("\r\n", "\n").replace("\r", "\n").split("\n")[:MAX_LINES]
+    seen = ["".join(c for c in line.expandtabs(4) if c.isprintable()).rstrip() for line in lines]
+    return seen if any(seen) else []
+
+
+def _point(text: JsonDataset, tag: str, units: str, geometry: Geometry) -> Points | None:
+    found = positions(values(text, tag)[:2], first_text(text, units), geometry, 1)
+    return None if found is None else found[0]
+
+
+def _box(text: JsonDataset, geometry: Geometry) -> _Box | None:
+    first = _point(text, "00700010", "00700003", geometry)
+    last = _point(text, "00700011", "00700003", geometry)
+    if first is None or last is None:
+        return None
+    right, down = bool(last[0] >= first[0]), bool(last[1] >= first[1])
+    rotation = {(True, True): 0, (False, True): 90, (False, False): 180, (True, False): 270}
+    low, high = np.minimum(first, last), np.maximum(first, last)
+    return _Box(low[0], low[1], high[0], high[1], rotation[right, down])
+
+
+def _beside(anchor: Points | None, canvas: Canvas) -> _Box | None:
+    """Where text without a box stands: to the right of its anchor."""
+    if anchor is None:
+        return None
+    gap = max(canvas.size) / 100
+    x, y = float(anchor[0]) + gap, float(anchor[1])
+    return _Box(x, y, x, y, rotation=0, bounded=False)
+
+
+def _nearest(point: Points, box: _Box) -> Points:
+    low, high = np.array([box.left, box.top]), np.array([box.right, box.bottom])
+    return np.clip(point, low, high)
+
+
+def _write(canvas: Canvas, lines: list[str], box: _Box, colour: Colour, align: str) -> None:
+    from PIL import Image, ImageDraw
+
+    along, across = box.right - box.left, box.bottom - box.top
+    if box.rotation in (90, 270):
+        along, across = across, along
+    unit = max(canvas.size) / 512
+    smallest, largest = max(9.0, _SMALLEST * unit), _LARGEST * unit
+    height = min(max(across / len(lines) / 1.25, smallest), largest) if box.bounded else smallest
+    whole, font = letters("\n".join(lines), height)
+    lines = whole.split("\n")
+    width = _width(lines, font)
+    if box.bounded and width > along:
+        height = max(smallest, height * along / width)
+        font = letters(whole, height)[1]
+        width = _width(lines, font)
+    stroke = max(1, round(height / 14))
+    pitch = round(height * 1.25)
+    size = min(int(width) + 2 * stroke + 2, 8192), pitch * len(lines) + 2 * stroke
+    masks = []
+    for outline in (stroke, 0):
+        mask = Image.new("L", size, 0)
+        draw = ImageDraw.Draw(mask)
+        for n, line in enumerate(lines):
+            room = width - draw.textlength(line, font)
+            indent = room if align == "right" else room / 2 if align == "center" else 0
+            place = (stroke + 1 + indent, stroke + n * pitch)
+            draw.text(place, line, fill=255, font=font, stroke_width=outline)
+        masks.append(np.rot90(np.asarray(mask), -(box.rotation // 90)))
+    left, top = _corner(box, masks[0].shape[1], masks[0].shape[0], along, across, align)
+    height, width = masks[0].shape
+    left, top = _within(left, width, canvas.size[0]), _within(top, height, canvas.size[1])
+    outlined = BLACK if sum(colour) > 382 else WHITE
+    canvas.paint(masks[0], outlined, _OUTLINE_OPACITY, left, top)
+    canvas.paint(masks[1], colour, 1.0, left, top)
+
+
+def _width(lines: list[str], font: Any) -> float:
+    return max(float(font.getlength(line)) for line in lines)
+
+
+def _corner(
+    box: _Box, width: int, height: int, along: float, across: float, align: str
+) -> tuple[float, float]:
+    """The upper left corner in the picture of text that is `width` by `height` once turned."""
+    if not box.bounded:
+        return box.left, box.top - height / 2
+    share = {"right": 1.0, "center": 0.5}.get(align, 0.0)
+    if box.rotation == 0:
+        return box.left + (along - width) * share, box.top
+    if box.rotation == 180:
+        return box.right - width - (along - width) * share, box.bottom - height
+    if box.rotation == 90:
+        return box.right - width, box.top + (along - height) * share
+    return box.left, box.bottom - height - (along - height) * share
+
+
+def _within(place: float, length: int, room: int) -> int:
+    """`place` moved so that what is `length` long is seen, as far as there is room."""
+    return max(0, min(round(place), room - length))

@@ -1,0 +1,139 @@
+"""Presentation states through HTTP: /rendered and /thumbnail (digest 3.3.6, RND-02, WIN-03,
+VP-09, THB-03). What the pictures look like is tested in tests/dicom."""
+
+from io import BytesIO
+from typing import Any
+
+import httpx
+import numpy as np
+from PIL import Image
+from pydicom import Dataset, dcmread
+from pydicom.uid import ExplicitVRBigEndian
+
+from tests.make import small_image, uid
+from tests.make.files import part10
+from tests.make.states import annotation, graphic, item, layer, overlay, presentation_state, text
+from tests.make.states import reference as reference_to
+from tests.web.asking import assert_problem, new_uid, path_of, store
+
+PNG = {"Accept": "image/png"}
+
+
+def image(
+    http: httpx.Client | None, study: str = "", transfer_syntax: str = "", **keywords: Any
+) -> Dataset:
+    """An image of 8 bits in a series of its own, stored if there is a server to store it in."""
+    new = new_uid()
+    file = small_image(
+        **{"bits": 8, "rows": 40, "columns": 30} | keywords,
+        SOPInstanceUID=f"{new}.3",
+        SeriesInstanceUID=f"{new}.2",
+        StudyInstanceUID=study or f"{new}.1",
+        **({"transfer_syntax": transfer_syntax} if transfer_syntax else {}),
+    )
+    return store(http, file)[0] if http else dcmread(BytesIO(file))
+
+
+def state_of(http: httpx.Client, *images: Dataset, **keywords: Any) -> Dataset:
+    uids = {"SOPInstanceUID": new_uid(), "SeriesInstanceUID": new_uid()}
+    [stored] = store(http, presentation_state(*images, **uids, **keywords))
+    return stored
+
+
+def picture(response: httpx.Response) -> np.ndarray[Any, Any]:
+    assert response.status_code == 200, response.text
+    return np.asarray(Image.open(BytesIO(response.content)))
+
+
+def test_a_state_shows_its_image(http: httpx.Client) -> None:
+    shown = image(http, WindowCenter="10", WindowWidth="2")
+    state = state_of(http, shown, PresentationLUTShape="INVERSE")
+
+    made = picture(http.get(f"{path_of(state)}/rendered", headers=PNG))
+
+    assert np.array_equal(made, 255 - shown.pixel_array)
+
+
+def test_what_is_asked_of_an_image_cannot_all_be_asked_of_a_state(http: httpx.Client) -> None:
+    state = state_of(http, image(http))
+    path = f"{path_of(state)}/rendered"
+
+    assert_problem(http.get(f"{path}?window=10,20,linear"), 400)  # WIN-03
+    assert_problem(http.get(f"{path}?viewport=20,20,1,1,5,5"), 400)  # VP-09
+    assert picture(http.get(f"{path}?viewport=60,60")).shape == (60, 45)
+    assert_problem(http.get(path, headers={"Accept": "text/html"}), 406)
+
+
+def test_an_image_that_is_not_here_is_told(http: httpx.Client) -> None:
+    state = state_of(http, image(None))
+    other = state_of(http, image(http, study=new_uid()), StudyInstanceUID=new_uid())
+
+    for each in (state, other):  # an image of another study is not that of the state (A.33.1)
+        problem = assert_problem(http.get(f"{path_of(each)}/rendered"), 404)
+        assert "image" in problem["detail"]
+        assert picture(http.get(f"{path_of(each)}/thumbnail")).shape == (256, 256)
+
+
+def test_each_of_several_images_has_its_place(http: httpx.Client) -> None:
+    first, missing = image(http), image(None)
+    second = image(http, study=first.StudyInstanceUID, seed=1, frames=3)
+    series = [
+        item(
+            SeriesInstanceUID=each.SeriesInstanceUID,
+            ReferencedImageSequence=[reference_to(each, *frames)],
+        )
+        for each, frames in ((missing, ()), (first, ()), (second, (3, 1)))
+    ]
+    state = state_of(http, first, ReferencedSeriesSequence=series)
+
+    pictures = [
+        picture(http.get(f"{path_of(state)}/frames/{n}/rendered", headers=PNG)) for n in (1, 2, 3)
+    ]
+
+    frames = [first.pixel_array, second.pixel_array[2], second.pixel_array[0]]
+    assert all(np.array_equal(*pair) for pair in zip(pictures, frames, strict=True))
+    whole = picture(http.get(f"{path_of(state)}/rendered", headers=PNG))
+    assert np.array_equal(whole, frames[0])
+    assert_problem(http.get(f"{path_of(state)}/frames/4/rendered"), 404)
+
+
+def test_thb_03_a_thumbnail_has_no_text(http: httpx.Client) -> None:
+    shown = image(http, rows=60, columns=60)
+    marks = {"GraphicLayerSequence": [layer()]}
+    line = graphic("POLYLINE", 5, 5, 50, 50)
+    words = text("NAME", (2, 30, 58, 58))
+    with_text = state_of(http, shown, GraphicAnnotationSequence=[annotation(line, words)], **marks)
+    without = state_of(http, shown, GraphicAnnotationSequence=[annotation(line)], **marks)
+
+    def both(resource: str) -> list[bytes]:
+        return [http.get(f"{path_of(s)}/{resource}").content for s in (with_text, without)]
+
+    assert len(set(both("rendered"))) == 2
+    assert len(set(both("thumbnail"))) == 1
+    assert len(set(both("rendered?viewport=60,60"))) == 2
+    assert len(set(both("thumbnail?viewport=60,60"))) == 1
+
+
+def test_large_overlays_are_read_from_the_files(http: httpx.Client) -> None:
+    """More than fits in metadata, in an image of big endian words."""
+    bits = np.random.default_rng(0).integers(0, 2, (300, 300))
+    plain = dcmread(BytesIO(small_image(bits=8, rows=300, columns=300, seed=3)))
+    plain.PixelData = bytes(300 * 300)
+    for syntax in ("", ExplicitVRBigEndian):
+        plain.SOPInstanceUID, plain.StudyInstanceUID = new_uid(), new_uid()
+        plain.SeriesInstanceUID = uid("overlays", syntax)
+        data = bits if not syntax else bits.reshape(-1, 2, 8)[:, ::-1].reshape(bits.shape)
+        overlay(plain, data)
+        [shown] = store(http, part10(plain, syntax) if syntax else part10(plain))
+        state = state_of(
+            http,
+            shown,
+            GraphicLayerSequence=[layer(GraphicLayerRecommendedDisplayGrayscaleValue=0xFFFF)],
+        )
+        state.add_new(0x60001001, "CS", "ONE")
+        state.SOPInstanceUID = new_uid()
+        [state] = store(http, part10(state))
+
+        made = picture(http.get(f"{path_of(state)}/rendered", headers=PNG))
+
+        assert np.array_equal(made, bits * 255)
