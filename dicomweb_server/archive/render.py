@@ -114,12 +114,11 @@ async def _presented(
     archive: Archive, principal: Principal, state: State, ordinal: int, wanted: Picture
 ) -> bytes:
     shown = await find_presented(archive, principal, state, ordinal)
-    key = (state.location.sha256, shown.found.location.sha256, shown.number, wanted)
+    key = (shown.version, shown.number, wanted)
     picture = archive.pictures.get(key)
     if picture is None:
         picture = await presented(
             archive,
-            principal,
             shown,
             wanted.options,
             wanted.media_type,
