@@ -23,12 +23,7 @@ export async function watched(task, look) {
     ],
   });
   try {
-    const context = await browser.newContext({
-      viewport: { width: 1280, height: 800 },
-      serviceWorkers: 'block', // their requests would not be seen here
-    });
-    const page = await context.newPage();
-    watch(page, task);
+    const page = await newPage(browser, task);
     try {
       await look(page);
     } catch (error) {
@@ -39,6 +34,18 @@ export async function watched(task, look) {
     await browser.close();
   }
   if (problems.length > 0) report();
+}
+
+// A watched page without anything kept from others; `options` as of newContext.
+export async function newPage(browser, task, options = {}) {
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 800 },
+    serviceWorkers: 'block', // their requests would not be seen here
+    ...options,
+  });
+  const page = await context.newPage();
+  watch(page, task);
+  return page;
 }
 
 function watch(page, task) {
@@ -52,7 +59,8 @@ function watch(page, task) {
     if (!response.url().startsWith(task.server)) return;
     const line = `${response.status()} ${response.request().method()} ${response.url()}`;
     appendFileSync(join(task.results, 'requests.log'), `${line}\n`);
-    if (response.status() >= 400) problems.push(line);
+    const isExpected = task.refused?.some((pattern) => pattern.test(line));
+    if (response.status() >= 400 && !isExpected) problems.push(line);
   });
   page.on('requestfailed', (request) => {
     const why = request.failure()?.errorText;

@@ -4,11 +4,14 @@ import base64
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset
 
+from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
+from dicomweb_server.dicom.part10 import describe
 from dicomweb_server.dicom.pixels import Decoded, image_pixel
 from dicomweb_server.dicom.presentation_state import (
     COLOR,
@@ -23,14 +26,72 @@ from dicomweb_server.dicom.presentation_state import (
 )
 from dicomweb_server.dicom.rendering import RenderOptions
 from dicomweb_server.dicom.viewing import Viewport
-from tests.dicom.shown import BLUE, image_of, json_of, levels, shown, square
-from tests.make.files import ABSENT
+from tests.make.files import ABSENT, dataset_with, part10
 from tests.make.states import (
+    annotation,
+    area,
+    graphic,
     item,
+    layer,
     overlay,
     reference,
     state_attributes,
+    text,
 )
+
+BLUE = [21166, 53250, 0]  # CIELab of DICOM of about (0, 0, 255)
+
+
+def json_of(dataset: Dataset) -> JsonDataset:
+    found: JsonDataset = orjson.loads(describe(part10(dataset)).metadata.replace(BULK_BASE, b""))
+    return found
+
+
+def image_of(array: np.ndarray[Any, Any], **keywords: Any) -> Dataset:
+    """The attributes of an image of these stored values."""
+    values = {
+        "Rows": array.shape[0],
+        "Columns": array.shape[1],
+        "SamplesPerPixel": array.shape[2] if array.ndim == 3 else 1,
+        "PhotometricInterpretation": "RGB" if array.ndim == 3 else "MONOCHROME2",
+        "BitsAllocated": 8 * array.itemsize,
+        "BitsStored": 8 * array.itemsize,
+        "HighBit": 8 * array.itemsize - 1,
+        "PixelRepresentation": int(array.dtype.kind == "i"),
+    }
+    return dataset_with(**(values | keywords))
+
+
+def shown(
+    array: Any,
+    state: dict[str, Any] | None = None,
+    *,
+    image: dict[str, Any] | None = None,
+    edit: Any = None,
+    frame: int = 1,
+    box: tuple[int, int] | None = None,
+    masks: Any = (),
+    **options: Any,
+) -> np.ndarray[Any, Any]:
+    """The picture of stored values through a state of these attributes; `edit` changes the data
+    sets of the state and the image."""
+    array = np.asarray(array)
+    dataset = image_of(array, **(image or {}))
+    attributes = state_attributes(dataset, **(state or {}))
+    if edit:
+        edit(attributes, dataset)
+    found = json_of(dataset)
+    pixel = image_pixel(found)
+    decoded = Decoded(array, pixel.photometric_interpretation)
+    viewport = Viewport(*box) if box else None
+    state_found = json_of(attributes)
+    wanted = RenderOptions(None, viewport)
+    return present(decoded, pixel, found, frame, state_found, wanted, masks, **options)
+
+
+def levels(*args: Any, **keywords: Any) -> Any:
+    return shown(*args, **keywords).tolist()
+
 
 ROW = np.array([[0, 100, 200, 255]], np.uint8)
 WINDOW = {"SoftcopyVOILUTSequence": [item(WindowCenter="150.5", WindowWidth="101")]}
@@ -40,6 +101,10 @@ def lut(first: int, bits: int, entries: list[int]) -> Dataset:
     return item(
         LUTDescriptor=[len(entries), first, bits], LUTData=np.array(entries, "<u2").tobytes()
     )
+
+
+def square(size: int = 40, level: int = 0) -> np.ndarray[Any, Any]:
+    return np.full((size, size), level, np.uint8)
 
 
 # --- grayscale --------------------------------------------------------------------------------
@@ -241,7 +306,353 @@ def test_a_shutter_that_makes_no_sense_covers_nothing(nonsense):
     assert (shown(square(40, 255), nonsense) == 255).all()
 
 
+# --- geometry ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rotation", "flip", "expected"),
+    [
+        (0, "N", [[1, 2, 3], [4, 5, 6]]),
+        (90, "N", [[4, 1], [5, 2], [6, 3]]),
+        (180, "N", [[6, 5, 4], [3, 2, 1]]),
+        (270, "N", [[3, 6], [2, 5], [1, 4]]),
+        (0, "Y", [[3, 2, 1], [6, 5, 4]]),
+        (90, "Y", [[1, 4], [2, 5], [3, 6]]),
+        (45, "N", [[1, 2, 3], [4, 5, 6]]),
+    ],
+)
+def test_an_image_is_turned_clockwise_then_mirrored(rotation, flip, expected):
+    array = np.array([[1, 2, 3], [4, 5, 6]], np.uint8)
+
+    assert levels(array, {"ImageRotation": rotation, "ImageHorizontalFlip": flip}) == expected
+
+
+def test_the_displayed_area_may_reach_beyond_the_image():
+    array = np.array([[1, 2, 3], [4, 5, 6]], np.uint8)
+
+    def displayed(*corners: int) -> Any:
+        return levels(array, {"DisplayedAreaSelectionSequence": [area(*corners)]})
+
+    assert displayed(2, 1, 3, 2) == [[2, 3], [5, 6]]
+    assert displayed(3, 2, 2, 1) == [[2, 3], [5, 6]]  # as after a rotation of 180 degrees
+    assert displayed(0, 2, 2, 3) == [[0, 4, 5], [0, 0, 0]]
+    assert displayed(9, 9, 12, 12) == array.tolist()
+    assert displayed(-(2**31), 1, 2**31 - 1, 2) == array.tolist()
+
+
+@pytest.mark.parametrize(
+    ("mode", "more", "box", "size"),
+    [
+        ("SCALE TO FIT", {}, None, (20, 10)),
+        ("SCALE TO FIT", {}, (100, 100), (100, 50)),
+        ("SCALE TO FIT", {"PresentationPixelAspectRatio": [2, 1]}, None, (20, 20)),
+        ("SCALE TO FIT", {"PresentationPixelAspectRatio": [1, 2]}, None, (40, 10)),
+        ("SCALE TO FIT", {"PresentationPixelSpacing": [0.2, 0.1]}, (50, 100), (50, 50)),
+        ("TRUE SIZE", {"PresentationPixelSpacing": [0.1, 0.1]}, (100, 100), (100, 50)),
+        ("MAGNIFY", {"PresentationPixelMagnificationRatio": 3.0}, None, (60, 30)),
+        ("MAGNIFY", {"PresentationPixelMagnificationRatio": 3.0}, (50, 50), (50, 30)),
+        ("MAGNIFY", {}, (100, 100), (100, 50)),
+        ("SCALE TO FIT", {"PresentationPixelAspectRatio": [0, 0]}, None, (20, 10)),
+    ],
+)
+def test_presentation_size_modes(mode, more, box, size):
+    state = {"DisplayedAreaSelectionSequence": [area(1, 1, 20, 10, mode, **more)]}
+
+    assert shown(np.zeros((10, 20), np.uint8), state, box=box).shape == size[::-1]
+
+
+def test_magnified_images_are_cut_about_their_middle():
+    array = square(20)
+    array[8:12, 8:12] = 255
+    mode = {"PresentationPixelMagnificationRatio": 10.0}
+    state = {"DisplayedAreaSelectionSequence": [area(1, 1, 20, 20, "MAGNIFY", **mode)]}
+
+    picture = shown(array, state, box=(40, 40))
+
+    assert picture.shape == (40, 40)
+    assert (picture[5:-5, 5:-5] == 255).all()
+
+
+def test_a_forged_size_makes_no_forged_picture():
+    mode = {"PresentationPixelMagnificationRatio": 1000.0}
+    state = {"DisplayedAreaSelectionSequence": [area(-900, -900, 900, 900, "MAGNIFY", **mode)]}
+
+    assert max(shown(square(20), state).shape) == 8192
+    assert max(shown(square(20), state, box=(300, 200)).shape) == 300
+    assert max(shown(square(20), state, longest=64).shape) == 64
+
+
+# --- overlays ---------------------------------------------------------------------------------
+
+
+def test_overlays_are_shown_if_the_state_says_so():
+    bits = np.eye(40)
+    layers = {"GraphicLayerSequence": [layer(GraphicLayerRecommendedDisplayGrayscaleValue=0xFFFF)]}
+
+    def own(attributes: Dataset, image: Dataset) -> None:
+        overlay(attributes, bits, layer="ONE")
+
+    def of_image(attributes: Dataset, image: Dataset) -> None:
+        overlay(image, bits)
+        attributes.add_new(0x60001001, "CS", "ONE")
+
+    def not_active(attributes: Dataset, image: Dataset) -> None:
+        overlay(image, bits)
+        overlay(attributes, bits, 0x6002)
+
+    assert np.array_equal(shown(square(), layers, edit=own), bits * 255)
+    assert np.array_equal(shown(square(), layers, edit=of_image), bits * 255)
+    assert not shown(square(), layers, edit=not_active).any()
+    assert not shown(square(), layers, edit=own, texts=False).any()  # THB-03
+
+
+def test_overlays_lie_at_their_origin_and_turn_with_the_image():
+    state = {"GraphicLayerSequence": [layer()], "ImageRotation": 90, "ImageHorizontalFlip": "N"}
+    for origin, where in (([2, 3], np.s_[1:4, 2:5]), ([-1, 40], np.s_[0:1, 39:40])):
+
+        def edit(attributes: Dataset, image: Dataset, origin: Any = origin) -> None:
+            elements = {0x0050: ("SS", origin)}
+            overlay(attributes, np.ones((3, 3)), layer="ONE", elements=elements)
+
+        expected = square()
+        expected[where] = 255
+        assert np.array_equal(shown(square(), state, edit=edit), np.rot90(expected, -1))
+
+
+def test_frames_of_an_overlay_belong_to_frames_of_the_image():
+    bits = np.stack([np.full((40, 40), n == 1) for n in range(3)])
+
+    def edit(attributes: Dataset, image: Dataset) -> None:
+        overlay(attributes, bits, layer="ONE", elements={0x0051: ("US", 2)})
+
+    assert [shown(square(), edit=edit, frame=n).any() for n in (1, 2, 3, 4, 5)] == [
+        False, False, True, False, False,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {0x0010: ("US", 0)},
+        {0x0010: ("US", 65535)},
+        {0x0050: ("SS", [300, 300])},
+        {0x0050: ("SS", [-300, 1])},
+        {0x0100: ("US", 16)},
+        {0x0015: ("IS", 5), 0x0051: ("US", 3)},
+    ],
+)
+def test_gry_11_an_overlay_that_makes_no_sense_is_left_out(elements):
+    def edit(attributes: Dataset, image: Dataset) -> None:
+        overlay(attributes, np.ones((40, 40)), layer="ONE", elements=elements)
+
+    assert not shown(square(), edit=edit).any()
+
+
+# --- graphics ---------------------------------------------------------------------------------
+
+
+def drawn(*objects: Dataset, size: int = 200, **keywords: Any) -> np.ndarray[Any, Any]:
+    state = {
+        "GraphicLayerSequence": [layer()],
+        "GraphicAnnotationSequence": [annotation(*objects)],
+        **keywords,
+    }
+    return shown(square(size), state)
+
+
+def middle(picture: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """Centre of what is bright: x and y, the corner of the picture being (0, 0)."""
+    places = np.arange(len(picture)) + 0.5
+    weights = picture / picture.sum()
+    return float(weights.sum(axis=0) @ places), float(weights.sum(axis=1) @ places)
+
+
+@pytest.mark.parametrize(
+    ("made", "centre", "bounds"),
+    [
+        (graphic("POINT", 50, 80), (50, 80), None),
+        (graphic("POLYLINE", 20, 30, 120, 30), (70, 30), (20, 30, 120, 30)),
+        (graphic("CIRCLE", 60, 70, 90, 70), (60, 70), (30, 40, 90, 100)),
+        (graphic("ELLIPSE", 20, 70, 120, 70, 70, 50, 70, 90), (70, 70), (20, 50, 120, 90)),
+        (graphic("INTERPOLATED", 20, 50, 60, 50, 100, 50), (60, 50), (20, 50, 100, 50)),
+        (graphic("POLYLINE", 0.1, 0.5, 0.3, 0.5, units="DISPLAY"), (40, 100), (20, 100, 60, 100)),
+        (graphic("CIRCLE", 0.5, 0.5, 0.5, 0.75, units="DISPLAY"), (100, 100), (50, 50, 150, 150)),
+    ],
+)
+def test_graphics_lie_where_they_are_told(made, centre, bounds):
+    """PIXEL: (0, 0) is the corner of the image's first pixel (PS3.3 C.10.5)."""
+    picture = drawn(made)
+
+    assert middle(picture) == pytest.approx(centre, abs=0.2)
+    if bounds:
+        rows, columns = np.nonzero(picture > 100)
+        found = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+        assert found == pytest.approx(bounds, abs=2)
+
+
+def test_a_curve_goes_through_its_points():
+    data = [20, 20, 60, 100, 100, 40, 150, 150]
+    picture = drawn(graphic("INTERPOLATED", *data))
+
+    for x, y in zip(data[::2], data[1::2], strict=True):
+        assert picture[y - 1 : y + 1, x - 1 : x + 1].max() > 200
+
+
+def test_closed_graphics_are_filled_if_they_say_so():
+    corners = [50, 50, 150, 50, 150, 150, 50, 150, 50, 50]
+    inside = np.s_[60:140, 60:140]
+
+    assert (drawn(graphic("POLYLINE", *corners, GraphicFilled="Y"))[inside] == 255).all()
+    assert not drawn(graphic("POLYLINE", *corners, GraphicFilled="N"))[inside].any()
+    assert not drawn(graphic("POLYLINE", *corners[:8], GraphicFilled="Y"))[inside].any()
+    assert (drawn(graphic("CIRCLE", 100, 100, 190, 100, GraphicFilled="Y"))[inside] == 255).all()
+
+
+def test_graphics_turn_with_the_image_those_of_the_display_do_not():
+    turned = {"ImageRotation": 90, "ImageHorizontalFlip": "Y"}
+
+    assert middle(drawn(graphic("POINT", 50, 80), **turned)) == pytest.approx((80, 50), abs=0.2)
+    displayed = drawn(graphic("POINT", 0.25, 0.4, units="DISPLAY"), **turned)
+    assert middle(displayed) == pytest.approx((50, 80), abs=0.2)
+
+
+def test_a_circle_is_round_where_pixels_are_not_square():
+    tall = [area(1, 1, 200, 200, PresentationPixelAspectRatio=[2, 1])]
+    picture = drawn(graphic("CIRCLE", 100, 100, 150, 100), DisplayedAreaSelectionSequence=tall)
+
+    rows, columns = np.nonzero(picture > 100)
+    assert picture.shape == (400, 200)
+    assert np.ptp(rows) == pytest.approx(100, abs=3)
+    assert np.ptp(columns) == pytest.approx(100, abs=3)
+
+
+def test_layers_have_their_order_and_colour():
+    corners = [50, 50, 150, 50, 150, 150, 50, 150, 50, 50]
+    filled = graphic("POLYLINE", *corners, GraphicFilled="Y")
+    annotations = [annotation(filled, name="TOP"), annotation(filled, name="LOW")]
+    for order, level in ((9, 128), (1, 64)):
+        layers = [
+            layer("TOP", order, GraphicLayerRecommendedDisplayGrayscaleValue=0x8080),
+            layer("LOW", 5, GraphicLayerRecommendedDisplayGrayscaleValue=0x4040),
+        ]
+        state = {"GraphicLayerSequence": layers, "GraphicAnnotationSequence": annotations}
+        picture = shown(square(200), state)
+        assert picture.ndim == 2
+        assert picture[100, 100] == level
+
+    coloured = [layer("TOP", 1, GraphicLayerRecommendedDisplayCIELabValue=BLUE)]
+    state = {"GraphicLayerSequence": coloured, "GraphicAnnotationSequence": annotations[:1]}
+    assert shown(square(200), state)[100, 100].tolist() == pytest.approx([0, 0, 255], abs=8)
+
+
+def test_styles_of_lines_and_areas():
+    corners = [50, 50, 150, 50, 150, 150, 50, 150, 50, 50]
+    line = [item(PatternOnColorCIELabValue=BLUE, LineThickness=4.0, LineDashingStyle="DASHED")]
+    half = [item(PatternOnColorCIELabValue=[65535, 0x8080, 0x8080], PatternOnOpacity=0.5)]
+    made = graphic(
+        "POLYLINE", *corners, GraphicFilled="Y", LineStyleSequence=line, FillStyleSequence=half
+    )
+    picture = drawn(made)
+
+    assert picture[100, 100].tolist() == pytest.approx([128] * 3, abs=2)
+    along = picture[50, 60:140, 2].astype(int)
+    assert (along > 200).any() and (along < 150).any()  # dashes, and what is between them
+
+
+def test_annotations_are_for_the_frames_that_they_name():
+    image = image_of(square(200))
+    dot = annotation(graphic("POINT", 50, 50), ReferencedImageSequence=[reference(image, 2)])
+    state = {"GraphicAnnotationSequence": [dot]}
+    uid = {"SOPInstanceUID": image.SOPInstanceUID}
+
+    assert not shown(square(200), state, image=uid).any()
+    assert shown(square(200), state, image=uid, frame=2).any()
+    other = {"SOPInstanceUID": "1.2.3"}
+    assert not shown(square(200), state, image=other, frame=2).any()
+
+
+# --- text -------------------------------------------------------------------------------------
+
+
+def bright(picture: np.ndarray[Any, Any]) -> tuple[int, int, int, int]:
+    rows, columns = np.nonzero(picture > 100)
+    return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+
+
+def test_text_stands_in_its_box():
+    left, top, right, bottom = bright(drawn(text("WORDS", (20, 40, 120, 70)), size=300))
+
+    assert 20 <= left <= 26 and top >= 40 and right <= 122 and bottom <= 76
+    assert right - left > 40
+
+
+def test_text_runs_from_corner_to_corner_when_the_image_is_turned():
+    """PS3.3 C.10.5.1.1: downward where the image is turned by 90 degrees."""
+    turned = {"ImageRotation": 90, "ImageHorizontalFlip": "N"}
+    box = text("WORDS", (20, 40, 120, 60))
+
+    left, top, right, bottom = bright(drawn(box, size=300, **turned))
+
+    assert bottom - top > right - left
+    assert left >= 240 - 5 and right <= 262 and 20 <= top <= 26
+
+
+def test_lines_of_text_and_justification():
+    one = bright(drawn(text("A", (20, 40, 280, 140)), size=300))
+    two = bright(drawn(text("A\r\nA", (20, 40, 280, 140)), size=300))
+    right = text("A", (20, 40, 280, 140))
+    right.BoundingBoxTextHorizontalJustification = "RIGHT"
+
+    assert two[3] - two[1] > one[3] - one[1]
+    assert bright(drawn(right, size=300))[2] >= 270
+
+
+def test_text_at_an_anchor_and_the_line_to_it():
+    left, _, _, _ = bright(drawn(text("WORDS", anchor=(150, 150)), size=300))
+    assert left >= 150
+
+    with_line = drawn(text("WORDS", (20, 40, 120, 70), anchor=(250, 250)), size=300)
+    assert with_line[245:255, 245:255].max() == 255
+
+
+def test_text_is_seen_if_its_box_or_anchor_is():
+    part = {"DisplayedAreaSelectionSequence": [area(100, 100, 200, 200)]}
+
+    assert not drawn(text("WORDS", (20, 40, 60, 70)), size=300, **part).any()
+    assert drawn(text("WORDS", (90, 90, 140, 120)), size=300, **part).any()
+    assert drawn(text("WORDS", (20, 40, 60, 70), anchor=(150, 150)), size=300, **part).any()
+
+
+def test_thb_03_thumbnails_have_no_text():
+    state = {"GraphicAnnotationSequence": [annotation(text("WORDS", (20, 40, 120, 70)))]}
+
+    assert shown(square(200), state).any()
+    assert not shown(square(200), state, texts=False, longest=128).any()
+
+
 # --- what makes no sense ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        graphic("POLYLINE", 10, 10),
+        graphic("POLYLINE", 10, 10, 20),
+        graphic("CIRCLE", 10, 10),
+        graphic("ELLIPSE", 10, 10, 20, 20),
+        graphic("SPIRAL", 10, 10, 20, 20),
+        graphic("POLYLINE", float("nan"), 10, 20, 20),
+        graphic("POLYLINE", 1e30, 1e30, 2e30, 2e30),
+        text("", (1, 1, 50, 50)),
+        text("WORDS"),
+        text("\r\n \r\n", (1, 1, 50, 50)),
+    ],
+)
+def test_objects_that_make_no_sense_are_left_out(made):
+    picture = drawn(made, graphic("POINT", 150, 150))
+
+    assert not picture[:100, :100].any()
+    assert picture[150, 150]
 
 
 def test_references_are_in_order_and_those_without_uids_left_out():

@@ -111,7 +111,6 @@ function languages() {
 
 function frame() {
   document.getElementById('skip').textContent = t('skip');
-  document.querySelector('.brand').setAttribute('aria-label', t('home'));
   fill(
     document.getElementById('tools'),
     button(t('upload'), { glyph: 'upload', class: 'primary upload-button', onclick: () => upload.openPanel() }),
@@ -127,7 +126,9 @@ function frame() {
 
 document.getElementById('skip').addEventListener('click', (event) => {
   event.preventDefault(); // the address is the view's
-  (main.querySelector('h1') ?? main).focus();
+  const target = main.querySelector('h1') ?? main;
+  target.tabIndex = -1;
+  target.focus();
 });
 
 await speak(preferred());

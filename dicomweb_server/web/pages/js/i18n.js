@@ -6,6 +6,7 @@ export const LANGUAGES = { en: 'English', it: 'Italiano', fr: 'Français', de: '
 let language = 'en';
 let words = {};
 let plural = new Intl.PluralRules('en');
+let region = 'en'; // the language as the browser has it, as en-GB: for dates and numbers
 
 // The language that was chosen here, else the first of the browser's that there is.
 export function preferred() {
@@ -21,6 +22,7 @@ export async function speak(tag, { keep = false } = {}) {
   words = { ...page.default, ...viewer.default };
   language = tag;
   plural = new Intl.PluralRules(tag);
+  region = navigator.languages.find((one) => one.startsWith(tag)) ?? tag;
   document.documentElement.lang = tag;
   if (keep) store('language', tag);
 }
@@ -40,7 +42,7 @@ export function t(key, values = {}) {
   });
 }
 
-export const count = (value) => new Intl.NumberFormat(language).format(value);
+export const count = (value) => new Intl.NumberFormat(region).format(value);
 
 // A size in bytes: "12.4 MB".
 export function bytes(size) {
@@ -48,7 +50,7 @@ export function bytes(size) {
   const step = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(size || 1) / 3)));
   const options = { style: 'unit', unit: units[step], unitDisplay: 'short' };
   options.maximumFractionDigits = step > 1 ? 1 : 0;
-  return new Intl.NumberFormat(language, options).format(size / 1000 ** step);
+  return new Intl.NumberFormat(region, options).format(size / 1000 ** step);
 }
 
 // A DICOM date (DA, "20240131") as it is written here; as it stands if it is none.
@@ -58,7 +60,7 @@ export function date(da, style = 'medium') {
   const [year, month, day] = found.slice(1).map(Number);
   const when = new Date(Date.UTC(year, month - 1, day));
   if (when.getUTCMonth() !== month - 1) return da;
-  return new Intl.DateTimeFormat(language, { dateStyle: style, timeZone: 'UTC' }).format(when);
+  return new Intl.DateTimeFormat(region, { dateStyle: style, timeZone: 'UTC' }).format(when);
 }
 
 // A DICOM time (TM, "101530.25") to the minute; empty if it is none.
@@ -66,7 +68,7 @@ export function time(tm) {
   const found = /^(\d\d):?(\d\d)/.exec(tm);
   if (!found) return '';
   const when = new Date(Date.UTC(2000, 0, 1, Number(found[1]), Number(found[2])));
-  return new Intl.DateTimeFormat(language, { timeStyle: 'short', timeZone: 'UTC' }).format(when);
+  return new Intl.DateTimeFormat(region, { timeStyle: 'short', timeZone: 'UTC' }).format(when);
 }
 
 // What this browser keeps between visits. Storage may be barred: then nothing is kept.

@@ -43,7 +43,7 @@ class List {
   }
 
   async start(query) {
-    document.title = t('titled', { title: t('studies') });
+    document.title = `${t('studies')} – dicomweb-server`;
     this.state = stateOf(query);
     this.results = h('div', { class: 'results' });
     fill(
@@ -81,7 +81,7 @@ class List {
     for (const field of FIELDS) if (state[field]) query.set(field, state[field]);
     const hash = `#/${query.size ? `?${query}` : ''}`;
     if (hash === location.hash || (hash === '#/' && !location.hash)) return;
-    if (keep && this.isSearch()) {
+    if (keep && (this.isSearch() || state.page !== this.state.page)) {
       history.replaceState(null, '', hash);
       this.update(query);
     } else location.hash = hash;
@@ -117,6 +117,7 @@ class List {
         input('from', { type: 'date', ...chosen }),
         input('to', { type: 'date', ...chosen }),
       ),
+      (this.more = button(t('more'), { class: 'plain more', glyph: 'down', 'aria-expanded': 'false', onclick: () => this.unfold() })),
       button(t('clear'), { class: 'plain clear', glyph: 'close', onclick: () => this.clear() }),
     );
     form.addEventListener('submit', (event) => {
@@ -124,6 +125,12 @@ class List {
       this.change({ page: '' });
     });
     return form;
+  }
+
+  // On a narrow screen: the fields that are seldom needed.
+  unfold(isOpen = !this.form.classList.contains('open')) {
+    this.form.classList.toggle('open', isOpen);
+    this.more.setAttribute('aria-expanded', String(isOpen));
   }
 
   formState() {
@@ -140,6 +147,7 @@ class List {
     }
     this.form.querySelector('.range').hidden = this.state.period !== 'range';
     this.form.querySelector('.clear').hidden = !isFiltered(this.state);
+    if (['id', 'accession', 'period', 'modality'].some((key) => this.state[key])) this.unfold(true);
   }
 
   clear() {
@@ -158,7 +166,11 @@ class List {
     try {
       const page = Math.max(1, Number(this.state.page) || 1);
       const found = await pageOf(this.state, page, signal);
-      fill(this.results, this.shown(found, page));
+      // The list has become shorter, or the link is old.
+      if (found.items.length === 0 && page > 1) this.change({ page: '' }, { keep: true });
+      else fill(this.results, this.shown(found, page));
+      if (this.resorted) this.root.querySelector(`[data-sort="${this.resorted}"]`)?.focus();
+      this.resorted = null;
     } catch (error) {
       if (isAbort(error)) return;
       this.total.textContent = '';
@@ -171,7 +183,7 @@ class List {
     const told = total === null ? '' : t('found', { n: total });
     this.total.textContent = told;
     announce(told);
-    if (items.length === 0) return this.nothing(page);
+    if (items.length === 0) return this.nothing();
     const start = (page - 1) * PAGE;
     return [
       this.sorting(),
@@ -186,8 +198,7 @@ class List {
     ];
   }
 
-  nothing(page) {
-    if (page > 1) return empty('search', t('noPage'), t('noPageText'), button(t('toFirst'), { onclick: () => this.change({ page: '' }) }));
+  nothing() {
     if (isFiltered(this.state)) {
       return empty('search', t('noMatch'), t('noMatchText'), button(t('clear'), { onclick: () => this.clear() }));
     }
@@ -229,14 +240,15 @@ class List {
   }
 
   resort(sort, key) {
-    this.focused = key;
+    this.resorted = key; // its button is drawn anew, and keeps the focus
     this.change({ sort: sort === FIRST ? '' : sort, page: '' });
   }
 
   pages(page, first, last, total, next) {
+    if (page === 1 && !next) return null;
     const turn = (label, glyph, to, isThere) =>
       button(label, { glyph, quiet: true, disabled: !isThere, onclick: () => this.turn(to) });
-    const many = total === null ? t('pageUnknown', { first, last }) : t('pageOf', { first, last, n: total });
+    const many = total === null ? `${count(first)}–${count(last)} …` : t('pageOf', { first, last, n: total });
     return h(
       'nav',
       { class: 'pages', 'aria-label': t('pages') },

@@ -45,8 +45,8 @@ class StudyPage {
     if (studies.items.length === 0) throw new Problem(404, '', '');
     [this.study] = studies.items;
     this.documents = bySeries(documents.items);
-    fill(this.root, this.header(), this.seriesList(series.items), (this.others = h('section', { class: 'priors', hidden: true })));
-    document.title = t('titled', { title: t('studyOf', { name: name(this.study) || t('noName') }) });
+    fill(this.root, this.header(series.items), this.seriesList(series.items), (this.others = h('section', { class: 'priors', hidden: true })));
+    document.title = `${name(this.study) || t('noName')} – dicomweb-server`;
     this.showPriors(signal);
   }
 
@@ -86,7 +86,20 @@ class StudyPage {
     return { uids, kind, title };
   }
 
-  header() {
+  // What most come for: the images, or the document of a study that has nothing else.
+  firstLink(series) {
+    const rest = series.filter((one) => {
+      const items = this.documents.get(text(one, '0020000E')) ?? [];
+      return items.length < (number(one, '00201209') ?? 0) && !isUnseen(text(one, '00080060'));
+    });
+    if (rest.length > 0) return linkButton(t('openImages'), `#/view/${this.uid}`, { glyph: 'image', class: 'primary' });
+    const item = [...this.documents.values()].flat().find((one) => kindOf(text(one, '00080016')) !== 'file');
+    if (!item) return null;
+    const { kind, title } = this.described(item);
+    return linkButton(title, this.openLink(item), { glyph: GLYPHS[kind], class: 'primary' });
+  }
+
+  header(series) {
     const { study, uid } = this;
     const when = [date(text(study, '00080020'), 'long'), time(text(study, '00080030'))].filter(Boolean).join(', ');
     const facts = [
@@ -107,7 +120,7 @@ class StudyPage {
       h(
         'p',
         { class: 'row actions' },
-        linkButton(t('openImages'), `#/view/${uid}`, { glyph: 'image', class: 'primary' }),
+        this.firstLink(series),
         zipLink({ study: uid }),
         this.server.ohif && linkButton(t('openOhif'), `${ROOT}ohif/viewer?StudyInstanceUIDs=${uid}`, { glyph: 'external', target: '_blank', rel: 'noopener' }),
       ),
@@ -139,7 +152,7 @@ class StudyPage {
     return h(
       'li',
       { class: `card ${kind}` },
-      picture(resource(uids, 'thumbnail'), GLYPHS[kind]),
+      PICTURED.has(kind) && target ? picture(resource(uids, 'thumbnail'), GLYPHS[kind]) : h('span', { class: 'thumb' }, icon(target ? GLYPHS[kind] : 'file')),
       h(
         'div',
         { class: 'card-text' },
@@ -149,13 +162,13 @@ class StudyPage {
           { class: 'row' },
           badge(modality),
           numbered !== null && h('span', {}, t('seriesNumber', { number: String(numbered) })),
-          h('span', {}, only ? t(`kinds.${kind}`, { n: total }) : t(target ? 'objects' : 'unseen', { n: total })),
+          target && h('span', {}, only ? countOf(kind, total) : t('objects', { n: total })),
         ),
         text(one, '00180015') && h('p', { class: 'quiet' }, text(one, '00180015')),
         items.length > (only ? 1 : 0) && h('ul', { class: 'documents' }, items.map((item) => h('li', {}, this.documentLink(item)))),
         !target && h('p', { class: 'quiet' }, t('nothingToSee')),
       ),
-      h('a', { class: 'button square plain save', href: zipUrl(uids), download: '', 'aria-label': t('downloadSeries', { title }), title: t('downloadZip') }, icon('download')),
+      h('a', { class: 'button square plain save', href: zipUrl(uids), download: '', 'aria-label': `${t('downloadZip')}: ${title}`, title: t('downloadZip') }, icon('download')),
     );
   }
 
@@ -199,10 +212,14 @@ class StudyPage {
         h('p', { class: 'row' }, when && h('span', {}, date(when)), badges(values(other, '00080061'))),
         isNamedOtherwise && h('p', { class: 'warning' }, icon('warning'), t('otherName', { name: name(other) || t('noName') })),
       ),
-      linkButton(t('compare'), `#/view/${this.uid},${uid}`, { glyph: 'compare', 'aria-label': t('compareWith', { title: `${described} ${when && date(when)}` }) }),
+      linkButton(t('compare'), `#/view/${this.uid},${uid}`, { glyph: 'compare', 'aria-label': `${t('compare')}: ${described} ${when && date(when)}` }),
     );
   }
 }
+
+const PICTURED = new Set(['image', 'video', 'wave']);
+
+const countOf = (kind, n) => `${t(`kind.${kind}`)}${n > 1 ? ` × ${count(n)}` : ''}`;
 
 function bySeries(items) {
   const found = new Map();

@@ -124,6 +124,7 @@ async function begin(files) {
 class Job {
   constructor() {
     this.entries = [];
+    this.queue = []; // those that wait
     this.isReading = 0;
     this.abort = new AbortController();
     this.sending = new Map(); // batch → bytes that have gone
@@ -142,7 +143,9 @@ class Job {
       for await (const { file, path } of files) {
         if (this.isCancelled) break;
         if (IGNORED.test(file.name) || file.size === 0) continue;
-        this.entries.push(await looked(file, path));
+        const entry = await looked(file, path);
+        this.entries.push(entry);
+        if (entry.state === 'waiting') this.queue.push(entry);
         this.tell();
         this.run(false);
       }
@@ -168,26 +171,29 @@ class Job {
     if (!this.isRunning) this.finish();
   }
 
-  waiting() {
-    return this.entries.filter(({ state }) => state === 'waiting');
-  }
-
   isFull() {
-    const waiting = this.waiting();
-    return waiting.length >= BATCH_FILES || sizeOf(waiting) >= BATCH_BYTES;
+    return this.queue.length >= BATCH_FILES || sizeOf(this.queue) >= BATCH_BYTES;
   }
 
   next() {
     const batch = [];
+    const names = new Set(); // two files of one instance are told apart by their batches
+    const later = [];
     let size = 0;
-    for (const entry of this.waiting()) {
-      if (batch.length === BATCH_FILES || (size + entry.file.size > BATCH_BYTES && batch.length > 0)) break;
-      // Two files of one instance are told apart by their batches.
-      if (entry.instance && batch.some(({ instance }) => instance === entry.instance)) continue;
+    while (this.queue.length > 0 && batch.length < BATCH_FILES) {
+      const [entry] = this.queue;
+      if (size + entry.file.size > BATCH_BYTES && batch.length > 0) break;
+      this.queue.shift();
+      if (names.has(entry.instance)) {
+        later.push(entry);
+        continue;
+      }
+      if (entry.instance) names.add(entry.instance);
       batch.push(entry);
       size += entry.file.size;
       entry.state = 'sending';
     }
+    this.queue.unshift(...later);
     return batch;
   }
 
@@ -213,7 +219,7 @@ class Job {
   cancel() {
     this.isCancelled = true;
     this.abort.abort();
-    for (const entry of this.waiting()) Object.assign(entry, { state: 'failed', problem: 'cancelled' });
+    for (const entry of this.queue.splice(0)) Object.assign(entry, { state: 'failed', problem: 'cancelled' });
     this.tell();
   }
 
@@ -222,7 +228,9 @@ class Job {
     this.isCancelled = false;
     this.isTold = false;
     for (const entry of this.entries) {
-      if (entry.state === 'failed') Object.assign(entry, { state: 'waiting', problem: undefined, comments: [], reason: 0 });
+      if (entry.state !== 'failed') continue;
+      Object.assign(entry, { state: 'waiting', problem: undefined, comments: [], reason: 0 });
+      this.queue.push(entry);
     }
     this.run(true);
     this.tell();
@@ -250,10 +258,10 @@ class Job {
   }
 
   view() {
-    this.meter = h('progress', { max: 1, value: 0, 'aria-label': t('progress') });
+    this.meter = h('progress', { max: 1, value: 0, 'aria-label': t('upload') });
     this.said = h('p', { class: 'said' });
     this.actions = h('p', { class: 'row' });
-    this.lines = h('ul', { class: 'results-list', tabindex: '0', 'aria-label': t('results') });
+    this.lines = h('ul', { class: 'results-list', tabindex: '0', 'aria-label': t('upload') });
     this.drawn = '';
     this.draw();
     return [this.meter, this.said, this.actions, this.lines];
@@ -296,8 +304,8 @@ class Job {
       : [
           studies.size === 1 && linkButton(t('openStudy'), `#/study/${study}`, { class: 'primary', onclick: open }),
           studies.size > 1 && linkButton(t('toList'), '#/', { class: 'primary', onclick: open }),
-          failed > 0 && button(t('retryFailed', { n: failed }), { onclick: () => this.retry() }),
-          button(t('uploadMore'), { glyph: 'upload', onclick: () => again() }),
+          failed > 0 && button(t('retry'), { onclick: () => this.retry() }),
+          button(t('upload'), { glyph: 'upload', onclick: () => again() }),
         ];
     fill(this.actions, actions);
     if (hadFocus) this.actions.querySelector('a, button')?.focus();
@@ -309,7 +317,7 @@ class Job {
     const told = this.entries.filter(({ state }) => order.includes(state));
     told.sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state));
     const lines = told.slice(0, SHOWN).map(line);
-    if (told.length > SHOWN) lines.push(h('li', { class: 'quiet' }, t('moreResults', { n: told.length - SHOWN })));
+    if (told.length > SHOWN) lines.push(h('li', { class: 'quiet' }, `+ ${count(told.length - SHOWN)}`));
     return lines;
   }
 }
@@ -331,12 +339,12 @@ async function looked(file, path) {
     }
     return { ...entry, instance };
   } catch {
-    return { ...entry, state: 'failed', problem: 'unreadable' };
+    return { ...entry, state: 'failed', problem: 'failed' };
   }
 }
 
 // Failure Reasons that the server has (conformance/STATEMENT.md), in plain words.
-const REASONS = { 0x0110: 'processing', 0x0111: 'duplicate', 0x0117: 'uid', 0xa700: 'resources', 0xa901: 'study', 0xc000: 'damaged', 0xc122: 'syntax' };
+const REASONS = { 0x0111: 'duplicate', 0x0117: 'uid', 0xa700: 'resources', 0xc000: 'damaged', 0xc122: 'syntax' };
 
 function line({ path, state, problem, reason, comments }) {
   const glyph = { stored: 'ok', warned: 'warning', failed: 'close', skipped: 'next' }[state];
