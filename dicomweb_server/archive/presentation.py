@@ -27,6 +27,7 @@ from dicomweb_server.archive.sources import (
     whole_of,
 )
 from dicomweb_server.archive.work import WORDS, uncompressed_value
+from dicomweb_server.dicom.description import BulkValue
 from dicomweb_server.dicom.frames import is_video
 from dicomweb_server.dicom.overlays import overlay_data_tags
 from dicomweb_server.dicom.presentation_state import PRESENTATION_STATES
@@ -58,12 +59,22 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """A frame of an image, `number` counted from 1, and the state that it is shown by."""
+    """A frame of an image, `number` counted from 1, the state that it is shown by, and where all
+    that has to be read for it lies."""
 
     state: State
+    state_values: dict[str, BulkValue]  # by path
     found: FrameLocation
     packed: bytes  # metadata of the image
+    image_values: dict[str, BulkValue]
     number: int
+    masks: FrameLocation | None
+    mask_numbers: tuple[int, ...]
+
+    @property
+    def version(self) -> bytes:
+        """Changes with each file that the picture is made of."""
+        return self.state.location.sha256 + self.found.location.sha256
 
 
 async def find_state(
@@ -111,19 +122,62 @@ async def find_presented(
         count += 1
         if count < ordinal:
             continue
-        async with archive.session(principal, Action.RETRIEVE) as session:
-            found, packed = await index.locate_rendered(
-                session.conn, session.scope, *uids_of(location), number
-            )
-        return Presented(state, found, packed, number)
+        return await _locate_all(archive, principal, state, location, number)
     if count:
         raise NotFound(f"the presentation state shows {count} frames")
     raise ImageNotHere("none of the images that the presentation state refers to is here")
 
 
+async def _locate_all(
+    archive: Archive, principal: Principal, state: State, location: Location, number: int
+) -> Presented:
+    """Where all lies that frame `number` of an image is shown by."""
+    async with archive.session(principal, Action.RETRIEVE) as session:
+        found, packed = await index.locate_rendered(
+            session.conn, session.scope, *uids_of(location), number
+        )
+    masks = None
+    numbers = state.plan.mask.frames_of(number)
+    if numbers:
+        try:
+            masks = await locate_frames(archive, principal, *uids_of(location), numbers)
+        except NotFound:
+            raise UndecodablePixels("the image lacks a frame of the mask") from None
+        if masks.location.blob_key != found.location.blob_key:
+            raise Unavailable("the instance was replaced meanwhile; ask again", retry_after=1)
+    return Presented(
+        state,
+        await _values_of(archive, principal, state.location, _OF_STATE),
+        found,
+        packed,
+        await _values_of(archive, principal, found.location, _OF_IMAGE),
+        number,
+        masks,
+        numbers,
+    )
+
+
+async def _values_of(
+    archive: Archive, principal: Principal, location: Location, tags: frozenset[str]
+) -> dict[str, BulkValue]:
+    """Where binary values of some attributes lie that are not in the metadata, by path; as many
+    as may be passed on."""
+    try:
+        uids = uids_of(location)
+        now, values = await locate_all_bulk(archive, principal, *uids, pixels_only=False)
+    except NotFound:
+        return {}
+    found: dict[str, BulkValue] = {}
+    left = _MOST_VALUES
+    for path, value in values.items():
+        if path[-8:] in tags and now.blob_key == location.blob_key and value.length <= left:
+            found[path] = value
+            left -= value.length
+    return found
+
+
 async def presented(
     archive: Archive,
-    principal: Principal,
     shown: Presented,
     options: RenderOptions,
     media_type: str,
@@ -142,16 +196,14 @@ async def presented(
     source = await open_source(archive, found.location)
     async with AsyncExitStack() as stack:
         masks = []
-        numbers = shown.state.plan.mask.frames_of(shown.number)
-        if numbers:
-            others = await _masks(archive, principal, found, numbers)
-            for position, number in enumerate(numbers):
-                frame = frame_for_worker(archive, source, others, position, number)
+        if shown.masks is not None:
+            for position, number in enumerate(shown.mask_numbers):
+                frame = frame_for_worker(archive, source, shown.masks, position, number)
                 masks.append(await stack.enter_async_context(frame))
         parts = StateParts(
             shown.state.packed,
-            await _values(archive, principal, shown.state.location, _OF_STATE),
-            await _values(archive, principal, found.location, _OF_IMAGE, source),
+            await _read(archive, shown.state.location, shown.state_values),
+            await _read(archive, found.location, shown.image_values, source),
             masks,
         )
         made = await made_of_frame(
@@ -184,43 +236,16 @@ def _refuse_more_than_a_box(options: RenderOptions) -> None:
         raise InvalidParameter("viewport", "…", "vw,vh for a presentation state")
 
 
-async def _masks(
-    archive: Archive, principal: Principal, found: FrameLocation, numbers: tuple[int, ...]
-) -> FrameLocation:
-    """Where the frames of a mask lie. Raises UndecodablePixels if the image lacks one."""
-    try:
-        others = await locate_frames(archive, principal, *uids_of(found.location), numbers)
-    except NotFound:
-        raise UndecodablePixels("the image lacks a frame of the mask") from None
-    if others.location.blob_key != found.location.blob_key:
-        raise Unavailable("the instance was replaced meanwhile; ask again", retry_after=1)
-    return others
-
-
-async def _values(
+async def _read(
     archive: Archive,
-    principal: Principal,
     location: Location,
-    tags: frozenset[str],
+    values: dict[str, BulkValue],
     source: Source | None = None,
 ) -> dict[str, bytes]:
-    """Binary values of some attributes that are not in the metadata, by path, little endian; as
-    many as may be passed on."""
-    try:
-        uids = uids_of(location)
-        now, values = await locate_all_bulk(archive, principal, *uids, pixels_only=False)
-    except NotFound:
-        return {}
-    wanted = {path: value for path, value in values.items() if path[-8:] in tags}
-    if not wanted or now.blob_key != location.blob_key:
-        return {}
-    source = source or await open_source(archive, location)
+    """Values by path, little endian."""
     found: dict[str, bytes] = {}
-    left = _MOST_VALUES
-    for path, value in wanted.items():
-        left -= value.length
-        if left < 0:
-            break
+    for path, value in values.items():
+        source = source or await open_source(archive, location)
         data = await source.read(value.offset, value.length)
         if location.transfer_syntax_uid == ExplicitVRBigEndian:
             data = uncompressed_value(data, WORDS.get(value.vr, 1))

@@ -8,10 +8,12 @@ from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive import work
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.presentation import State, find_presented, find_state, presented
+from dicomweb_server.archive.segmentation import Segmented, find_segmented, segmented
 from dicomweb_server.archive.sources import made_of_frame, open_source, whole_of
 from dicomweb_server.archive.workers import WorkerFailed
 from dicomweb_server.dicom.frames import is_video
 from dicomweb_server.dicom.rendering import RenderOptions
+from dicomweb_server.dicom.segmentation import SEGMENTATIONS
 from dicomweb_server.errors import ImageNotHere, NotAcceptable, NotFound, UndecodablePixels
 from dicomweb_server.index import retrieve as index
 from dicomweb_server.index.retrieve import FrameLocation
@@ -36,16 +38,19 @@ async def rendered(
     study: str,
     series: str,
     instance: str,
-    number: int,
+    number: int | None,
     wanted: Picture,
 ) -> bytes:
-    """Frame `number` as a picture; of a presentation state the one at that place among those that
-    it shows. Raises NotFound, NotAcceptable for what is no still image, UndecodablePixels, and
-    ImageNotHere for a presentation state of images that are not here."""
+    """Frame `number` as a picture, the first for None; of a presentation state the one at that
+    place among those that it shows, of a segmentation for None a slice with all its segments.
+
+    Raises NotFound, NotAcceptable for what is no still image, UndecodablePixels, and ImageNotHere
+    for a presentation state of images that are not here.
+    """
     try:
         async with archive.session(principal, Action.RETRIEVE) as session:
             found, packed = await index.locate_rendered(
-                session.conn, session.scope, study, series, instance, number
+                session.conn, session.scope, study, series, instance, number or 1
             )
             if archive.neighbours is not None and wanted.longest is None:
                 again = found.table.count > 1
@@ -54,10 +59,13 @@ async def rendered(
         state = await find_state(archive, principal, study, series, instance)
         if state is None:
             raise
-        return await _presented(archive, principal, state, number, wanted)
+        return await _presented(archive, principal, state, number or 1, wanted)
     if is_video(found.location.transfer_syntax_uid):
         raise NotAcceptable([])
-    return await _picture(archive, found, packed, number, wanted)
+    if found.location.sop_class_uid in SEGMENTATIONS:
+        over = await find_segmented(archive, principal, found, packed, number)
+        return await _segmented(archive, over, wanted)
+    return await _picture(archive, found, packed, number or 1, wanted)
 
 
 async def rendered_representative(
@@ -97,7 +105,7 @@ async def thumbnail(
     try:
         if series is None or instance is None:
             return await rendered_representative(archive, principal, study, series, wanted)
-        return await rendered(archive, principal, study, series, instance, number or 1, wanted)
+        return await rendered(archive, principal, study, series, instance, number, wanted)
     except (NotAcceptable, UndecodablePixels, WorkerFailed, ImageNotHere):
         label = "no image"
     except NotFound:
@@ -114,18 +122,30 @@ async def _presented(
     archive: Archive, principal: Principal, state: State, ordinal: int, wanted: Picture
 ) -> bytes:
     shown = await find_presented(archive, principal, state, ordinal)
-    key = (state.location.sha256, shown.found.location.sha256, shown.number, wanted)
+    key = (shown.version, shown.number, wanted)
     picture = archive.pictures.get(key)
     if picture is None:
         picture = await presented(
             archive,
-            principal,
             shown,
             wanted.options,
             wanted.media_type,
             quality=wanted.quality,
             longest=wanted.longest,
             texts=wanted.texts,
+        )
+        archive.pictures.put(key, picture)
+    return picture
+
+
+async def _segmented(archive: Archive, shown: Segmented, wanted: Picture) -> bytes:
+    key = (shown.version, 0, wanted)
+    picture = archive.pictures.get(key)
+    if picture is None:
+        options, media_type = wanted.options, wanted.media_type
+        quality, longest = wanted.quality, wanted.longest
+        picture = await segmented(
+            archive, shown, options, media_type, quality=quality, longest=longest
         )
         archive.pictures.put(key, picture)
     return picture

@@ -35,8 +35,8 @@ class Canvas:
         if not mask.any():
             return
         top, left = top + first_row, left + first_column
-        if self.picture.ndim == 2 and max(colour) != min(colour):
-            self.picture = np.repeat(self.picture[:, :, np.newaxis], 3, axis=2)
+        if max(colour) != min(colour):
+            self._take_colour()
         part = self.picture[top : top + mask.shape[0], left : left + mask.shape[1]]
         share = mask.astype(np.float32) * np.float32(min(1.0, max(0.0, opacity)) / 255)
         if part.ndim == 3:
@@ -45,3 +45,15 @@ class Canvas:
         else:
             target = np.array(colour[0], np.float32)
         part[...] = part + (target - part) * share + np.float32(0.5)
+
+    def blend(self, colours: Picture, opacity: np.ndarray[Any, np.dtype[np.float64]]) -> None:
+        """Paint `colours` (rows, columns, 3), as large as the picture, each as opaque as `opacity`
+        (rows, columns) says, 0 to 1."""
+        self._take_colour()
+        share = opacity[:, :, np.newaxis].astype(np.float32)
+        part = self.picture
+        part[...] = part + (colours.astype(np.float32) - part) * share + np.float32(0.5)
+
+    def _take_colour(self) -> None:
+        if self.picture.ndim == 2:
+            self.picture = np.repeat(self.picture[:, :, np.newaxis], 3, axis=2)

@@ -17,7 +17,7 @@ from dicomweb_server.dicom.pixels import Decoded, ImagePixel
 from dicomweb_server.dicom.viewing import RenderOptions, Viewport, Window
 from dicomweb_server.errors import InvalidParameter
 
-__all__ = ["RenderOptions", "Viewport", "Window", "pixel_height", "render", "show"]
+__all__ = ["RenderOptions", "Viewport", "Window", "fit", "pixel_height", "render", "show"]
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -37,7 +37,7 @@ def render(
     picture = show(decoded, image, dataset, number, options.window)
     if options.viewport is None:
         return picture
-    return _fit(picture, options.viewport, pixel_height(dataset, number))
+    return fit(picture, options.viewport, pixel_height(dataset, number))
 
 
 def show(
@@ -54,7 +54,7 @@ def show(
     return grayscale(decoded.array, image, interpretation, dataset, number, window)
 
 
-def _fit(picture: Picture, viewport: Viewport, tall: float) -> Picture:
+def fit(picture: Picture, viewport: Viewport, tall: float) -> Picture:
     """Crop, scale until one side of the viewport is filled, flip (VP-02 to VP-07).
 
     `tall` is the height of a pixel whose width is 1 (VP-10).

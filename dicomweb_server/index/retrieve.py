@@ -157,6 +157,14 @@ SELECT {LOCATION}, i.metadata, {FRAME_COLUMNS},
 LOCATE_RENDERED = _FRAMES
 LOCATE_FRAMES = _FRAMES.replace(", i.metadata", "")
 
+SERIES_OF = f"""
+SELECT e.series_instance_uid
+  FROM {TABLES}
+ WHERE i.sop_instance_uid = $4
+   AND i.institution_id = ANY ($2::integer[])
+   AND e.study_id = {STUDY_OF}
+"""  # noqa: S608
+
 LOCATE_BULK = f"""
 SELECT {LOCATION}, (i.bulk -> $6::text)::text AS bulk_value
   FROM {TABLES}
@@ -328,6 +336,14 @@ def frame_location(row: Any, instance: str, numbers: Sequence[int]) -> FrameLoca
     )
     records = tuple(row["records"]) if table.encapsulated else ()
     return FrameLocation(location_of(row), table, records)
+
+
+async def series_of(conn: Connection, scope: Scope, study: str, instance: str) -> str:
+    """The series of an instance of a study. Raises NotFound."""
+    found = await conn.fetchval(SERIES_OF, *scope_arguments(study, scope), instance)
+    if found is None:
+        raise NotFound(f"no instance {instance}")
+    return str(found)
 
 
 async def locate_bulk(

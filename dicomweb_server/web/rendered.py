@@ -65,8 +65,7 @@ async def _rendered(request: Request, asked: RenderedQuery) -> Response:
     wanted = Picture(options, media_type, asked.quality)
     try:
         if len(uids) == 3:
-            number = _frame(request) or 1
-            picture = await rendered(archive, principal_of(request), *uids, number, wanted)
+            picture = await rendered(archive, principal_of(request), *uids, _frame(request), wanted)
         else:
             study, series = (*uids, None)[:2]
             assert study is not None
