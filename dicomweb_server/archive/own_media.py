@@ -1,74 +1,139 @@
-"""Instances that are their own rendering: videos, PDF documents (PS3.18 §8.7.4, digest 3.3.6)."""
+"""Renderings of instances that are no pictures: videos, documents, reports (PS3.18 §8.7.4,
+digest 3.3.6)."""
 
 from base64 import b64decode
-from dataclasses import replace
-from typing import Any
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
+from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.bulk_data import Frames
 from dicomweb_server.archive.content import Content
+from dicomweb_server.archive.document_work import (
+    DOCUMENT,
+    Inside,
+    Kind,
+    look_inside,
+    report_as_page,
+    report_as_text,
+)
 from dicomweb_server.archive.metadata import instance_metadata
-from dicomweb_server.archive.retrieve import bulk_content, locate, locate_bulk
+from dicomweb_server.archive.retrieve import bulk_content, locate, locate_bulk, uids_of
 from dicomweb_server.archive.sources import open_source
-from dicomweb_server.archive.work import picked_attributes
-from dicomweb_server.dicom.frames import is_video
+from dicomweb_server.dicom.frames import is_video, media_type_of
+from dicomweb_server.errors import NotAcceptable
+from dicomweb_server.index.references import find_instances
 from dicomweb_server.index.retrieve import Location
 from dicomweb_server.wire.media_types import AS_STORED
+from dicomweb_server.wire.resources import instance_url
 
-_DOCUMENT, _MEDIA_TYPE, _LENGTH = "00420011", "00420012", "00420015"
+HTML, TEXT = "text/html", "text/plain"
 
 # What is shown at our address may act as whoever looks at it: pages with scripts never are.
 _SHOWN = "application/pdf"
 
 
+@dataclass(frozen=True, slots=True)
+class OwnMedia:
+    """What the rendering of an instance can be had as, the default first.
+
+    `make` gives the content in one of them. `seed`: what it follows from besides the file. `word`:
+    what it is called in the name of a file.
+    """
+
+    location: Location
+    word: str
+    media_types: tuple[str, ...]
+    make: Callable[[str], Awaitable[Content]]
+    seed: bytes = b""
+
+
 async def own_media(
     archive: Archive, principal: Principal, study: str, series: str, instance: str
-) -> tuple[Location, Content] | None:
-    """The video or the document of an instance, without a transfer syntax; None if it is neither.
+) -> OwnMedia | None:
+    """How an instance is rendered that is no picture; None if there is no way.
 
-    Raises NotFound.
+    Raises NotFound, ContentTooLarge for a report that is larger than is rendered.
     """
     [location] = (await locate(archive, principal, study, series, instance)).items
     if is_video(location.transfer_syntax_uid):
-        return location, await _video(archive, principal, location)
-    document = await _document(archive, principal, location)
-    return None if document is None else (location, document)
+        media_type = media_type_of(location.transfer_syntax_uid)
+        make = partial(_video, archive, principal, location)
+        return OwnMedia(location, "video", (media_type,), make)
+    row = await instance_metadata(archive, principal, location)
+    # By a worker: it may have much to go through.
+    inside = await archive.workers.run(look_inside, row.packed)
+    if inside.kind is Kind.REPORT:
+        return await _report(archive, principal, location, row.packed, inside)
+    if inside.kind is Kind.DOCUMENT and inside.media_type == _SHOWN:
+        if not {"InlineBinary", "BulkDataURI"} & set(inside.element or ()):
+            return None
+        make = partial(_document, archive, principal, location, inside)
+        return OwnMedia(location, "document", (_SHOWN,), make)
+    return None
 
 
-async def _video(archive: Archive, principal: Principal, location: Location) -> Content:
+async def _video(
+    archive: Archive, principal: Principal, location: Location, media_type: str
+) -> Content:
+    del media_type  # there is one
     source = await open_source(archive, location)
     frames = await Frames.of(archive, principal, source, location)
     return replace(await anext(frames.contents(AS_STORED)), transfer_syntax_uid="")
 
 
-async def _document(archive: Archive, principal: Principal, location: Location) -> Content | None:
-    row = await instance_metadata(archive, principal, location)
-    # By a worker: a report has none of them, and may have much else to go through.
-    parts = _DOCUMENT, _MEDIA_TYPE, _LENGTH
-    found = await archive.workers.run(picked_attributes, row.packed, parts)
-    if _first(found[_MEDIA_TYPE]) != _SHOWN:
-        return None
-    stated = _first(found[_LENGTH])
-    value = found[_DOCUMENT]
-    if "InlineBinary" in value:
-        data = b64decode(value["InlineBinary"])
-        return Content.of_bytes(data[: _without_padding(len(data), stated)], _SHOWN, "")
-    if "BulkDataURI" not in value:
-        return None
-    uids = location.study_instance_uid, location.series_instance_uid, location.sop_instance_uid
-    location, bulk = await locate_bulk(archive, principal, *uids, _DOCUMENT)
+async def _document(
+    archive: Archive, principal: Principal, location: Location, inside: Inside, media_type: str
+) -> Content:
+    element = inside.element or {}
+    if "InlineBinary" in element:
+        data = b64decode(element["InlineBinary"])
+        length = _without_padding(len(data), inside.length)
+        return Content.of_bytes(data[:length], media_type, "")
+    location, bulk = await locate_bulk(archive, principal, *uids_of(location), DOCUMENT)
     source = await open_source(archive, location)
-    content = await bulk_content(archive, principal, source, location, _DOCUMENT, bulk)
-    length = _without_padding(content.length, stated)
-    return replace(content, media_type=_SHOWN, length=length, transfer_syntax_uid="")
+    content = await bulk_content(archive, principal, source, location, DOCUMENT, bulk)
+    length = _without_padding(content.length, inside.length)
+    return replace(content, media_type=media_type, length=length, transfer_syntax_uid="")
 
 
-def _first(attribute: dict[str, Any]) -> Any:
-    values = attribute.get("Value")
-    return values[0] if values else None
-
-
-def _without_padding(length: int, stated: Any) -> int:
+def _without_padding(length: int, stated: int | None) -> int:
     """A document of odd length has one byte of padding, if its stated length says so."""
     return length - 1 if stated == length - 1 else length
+
+
+async def _report(
+    archive: Archive, principal: Principal, location: Location, packed: bytes, inside: Inside
+) -> OwnMedia:
+    links = await _links(archive, principal, inside.references)
+
+    async def make(media_type: str) -> Content:
+        if media_type == HTML:
+            data = await archive.workers.run(report_as_page, packed, links)
+        elif media_type == TEXT:
+            data = await archive.workers.run(report_as_text, packed)
+        else:
+            raise NotAcceptable((HTML, TEXT))
+        return Content.of_bytes(data, f"{media_type}; charset=utf-8", "")
+
+    return OwnMedia(location, "report", (HTML, TEXT), make, seed="\n".join(links.values()).encode())
+
+
+async def _links(
+    archive: Archive, principal: Principal, references: tuple[str, ...]
+) -> dict[str, str]:
+    """The instances that are here, by SOP Instance UID, as URLs relative to ``…/rendered`` of an
+    instance: the page works under whatever name it was reached by."""
+    if not references:
+        return {}
+    async with archive.session(principal, Action.RETRIEVE) as session:
+        found = await find_instances(session.conn, session.scope, references)
+    base = "../../../../../.."
+    return {
+        one.sop_instance_uid: instance_url(
+            base, one.study_instance_uid, one.series_instance_uid, one.sop_instance_uid
+        )
+        for one in found
+    }

@@ -4,7 +4,6 @@ import hashlib
 import mmap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import orjson
@@ -132,13 +131,6 @@ def what_can_be_encoded(
             size, frames = cells * image.bits_allocated // 8, image.number_of_frames
         found.append((can, size, frames))
     return found
-
-
-def picked_attributes(packed_metadata: bytes, tags: Sequence[str]) -> dict[str, Any]:
-    """Attributes of the data set itself by their tags, empty where it lacks them; BulkDataURIs
-    are relative."""
-    attributes = _dataset(packed_metadata)
-    return {tag: attributes.get(tag, {}) for tag in tags}
 
 
 def directory_records(

@@ -3,7 +3,6 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dicomweb_server.archive.own_media import own_media
 from dicomweb_server.archive.render import (
     THUMBNAIL,
     Picture,
@@ -14,17 +13,15 @@ from dicomweb_server.archive.render import (
 from dicomweb_server.dicom.images import RENDERED_TYPES
 from dicomweb_server.dicom.rendering import RenderOptions
 from dicomweb_server.errors import InvalidParameter, NotAcceptable, NotFound
-from dicomweb_server.web.conditions import not_modified, tag_of
+from dicomweb_server.web.own_media import render_own_media
 from dicomweb_server.web.requests import (
     accept_of,
     archive_of,
     base_url_of,
     principal_of,
-    triple_of,
     uids_of,
 )
 from dicomweb_server.web.responses import PRIVATE
-from dicomweb_server.web.single_part import single_part
 from dicomweb_server.wire.media_types import Offer, choose
 from dicomweb_server.wire.rendering import (
     RenderedQuery,
@@ -41,7 +38,8 @@ PICTURES = [
 
 
 async def retrieve_rendered(request: Request) -> Response:
-    """GET …/rendered: one picture, or the video or document that an instance is (trap 34)."""
+    """GET …/rendered: one picture, or the video, document or report that an instance is (trap
+    34)."""
     asked = parse_rendered_query(request.query_params.multi_items())
     try:
         return await _rendered(request, asked)
@@ -49,7 +47,7 @@ async def retrieve_rendered(request: Request) -> Response:
         # Asked for last: pictures are what is wanted a thousand times as often.
         if len(uids_of(request)) < 3 or "frames" in request.path_params:
             raise
-        if answer := await _own_media(request):
+        if answer := await render_own_media(request):
             return answer
         if isinstance(refusal, NotAcceptable):
             raise
@@ -78,20 +76,6 @@ async def _rendered(request: Request, asked: RenderedQuery) -> Response:
     for text in asked.warnings:
         response.headers.append("Warning", warning(base_url_of(request), text))
     return response
-
-
-async def _own_media(request: Request) -> Response | None:
-    """A video or a document as it is, in a single part with ranges (CCH-06)."""
-    uids = triple_of(request)
-    found = await own_media(archive_of(request), principal_of(request), *uids)
-    if found is None:
-        return None
-    location, content = found
-    offer = Offer(content.media_type, multipart=False, default=True)
-    choose(accept_of(request), [offer], request.query_params.get("accept"))
-    tag = tag_of("rendered", location.sha256, content.media_type)
-    headers = {**PRIVATE, "Vary": "Accept", "ETag": tag}
-    return not_modified(request, headers) or await single_part(request, content, headers)
 
 
 async def retrieve_thumbnail(request: Request) -> Response:
