@@ -142,15 +142,24 @@ def _voi(
     """Modality values to 0…255, None if neither request nor file tells how (GRY-05)."""
     if window:
         return windowed(window)
+    of_frame = functional_group(dataset, number, _FRAME_VOI_LUT)
+    for source in (of_frame, dataset):
+        stored = source and _stored_voi(source, image, modality)
+        if stored:
+            return stored
+    return None
+
+
+def _stored_voi(dataset: JsonDataset, image: ImagePixel, modality: Transform) -> Transform | None:
+    """The first VOI LUT, else the first window; None if there is neither."""
     sequence_item = first_item(dataset, _VOI_LUT)
     if sequence_item:
         signed = bool(modality(ends_of(image)).min() < 0)
         table = lookup_table(sequence_item, _LUT_DESCRIPTOR, _LUT_DATA, signed=signed)
         if table:
             return Lookup(table, _WHITE / ((1 << table.bits) - 1))  # GRY-06
-    of_frame = functional_group(dataset, number, _FRAME_VOI_LUT)
-    stored = (of_frame and stored_window(of_frame)) or stored_window(dataset)
-    return windowed(stored) if stored else None
+    window = stored_window(dataset)
+    return windowed(window) if window else None
 
 
 def stored_window(dataset: JsonDataset) -> Window | None:

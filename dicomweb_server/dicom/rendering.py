@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dicomweb_server.dicom import colour
+from dicomweb_server.dicom.colour_ranges import with_colours
 from dicomweb_server.dicom.description import JsonDataset
 from dicomweb_server.dicom.grayscale import grayscale
 from dicomweb_server.dicom.json_values import functional_group, number, values
@@ -51,7 +52,8 @@ def show(
         if tables:
             return colour.through_palette(decoded.array, tables)
     interpretation = decoded.photometric_interpretation
-    return grayscale(decoded.array, image, interpretation, dataset, number, window)
+    grey = grayscale(decoded.array, image, interpretation, dataset, number, window)
+    return with_colours(grey, decoded.array, image, dataset, number)
 
 
 def fit(picture: Picture, viewport: Viewport, tall: float) -> Picture:
