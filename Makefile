@@ -10,7 +10,7 @@ PIP := $(PY) -m pip -qq --no-input --disable-pip-version-check
 INSTALL := $(PIP) install --root-user-action=ignore --only-binary :all: --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-uvicorn test-s3 test-browser bench bench-memory bench-search bench-retrieve test-crash check format requirements lock
+.PHONY: help run ohif test test-uvicorn test-s3 test-browser bench bench-memory bench-search bench-retrieve test-crash check format requirements lock
 .DELETE_ON_ERROR:
 
 help: ## List the verbs
@@ -18,6 +18,9 @@ help: ## List the verbs
 
 run: $(VENV)/.ready-to-run ## Run the server on http://127.0.0.1:8080 until Ctrl-C; data in ./data
 	@exec $(PY) -m dicomweb_server serve
+
+ohif: $(VENV)/.ready-to-run ## Fetch the viewer OHIF (needs npm); the server then shows it at /ohif/
+	@$(PY) -m deploy.ohif.fetch
 
 test: $(VENV)/.ready-to-develop ## Run every test (DICOM_CORPUS names a folder of more files)
 	@$(PY) -m pytest $(ARGS)

@@ -34,6 +34,7 @@ from dicomweb_server.index.indexed_attributes import AttributeList
 from dicomweb_server.web.errors import damaged, refuse, refuse_http
 from dicomweb_server.web.logs import configure_logs
 from dicomweb_server.web.middleware import RequestLog, TrailingSlash
+from dicomweb_server.web.ohif import Ohif
 from dicomweb_server.web.routes import routes
 
 log = structlog.get_logger()
@@ -127,6 +128,7 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_archive(settings) as archive:
             app.state.archive = archive
+            app.state.ohif = Ohif(settings.ohif_folder, settings.base_url)
             app.state.uploads = asyncio.Semaphore(settings.max_concurrent_uploads)
             async with preparing(archive), expiring(archive):
                 yield

@@ -132,6 +132,9 @@ class Settings(BaseSettings):
     s3_connections: int = Field(
         32, ge=2, le=1000, description="Connections to S3 that one process opens at most"
     )
+    ohif_dir: str = Field(
+        "", description="Folder that `make ohif` puts OHIF in; empty is `ohif` in the data folder"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged: debug, info, warning or error"
     )
@@ -218,6 +221,13 @@ class Settings(BaseSettings):
     def cache_dir(self) -> Path:
         """What can be made again; may be deleted at any time."""
         return self.data_dir / "cache"
+
+    @property
+    def ohif_folder(self) -> Path:
+        """The viewer OHIF, if it was installed: its pages as they are served."""
+        if not self.ohif_dir:
+            return self.data_dir / "ohif"
+        return Path(self.ohif_dir).expanduser().absolute()
 
     @property
     def base_url(self) -> str:

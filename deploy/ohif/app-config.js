@@ -1,13 +1,15 @@
-// OHIF's configuration for this server: serve it as /app-config.js in place of OHIF's own.
+// OHIF's configuration for this server. `make ohif` puts it in place of OHIF's own.
 //
-// OHIF's page and the server may share one address, behind a proxy that hands /dicomweb to the
-// server. If they do not, set DICOMWEB_ROOT to the server's whole address before this script,
-// and name the page's origin in the server's CORS_ORIGINS.
-const root = window.DICOMWEB_ROOT ?? '/dicomweb';
+// The server serves OHIF beside /dicomweb, at /ohif/. For an OHIF that lies elsewhere: at the root
+// of an address whose /dicomweb a proxy hands to the server, nothing is to be changed; on another
+// address, set DICOMWEB_ROOT to the server's whole one before this script, and name the page's
+// origin in the server's CORS_ORIGINS.
+const base = window.PUBLIC_URL ?? '/'; // where OHIF lies, with a slash at the end
+const root = window.DICOMWEB_ROOT ?? new URL('../dicomweb', window.location.origin + base).pathname;
 
 window.config = {
   name: 'dicomweb-server',
-  routerBasename: null,
+  routerBasename: base.length > 1 ? base.slice(0, -1) : null,
   extensions: [],
   modes: [],
   customizationService: {},
@@ -40,7 +42,15 @@ window.config = {
         // Players ask for a video by ranges as they need them. Documents come in parts, so that
         // they can be shown also on a page of another address.
         singlepart: 'video',
-        bulkDataURI: { enabled: true, relativeResolution: 'studies' },
+        bulkDataURI: {
+          enabled: true,
+          relativeResolution: 'studies',
+          // By the name that the page was reached by, which may be another than PUBLIC_URL. What
+          // was transformed is only kept where a prefix is exchanged, for the same one here.
+          transform: (uri) => uri.replace(/^https?:.*?(?=\/studies\/)/, root),
+          startsWith: root,
+          prefixWith: root,
+        },
       },
     },
   ],

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 from dicomweb_server import __version__
 from dicomweb_server.archive.summary import summarise
 from dicomweb_server.web.conditions import not_modified, tag_of
+from dicomweb_server.web.ohif import ohif_of
 from dicomweb_server.web.requests import archive_of, base_url_of, principal_of
 from dicomweb_server.web.responses import coded
 from dicomweb_server.wire.content_coding import CODINGS
@@ -77,12 +78,11 @@ class _File:
 
 async def about(request: Request) -> Response:
     """GET /page.json: the version, the base URL for clients, and what else is served."""
-    paths = (getattr(route, "path", "") for route in request.app.routes)
     return _json(
         {
             "version": __version__,
             "base": base_url_of(request),
-            "ohif": any(path == "/ohif" or path.startswith("/ohif/") for path in paths),
+            "ohif": await ohif_of(request).is_installed(),
         }
     )
 

@@ -12,6 +12,7 @@ from dicomweb_server.web.bulk_data import retrieve_bulk_data
 from dicomweb_server.web.delete import delete_resource
 from dicomweb_server.web.frames import retrieve_frames
 from dicomweb_server.web.metadata import retrieve_metadata
+from dicomweb_server.web.ohif import ohif
 from dicomweb_server.web.operations import healthz, readyz
 from dicomweb_server.web.page import page_routes
 from dicomweb_server.web.rendered import retrieve_rendered, retrieve_thumbnail
@@ -65,6 +66,8 @@ def routes() -> list[BaseRoute]:
     return [
         *_resources("/dicomweb"),
         *page_routes(),
+        Route("/ohif", ohif),
+        Route("/ohif/{path:path}", ohif),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
     ]

@@ -71,6 +71,8 @@ function watch(page, task) {
   });
   page.on('pageerror', (error) => complaints.push(`page error: ${error.message}`));
   page.on('console', (message) => {
+    // What the server's own policy keeps a page from would be missed by its user.
+    if (message.text().includes('Content Security Policy')) problems.push(message.text());
     if (message.type() === 'error') complaints.push(`console: ${message.text()}`);
   });
 }

@@ -1,9 +1,10 @@
 """Does a viewer that others wrote show what our server holds? OHIF in Chromium, end to end.
 
 A server is started as a user would, on an empty folder; a CT study is stored in it, and one of
-each kind in ``studies.py``; OHIF, a page of another origin, lists the first and shows a series
-of it, then the others. The npm dicomweb-client is tried too. ``view.mjs`` is what happens in the
-browser. Screenshots and logs are left in ``build/browser``.
+each kind in ``studies.py``; OHIF, which the server shows at ``/ohif/`` as `make ohif` leaves it,
+lists the first and shows a series of it, then the others. The npm dicomweb-client is tried too,
+in a page of another origin. ``view.mjs`` is what happens in the browser. Screenshots and logs are
+left in ``build/browser``.
 
 Run by ``run.sh``, which installs what is needed. The status is 1 if anything failed.
 """
@@ -28,12 +29,14 @@ import pydicom
 from pydicom.data import get_testdata_file
 from pydicom.dataset import FileDataset
 
-from tests.browser import ohif
+from deploy.ohif import fetch as ohif
+from tests.browser.elsewhere import elsewhere
 from tests.browser.studies import Study, for_client, studies, to_upload
 from tests.make import multipart_body, study_of
 
 REPOSITORY = Path(__file__).parents[2]
 RESULTS = REPOSITORY / "build" / "browser"
+OHIF = REPOSITORY / "build" / "ohif"
 AXIAL_SERIES = "S2010"
 
 LIMIT_SECONDS = 240  # from the server's start to the last look
@@ -79,22 +82,22 @@ def main() -> int:
 
 def run() -> None:
     """Store, list and view the studies. Raises FailureError or OhifError."""
-    pages = ohif.fetch()
+    ohif.fetch(OHIF)
     files, shown = ct_study()
     others = list(studies())
     server = f"http://127.0.0.1:{free_port()}"
     clock = Clock()
     with (
         tempfile.TemporaryDirectory(prefix="dicomweb-browser-", ignore_cleanup_errors=True) as data,
-        ohif.serving(pages, f"{server}/dicomweb") as viewer,
-        serving(server, Path(data), cors_origin=viewer, seconds=clock.left),
+        elsewhere() as other_origin,
+        serving(server, Path(data), cors_origin=other_origin, seconds=clock.left),
     ):
-        clock.say(f"The server is at {server}, OHIF {ohif.VERSION} at {viewer}")
+        clock.say(f"The server is at {server}, with OHIF {ohif.VERSION}")
         store(server, files, seconds=clock.left)
         for study in others:
             store(server, study.files, seconds=clock.left)
         clock.say(f"Stored {len(others) + 1} studies")
-        view(viewer, server, shown, files, others, seconds=clock.left)
+        view(server, other_origin, shown, files, others, seconds=clock.left)
         clock.say("Looked at them in a browser")
 
 
@@ -143,7 +146,7 @@ def serving(url: str, data: Path, *, cors_origin: str, seconds: float) -> Iterat
     command = [sys.executable, "-m", "dicomweb_server", "serve", "--port", port]
     # An empty variable counts as not set: nothing of the caller's own archive is reached.
     settings = {"CORS_ORIGINS": cors_origin, "DATABASE_URL": "", "PUBLIC_URL": ""}
-    settings |= {"LISTEN_HOST": "127.0.0.1", "WORKERS": ""}
+    settings |= {"LISTEN_HOST": "127.0.0.1", "WORKERS": "", "OHIF_DIR": str(OHIF)}
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, "--data-dir", str(data)],
@@ -212,8 +215,8 @@ def store(server: str, files: Sequence[bytes], *, seconds: float) -> None:
 
 
 def view(
-    viewer: str,
     server: str,
+    other_origin: str,
     shown: FileDataset,
     files: Sequence[bytes],
     others: Sequence[Study],
@@ -223,8 +226,9 @@ def view(
     """Look at the series of `files` in a browser, and at `others`. Raises FailureError."""
     task = {
         "chromium": shutil.which("chromium"),
-        "viewer": viewer,
         "server": server,
+        "viewer": f"{server}/ohif",
+        "elsewhere": other_origin,
         "results": str(RESULTS),
         "patient": shown.PatientName.family_name,
         "patientId": shown.PatientID,

@@ -19,6 +19,8 @@ async function findStudy(page) {
   await row.click();
   await page.getByText(task.patientId).first().waitFor({ timeout: WAIT });
   await page.getByText(task.seriesDescription).first().waitFor({ timeout: WAIT });
+  // Without it the decoders of OHIF may not share memory with their page.
+  if (!(await page.evaluate(() => window.crossOriginIsolated))) throw new Error('it is not isolated');
   await screenshot(page, task, 'study-list');
   console.log(`The list shows ${task.patient} (${task.patientId}), ${task.instances} instances`);
 }
