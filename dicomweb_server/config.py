@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     pixel_limit_bytes: ByteSize = Field(
         ByteSize(4 * GIB), ge=1, description="Largest decoded image, all that one answer needs"
     )
+    max_rendered_frames: int = Field(
+        5000, ge=1, description="Most frames of a study or series that one answer shows as pictures"
+    )
     max_results: int = Field(
         5000, ge=1, description="Matches that a search returns at most, and where it names no limit"
     )

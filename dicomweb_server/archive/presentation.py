@@ -110,6 +110,14 @@ async def frames_shown(
                     yield found.location, number
 
 
+async def all_presented(
+    archive: Archive, principal: Principal, state: State
+) -> AsyncIterator[Presented]:
+    """All that a state shows and that is here, in the order of its references."""
+    async for location, number in frames_shown(archive, principal, state):
+        yield await _locate_all(archive, principal, state, location, number)
+
+
 async def find_presented(
     archive: Archive, principal: Principal, state: State, ordinal: int
 ) -> Presented:

@@ -1,13 +1,15 @@
-"""Rendered resources (PS3.18 §10.4.1.1.3) and thumbnails (§10.4.1.1.4): locate, one range, a
-worker, and a small cache before it."""
+"""Rendered resources (PS3.18 §10.4.1.1.3) and thumbnails (§10.4.1.1.4): what is to be shown is
+found, and a worker makes a picture of it, with a small cache before it."""
 
+import asyncio
+import hashlib
 from dataclasses import dataclass
 
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive import work
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.archive.presentation import State, find_presented, find_state, presented
+from dicomweb_server.archive.presentation import Presented, find_presented, find_state, presented
 from dicomweb_server.archive.segmentation import Segmented, find_segmented, segmented
 from dicomweb_server.archive.sources import made_of_frame, open_source, whole_of
 from dicomweb_server.archive.workers import WorkerFailed
@@ -19,6 +21,7 @@ from dicomweb_server.index import retrieve as index
 from dicomweb_server.index.retrieve import FrameLocation
 
 THUMBNAIL = 256  # pixels of the longest side (THB-04)
+_LARGE_PACKED = 1 << 20  # bytes, which take a millisecond to be hashed
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,61 +35,108 @@ class Picture:
     texts: bool = True  # of presentation states; they may hold names (THB-03)
 
 
-async def rendered(
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame of an image, `number` counted from 1.
+
+    `version` changes with the file and with the row of its metadata.
+    """
+
+    found: FrameLocation
+    packed: bytes  # metadata
+    number: int
+    version: bytes
+
+
+# What a picture is made of. `version` changes with all that it follows from, but for how it is
+# asked for and which frame it is.
+Shown = Frame | Presented | Segmented
+
+
+def frame_shown(shown: Shown) -> int:
+    """Which frame it is; 0 for those of a segmentation, which its version tells."""
+    return 0 if isinstance(shown, Segmented) else shown.number
+
+
+async def find_shown(
     archive: Archive,
     principal: Principal,
     study: str,
     series: str,
     instance: str,
     number: int | None,
-    wanted: Picture,
-) -> bytes:
-    """Frame `number` as a picture, the first for None; of a presentation state the one at that
+    *,
+    follow: bool = True,
+) -> Shown:
+    """Frame `number` of an instance, the first for None; of a presentation state the one at that
     place among those that it shows, of a segmentation for None a slice with all its segments.
 
-    Raises NotFound, NotAcceptable for what is no still image, UndecodablePixels, and ImageNotHere
-    for a presentation state of images that are not here.
+    `follow`: it may be that of a viewer, who will ask for the neighbours too. Raises NotFound,
+    also for an instance without frames, NotAcceptable for what is no still image, and
+    ImageNotHere for a presentation state of images that are not here.
     """
+    uids = study, series, instance
     try:
         async with archive.session(principal, Action.RETRIEVE) as session:
             found, packed = await index.locate_rendered(
-                session.conn, session.scope, study, series, instance, number or 1
+                session.conn, session.scope, *uids, number or 1
             )
-            if archive.neighbours is not None and wanted.longest is None:
+            if archive.neighbours is not None and follow:
                 again = found.table.count > 1
                 archive.neighbours.follow(session.scope, found.location, again=again)
     except NotFound:
-        state = await find_state(archive, principal, study, series, instance)
+        state = await find_state(archive, principal, *uids)
         if state is None:
             raise
-        return await _presented(archive, principal, state, number or 1, wanted)
+        return await find_presented(archive, principal, state, number or 1)
     if is_video(found.location.transfer_syntax_uid):
         raise NotAcceptable([])
     if found.location.sop_class_uid in SEGMENTATIONS:
-        over = await find_segmented(archive, principal, found, packed, number)
-        return await _segmented(archive, over, wanted)
-    return await _picture(archive, found, packed, number or 1, wanted)
+        return await find_segmented(archive, principal, found, packed, number)
+    return Frame(found, packed, number or 1, await _version(found, packed))
 
 
-async def rendered_representative(
-    archive: Archive, principal: Principal, study: str, series: str | None, wanted: Picture
-) -> bytes:
-    """The picture that stands for a study or series (3.3.6 [D], THB-04). Raises NotFound."""
+async def find_representative(
+    archive: Archive, principal: Principal, study: str, series: str | None
+) -> Shown:
+    """The frame that stands for a study or series (3.3.6 [D], THB-04). Raises NotFound, and
+    NotAcceptable for one without images."""
     async with archive.session(principal, Action.RETRIEVE) as session:
         chosen = await index.representative(session.conn, session.scope, study, series)
     if chosen is None:
         raise NotAcceptable([])
     location = chosen.location
-    number = max(1, (chosen.frame_count + 1) // 2)
-    return await rendered(
+    return await find_shown(
         archive,
         principal,
         location.study_instance_uid,
         location.series_instance_uid,
         location.sop_instance_uid,
-        number,
-        wanted,
+        await representative_frame(archive, chosen.packed, chosen.frame_count),
+        follow=False,
     )
+
+
+async def representative_frame(archive: Archive, packed: bytes, count: int) -> int:
+    """The frame that stands for an instance of `count` frames (THB-04)."""
+    if count <= 1:
+        return 1
+    return await archive.workers.run(work.representative_frame, packed, count)
+
+
+async def _version(found: FrameLocation, packed: bytes) -> bytes:
+    """A row may be made anew from the same file, and then may say other things of it."""
+    seed = found.location.sha256, repr(found.table).encode(), b"".join(found.records)
+    if len(packed) > _LARGE_PACKED:
+        return await asyncio.to_thread(_digest, *seed, packed)
+    return _digest(*seed, packed)
+
+
+def _digest(*parts: bytes) -> bytes:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(b"%d:" % len(part) + part)
+    return digest.digest()
 
 
 async def thumbnail(
@@ -104,8 +154,11 @@ async def thumbnail(
     """
     try:
         if series is None or instance is None:
-            return await rendered_representative(archive, principal, study, series, wanted)
-        return await rendered(archive, principal, study, series, instance, number, wanted)
+            shown = await find_representative(archive, principal, study, series)
+        else:
+            uids = study, series, instance
+            shown = await find_shown(archive, principal, *uids, number, follow=False)
+        return await rendered(archive, shown, wanted)
     except (NotAcceptable, UndecodablePixels, WorkerFailed, ImageNotHere):
         label = "no image"
     except NotFound:
@@ -118,14 +171,23 @@ async def thumbnail(
     return await archive.workers.run(work.icon, label, wanted.media_type, THUMBNAIL)
 
 
-async def _presented(
-    archive: Archive, principal: Principal, state: State, ordinal: int, wanted: Picture
-) -> bytes:
-    shown = await find_presented(archive, principal, state, ordinal)
-    key = (shown.version, shown.number, wanted)
+async def rendered(archive: Archive, shown: Shown, wanted: Picture) -> bytes:
+    """What was found as a picture, from the cache or made.
+
+    Raises UndecodablePixels, WorkerFailed, and InvalidParameter for a viewport that does not fit
+    the image, or for what cannot be asked of a presentation state.
+    """
+    key = (shown.version, frame_shown(shown), wanted)
     picture = archive.pictures.get(key)
     if picture is None:
-        picture = await presented(
+        picture = await _made(archive, shown, wanted)
+        archive.pictures.put(key, picture)
+    return picture
+
+
+async def _made(archive: Archive, shown: Shown, wanted: Picture) -> bytes:
+    if isinstance(shown, Presented):
+        return await presented(
             archive,
             shown,
             wanted.options,
@@ -134,46 +196,27 @@ async def _presented(
             longest=wanted.longest,
             texts=wanted.texts,
         )
-        archive.pictures.put(key, picture)
-    return picture
-
-
-async def _segmented(archive: Archive, shown: Segmented, wanted: Picture) -> bytes:
-    key = (shown.version, 0, wanted)
-    picture = archive.pictures.get(key)
-    if picture is None:
+    if isinstance(shown, Segmented):
         options, media_type = wanted.options, wanted.media_type
         quality, longest = wanted.quality, wanted.longest
-        picture = await segmented(
+        return await segmented(
             archive, shown, options, media_type, quality=quality, longest=longest
         )
-        archive.pictures.put(key, picture)
-    return picture
-
-
-async def _picture(
-    archive: Archive, found: FrameLocation, packed: bytes, number: int, wanted: Picture
-) -> bytes:
-    key = (found.location.sha256, number, wanted)
-    cached = archive.pictures.get(key)
-    if cached is not None:
-        return cached
+    found = shown.found
     source = await open_source(archive, found.location)
     made = await made_of_frame(
         archive,
         source,
         found,
         0,
-        number,
+        shown.number,
         work.rendered_frame,
-        packed,
+        shown.packed,
         found.location.transfer_syntax_uid,
-        number,
+        shown.number,
         wanted.options,
         wanted.media_type,
         wanted.quality,
         wanted.longest,
     )
-    picture = made if isinstance(made, bytes) else await whole_of(made)
-    archive.pictures.put(key, picture)
-    return picture
+    return made if isinstance(made, bytes) else await whole_of(made)

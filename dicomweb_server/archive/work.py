@@ -15,7 +15,7 @@ from dicomweb_server.dicom.encodable import can_encode
 from dicomweb_server.dicom.fragments import drop_pad, join_fragments, list_fragments
 from dicomweb_server.dicom.image_pixel import image_pixel
 from dicomweb_server.dicom.images import encode, picture, placeholder
-from dicomweb_server.dicom.json_values import first_text
+from dicomweb_server.dicom.json_values import first_number, first_text
 from dicomweb_server.dicom.packing import unpack_metadata
 from dicomweb_server.dicom.part10 import describe, inflate, is_deflated, read_file_meta
 from dicomweb_server.dicom.rendering import RenderOptions
@@ -189,6 +189,12 @@ def rendered_frame(
     return picture(
         metadata, data, transfer_syntax_uid, number, options, media_type, quality, longest
     )
+
+
+def representative_frame(packed_metadata: bytes, count: int) -> int:
+    """The frame that stands for all `count`: as the instance tells, else the middle (THB-04)."""
+    told = first_number(_dataset(packed_metadata), "00286010")  # Representative Frame Number
+    return int(told) if told is not None and 1 <= told <= count else (count + 1) // 2
 
 
 def icon(label: str, media_type: str, longest: int) -> bytes:

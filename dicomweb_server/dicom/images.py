@@ -9,13 +9,12 @@ import orjson
 from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
 from dicomweb_server.dicom.pixels import decode_frame, image_pixel
 from dicomweb_server.dicom.rendering import render
-from dicomweb_server.dicom.viewing import RenderOptions
+from dicomweb_server.dicom.viewing import RENDERED_TYPES, RenderOptions
 from dicomweb_server.errors import NotAcceptable, UndecodablePixels
 
-Picture = np.ndarray[Any, np.dtype[np.uint8]]
+__all__ = ["RENDERED_TYPES", "encode", "picture", "placeholder", "thumbnail"]
 
-# What a rendering can be sent as (PS3.18 Table 8.7.4-1), the default first.
-RENDERED_TYPES: tuple[str, ...] = ("image/jpeg", "image/png", "image/gif")
+Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 def picture(

@@ -1,48 +1,64 @@
-"""GET …/rendered and …/thumbnail (PS3.18 §10.4.1.1.3 and §10.4.1.1.4)."""
+"""GET …/rendered (PS3.18 §10.4.1.1.3): one picture, or several in parts."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dicomweb_server.archive.content import Content
+from dicomweb_server.archive.presentation import Presented
 from dicomweb_server.archive.render import (
-    THUMBNAIL,
+    Frame,
     Picture,
+    Shown,
+    find_representative,
+    find_shown,
+    frame_shown,
     rendered,
-    rendered_representative,
-    thumbnail,
 )
-from dicomweb_server.dicom.images import RENDERED_TYPES
+from dicomweb_server.archive.rendered_parts import (
+    Part,
+    count_pictures,
+    count_presented,
+    pictures_of,
+    pictures_of_frames,
+    pictures_of_state,
+    refuse_too_many,
+)
+from dicomweb_server.archive.retrieve import uids_of as uids_of_location
 from dicomweb_server.dicom.rendering import RenderOptions
-from dicomweb_server.errors import InvalidParameter, NotAcceptable, NotFound
+from dicomweb_server.errors import NotAcceptable, NotFound
+from dicomweb_server.web.conditions import not_modified, tag_of
+from dicomweb_server.web.leaving import while_connected
 from dicomweb_server.web.own_media import render_own_media
 from dicomweb_server.web.requests import (
-    accept_of,
     archive_of,
     base_url_of,
+    choice_of,
     principal_of,
+    triple_of,
     uids_of,
 )
-from dicomweb_server.web.responses import PRIVATE
-from dicomweb_server.wire.media_types import Offer, choose
-from dicomweb_server.wire.rendering import (
-    RenderedQuery,
-    parse_rendered_query,
-    parse_thumbnail_query,
+from dicomweb_server.web.responses import (
+    PRIVATE,
+    Ready,
+    boundary_for,
+    multipart,
+    multipart_type,
+    without_body,
 )
-from dicomweb_server.wire.resources import parse_frame_list
+from dicomweb_server.wire.rendered_offers import rendered_offers
+from dicomweb_server.wire.rendering import RenderedQuery, parse_rendered_query
+from dicomweb_server.wire.resources import frame_url, instance_url, parse_frame_list
 from dicomweb_server.wire.search_results import warning
-
-PICTURES = [
-    Offer(media_type, multipart=False, default=media_type == "image/jpeg")
-    for media_type in RENDERED_TYPES
-]
 
 
 async def retrieve_rendered(request: Request) -> Response:
-    """GET …/rendered: one picture, or the video, document or report that an instance is (trap
+    """GET …/rendered: pictures, or the video, document or report that an instance is (trap
     34)."""
     asked = parse_rendered_query(request.query_params.multi_items())
     try:
-        return await _rendered(request, asked)
+        return await _pictures(request, asked)
     except (NotAcceptable, NotFound) as refusal:
         # Asked for last: pictures are what is wanted a thousand times as often.
         if len(uids_of(request)) < 3 or "frames" in request.path_params:
@@ -54,66 +70,121 @@ async def retrieve_rendered(request: Request) -> Response:
         raise NotAcceptable([]) from None  # it is there, and has nothing to show (3.3.6)
 
 
-async def _rendered(request: Request, asked: RenderedQuery) -> Response:
-    """One picture. A multi-frame instance gives its first frame (3.3.6 [D])."""
-    archive = archive_of(request)
-    uids = uids_of(request)
-    media_type = _media_type(request)
-    options = RenderOptions(window=asked.window, viewport=asked.viewport)
-    wanted = Picture(options, media_type, asked.quality)
-    try:
-        if len(uids) == 3:
-            picture = await rendered(archive, principal_of(request), *uids, _frame(request), wanted)
-        else:
-            study, series = (*uids, None)[:2]
-            assert study is not None
-            picture = await rendered_representative(
-                archive, principal_of(request), study, series, wanted
-            )
-    except NotAcceptable:
-        raise NotAcceptable([]) from None
-    response = _picture(picture, media_type)
+async def _pictures(request: Request, asked: RenderedQuery) -> Response:
+    numbers = _numbers(request)
+    offer = choice_of(request, rendered_offers(len(numbers))).offer
+    wanted = Picture(
+        RenderOptions(window=asked.window, viewport=asked.viewport), offer.media_type, asked.quality
+    )
+    if not offer.multipart:
+        response = await _one(request, wanted, numbers)
+    elif len(uids_of(request)) == 3:
+        response = await _of_instance(request, wanted, numbers)
+    else:
+        response = await _of_many(request, wanted)
     for text in asked.warnings:
         response.headers.append("Warning", warning(base_url_of(request), text))
     return response
 
 
-async def retrieve_thumbnail(request: Request) -> Response:
-    """GET …/thumbnail: one small picture, whatever the level (THB-02)."""
-    media_type = _media_type(request)
-    viewport = parse_thumbnail_query(request.query_params.multi_items())
-    longest = None if viewport else THUMBNAIL
-    options = RenderOptions(window=None, viewport=viewport)
-    wanted = Picture(options, media_type, 80, longest, texts=False)
-    study, series, instance = (*uids_of(request), None, None)[:3]
-    assert study is not None
-    picture = await thumbnail(
-        archive_of(request),
-        principal_of(request),
-        study,
-        series,
-        instance,
-        _frame(request),
-        wanted,
-    )
-    return _picture(picture, media_type)
-
-
-def _media_type(request: Request) -> str:
-    accept = request.query_params.get("accept")
-    return choose(accept_of(request), PICTURES, accept).offer.media_type
-
-
-def _frame(request: Request) -> int | None:
-    """The frame of the path. Several frames are several pictures, in multipart (not yet)."""
+def _numbers(request: Request) -> list[int]:
+    """The frames that the path names; none are all of them."""
     text = request.path_params.get("frames")
-    if text is None:
-        return None
-    numbers = parse_frame_list(text)
-    if len(numbers) > 1:
-        raise InvalidParameter("frames", text, "one frame number for a rendered frame")
-    return numbers[0]
+    return [] if text is None else list(parse_frame_list(text))
 
 
-def _picture(picture: bytes, media_type: str) -> Response:
-    return Response(picture, media_type=media_type, headers={**PRIVATE, "Vary": "Accept"})
+async def _one(request: Request, wanted: Picture, numbers: Sequence[int]) -> Response:
+    """A single part: one frame. Of a multi-frame instance the first, of a study or series the
+    representative (3.3.6 [D])."""
+    archive, principal = archive_of(request), principal_of(request)
+    uids = uids_of(request)
+    if len(uids) == 3:
+        shown = await find_shown(archive, principal, *triple_of(request), (*numbers, None)[0])
+    else:
+        shown = await find_representative(archive, principal, uids[0], (*uids, None)[1])
+    return await one_picture(request, shown, wanted)
+
+
+async def one_picture(request: Request, shown: Shown, wanted: Picture) -> Response:
+    """One frame as a picture by itself."""
+    headers = {
+        **PRIVATE,
+        "Vary": "Accept",
+        "ETag": _tag(shown.version, [frame_shown(shown)], wanted),
+    }
+    if answer := not_modified(request, headers):
+        return answer
+    picture = await while_connected(request, rendered(archive_of(request), shown, wanted))
+    return Ready([picture], wanted.media_type, headers)
+
+
+def _tag(version: bytes, numbers: Sequence[int], wanted: Picture, *more: str) -> str:
+    return tag_of("rendered", version, ",".join(map(str, numbers)), repr(wanted), *more)
+
+
+async def _of_instance(request: Request, wanted: Picture, numbers: Sequence[int]) -> Response:
+    """A part for each frame, or each that the path names; of a presentation state for each that
+    it shows."""
+    archive, principal = archive_of(request), principal_of(request)
+    shown = await find_shown(archive, principal, *triple_of(request), max((*numbers, 1)))
+    if isinstance(shown, Presented):
+        location = shown.state.location
+        count = max(numbers) if numbers else await count_presented(archive, principal, shown.state)
+    else:
+        location, count = shown.found.location, shown.found.table.count
+        refuse_too_many(archive, len(numbers) or count)
+    of = archive, principal
+    if isinstance(shown, Presented) and not numbers:
+        parts = pictures_of_state(*of, shown.state, count, wanted)
+    else:
+        which = numbers or range(1, count + 1)
+        parts = pictures_of_frames(*of, location, which, count, wanted)
+    tag = None
+    if isinstance(shown, Frame):  # others follow from more files than the one that was looked at
+        tag = _tag(shown.version, numbers, wanted, "parts", base_url_of(request))
+    return await _parts(request, parts, wanted, tag)
+
+
+async def _of_many(request: Request, wanted: Picture) -> Response:
+    """A part for each frame of each image; what is no image is passed over (3.3.6)."""
+    archive, principal = archive_of(request), principal_of(request)
+    study, series = (*uids_of(request), None)[:2]
+    assert study is not None
+    shown = await count_pictures(archive, principal, study, series)
+    tag = _tag(shown.digest, [], wanted, "parts", base_url_of(request))
+    parts = pictures_of(archive, principal, study, series, wanted)
+    response = await _parts(request, parts, wanted, tag)
+    if shown.omitted and response.status_code == 200:
+        response.status_code = 206  # WADO-09
+        text = f"{shown.omitted} instances cannot be rendered and are left out"
+        response.headers.append("Warning", warning(base_url_of(request), text))
+    return response
+
+
+async def _parts(
+    request: Request, parts: AsyncGenerator[Part, None], wanted: Picture, tag: str | None
+) -> Response:
+    """``multipart/related``, each picture made as it is sent (MP-09, MP-10)."""
+    headers = {**PRIVATE, "Vary": "Accept", **({"ETag": tag} if tag else {})}
+    if answer := not_modified(request, headers):
+        await parts.aclose()
+        return answer
+    if request.method == "HEAD":
+        await parts.aclose()
+        return without_body(multipart_type(wanted.media_type, boundary_for(headers)), headers)
+    named = _named(base_url_of(request), parts)
+    return await while_connected(request, multipart(named, headers))
+
+
+async def _named(
+    base_url: str, parts: AsyncGenerator[Part, None]
+) -> AsyncIterator[tuple[Content, str]]:
+    """The parts, each with the URL of what it shows: an instance, or a frame of many."""
+    try:
+        async for part in parts:
+            uids = uids_of_location(part.location)
+            many = part.count > 1
+            url = frame_url(base_url, *uids, part.number) if many else instance_url(base_url, *uids)
+            yield part.content, url
+    finally:
+        await parts.aclose()

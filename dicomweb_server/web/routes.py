@@ -15,10 +15,11 @@ from dicomweb_server.web.metadata import retrieve_metadata
 from dicomweb_server.web.ohif import ohif
 from dicomweb_server.web.operations import healthz, readyz
 from dicomweb_server.web.page import page_routes
-from dicomweb_server.web.rendered import retrieve_rendered, retrieve_thumbnail
+from dicomweb_server.web.rendered import retrieve_rendered
 from dicomweb_server.web.retrieve import retrieve_instances
 from dicomweb_server.web.search import search_instances, search_series, search_studies
 from dicomweb_server.web.store import store_instances
+from dicomweb_server.web.thumbnails import retrieve_thumbnail
 
 Handler = Callable[[Request], Awaitable[Response]]
 

@@ -8,8 +8,12 @@ import pytest
 from tests.running import RunningServer
 from tests.web.shelf import Shelf
 
-# Deleting lets tests clean up; the small limit keeps a deflate bomb cheap to make.
-SETTINGS = {"ALLOW_DELETE": "true", "INFLATE_LIMIT_BYTES": "100MiB"}
+# Deleting lets tests clean up; the small limits keep a deflate bomb and a long film cheap to make.
+SETTINGS = {
+    "ALLOW_DELETE": "true",
+    "INFLATE_LIMIT_BYTES": "100MiB",
+    "MAX_RENDERED_FRAMES": "40",
+}
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from tests.make import small_image, uid
 from tests.make.files import part10
 from tests.make.states import annotation, graphic, item, layer, overlay, presentation_state, text
 from tests.make.states import reference as reference_to
-from tests.web.asking import assert_problem, new_uid, path_of, store
+from tests.web.asking import assert_problem, new_uid, parts_of, path_of, store
 
 PNG = {"Accept": "image/png"}
 
@@ -137,3 +137,24 @@ def test_large_overlays_are_read_from_the_files(http: httpx.Client) -> None:
         made = picture(http.get(f"{path_of(state)}/rendered", headers=PNG))
 
         assert np.array_equal(made, bits * 255)
+
+
+def test_a_state_in_parts_has_one_for_each_frame_that_it_shows(http: httpx.Client) -> None:
+    """Digest 3.3.6, in the order of the references; MP-09: named after the state."""
+    first = image(http)
+    second = image(http, study=first.StudyInstanceUID, seed=1, frames=3)
+    series = [
+        item(SeriesInstanceUID=each.SeriesInstanceUID, ReferencedImageSequence=[reference_to(each)])
+        for each in (first, second)
+    ]
+    state = state_of(http, first, ReferencedSeriesSequence=series)
+    headers = {"Accept": 'multipart/related; type="image/png"'}
+
+    parts = parts_of(http.get(f"{path_of(state)}/rendered", headers=headers))
+
+    base = f"{http.base_url}{path_of(state)}/frames"
+    assert [fields["Content-Location"] for fields, _ in parts] == [
+        f"{base}/{n}" for n in range(1, 5)
+    ]
+    alone = [http.get(f"{path_of(state)}/frames/{n}/rendered", headers=PNG) for n in range(1, 5)]
+    assert [data for _, data in parts] == [answer.content for answer in alone]

@@ -1,0 +1,168 @@
+"""Several pictures: those of frames, and of all images of an instance, a series or a study
+(PS3.18 §10.4.1.1.3)."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+
+from dicomweb_server.access.policy import Action
+from dicomweb_server.access.principal import Principal
+from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.content import Content
+from dicomweb_server.archive.presentation import State, all_presented, frames_shown
+from dicomweb_server.archive.read_ahead import MOST_FRAMES, in_order
+from dicomweb_server.archive.render import Picture, find_shown, rendered
+from dicomweb_server.archive.retrieve import all_of, uids_of, version
+from dicomweb_server.dicom.frames import is_video
+from dicomweb_server.dicom.pixels import DECODABLE
+from dicomweb_server.errors import ContentTooLarge, NotAcceptable
+from dicomweb_server.index import pictures as index
+from dicomweb_server.index.retrieve import Location, Page, Position
+
+_DECODABLE = sorted(DECODABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One picture: of which frame of which instance, of how many. Of a presentation state it is
+    the place among those that it shows."""
+
+    content: Content
+    location: Location
+    number: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShownOfMany:
+    """What is to be shown of a study or series.
+
+    `digest`: of all that the pictures follow from, but for how they are asked for; `omitted`:
+    images in transfer syntaxes that have no decoder here.
+    """
+
+    digest: bytes
+    omitted: int
+
+
+async def count_pictures(
+    archive: Archive, principal: Principal, study: str, series: str | None
+) -> ShownOfMany:
+    """What there is to show of a study or series. Raises NotFound, NotAcceptable where there is
+    nothing, ContentTooLarge where it is too much (WADO-10)."""
+    now = await version(archive, principal, study, series)
+    async with archive.session(principal, Action.RETRIEVE) as session:
+        counts = await index.count_frames(session.conn, session.scope, study, series)
+    frames = sum(each.frames for each in counts if each.transfer_syntax_uid in DECODABLE)
+    if not frames:
+        raise NotAcceptable([])
+    refuse_too_many(archive, frames)
+    unknown = [
+        each.instances
+        for each in counts
+        if each.transfer_syntax_uid not in DECODABLE and not is_video(each.transfer_syntax_uid)
+    ]
+    return ShownOfMany(now.digest, sum(unknown))
+
+
+def refuse_too_many(archive: Archive, count: int) -> None:
+    """Raises ContentTooLarge for more pictures than one answer may have."""
+    limit = archive.settings.max_rendered_frames
+    if count > limit:
+        raise ContentTooLarge(f"there are {count} frames to be rendered, and at most {limit} are")
+
+
+async def pictures_of(
+    archive: Archive, principal: Principal, study: str, series: str | None, wanted: Picture
+) -> AsyncGenerator[Part, None]:
+    """A picture for each frame of a study or series, in the order of WADO-11."""
+
+    async def page(after: Position | None) -> Page[tuple[Location, int]]:
+        async with archive.session(principal, Action.RETRIEVE) as session:
+            return await index.locate_images(
+                session.conn, session.scope, study, series, _DECODABLE, after
+            )
+
+    async def wanted_frames() -> AsyncIterator[tuple[Location, int, int]]:
+        async for location, count in all_of(await page(None), page):
+            for number in range(1, count + 1):
+                yield location, number, count
+
+    batch: list[tuple[Location, int, int]] = []
+    async for each in wanted_frames():
+        batch.append(each)
+        if len(batch) == _BATCH:
+            async with aclosing(_made(archive, principal, batch, wanted)) as parts:
+                async for part in parts:
+                    yield part
+            batch.clear()
+    async with aclosing(_made(archive, principal, batch, wanted)) as parts:
+        async for part in parts:
+            yield part
+
+
+_BATCH = 100  # frames; workers idle at the end of each, for a frame
+
+
+async def pictures_of_frames(
+    archive: Archive,
+    principal: Principal,
+    location: Location,
+    numbers: Sequence[int],
+    count: int,
+    wanted: Picture,
+) -> AsyncGenerator[Part, None]:
+    """A picture for each of some frames of an instance of `count`, in their order."""
+    frames = [(location, number, count) for number in numbers]
+    async with aclosing(_made(archive, principal, frames, wanted)) as parts:
+        async for part in parts:
+            yield part
+
+
+async def _made(
+    archive: Archive,
+    principal: Principal,
+    frames: Sequence[tuple[Location, int, int]],
+    wanted: Picture,
+) -> AsyncGenerator[Part, None]:
+    """Half of the workers are left to others, who wait for one picture."""
+    most = max(1, min(MOST_FRAMES, archive.workers.size // 2))
+    making = (partial(_part, archive, principal, *frame, wanted) for frame in frames)
+    async with aclosing(in_order(making, most)) as parts:
+        async for part in parts:
+            yield part
+
+
+async def _part(
+    archive: Archive,
+    principal: Principal,
+    location: Location,
+    number: int,
+    count: int,
+    wanted: Picture,
+) -> Part:
+    shown = await find_shown(archive, principal, *uids_of(location), number, follow=False)
+    picture = await rendered(archive, shown, wanted)
+    return Part(Content.of_bytes(picture, wanted.media_type, ""), location, number, count)
+
+
+async def count_presented(archive: Archive, principal: Principal, state: State) -> int:
+    """How many frames a presentation state shows. Raises ContentTooLarge for too many."""
+    count = 0
+    async for _ in frames_shown(archive, principal, state):
+        count += 1
+        refuse_too_many(archive, count)
+    return count
+
+
+async def pictures_of_state(
+    archive: Archive, principal: Principal, state: State, count: int, wanted: Picture
+) -> AsyncGenerator[Part, None]:
+    """A picture for each frame that a presentation state shows, of `count` (3.3.6)."""
+    number = 0
+    async for shown in all_presented(archive, principal, state):
+        number += 1
+        picture = await rendered(archive, shown, wanted)
+        content = Content.of_bytes(picture, wanted.media_type, "")
+        yield Part(content, state.location, number, count)

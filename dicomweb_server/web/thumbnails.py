@@ -1,0 +1,48 @@
+"""GET …/thumbnail (PS3.18 §10.4.1.1.4): one small picture, whatever the level (THB-02)."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dicomweb_server.archive.render import THUMBNAIL, Picture, thumbnail
+from dicomweb_server.dicom.rendering import RenderOptions
+from dicomweb_server.errors import InvalidParameter
+from dicomweb_server.web.conditions import not_modified, tag_of
+from dicomweb_server.web.requests import archive_of, choice_of, principal_of, uids_of
+from dicomweb_server.web.responses import PRIVATE, Ready
+from dicomweb_server.wire.rendered_offers import rendered_offers
+from dicomweb_server.wire.rendering import parse_thumbnail_query
+from dicomweb_server.wire.resources import parse_frame_list
+
+
+async def retrieve_thumbnail(request: Request) -> Response:
+    """A small picture, or an icon for what has none."""
+    media_type = choice_of(request, rendered_offers(1)).offer.media_type
+    viewport = parse_thumbnail_query(request.query_params.multi_items())
+    longest = None if viewport else THUMBNAIL
+    wanted = Picture(
+        RenderOptions(window=None, viewport=viewport), media_type, 80, longest, texts=False
+    )
+    study, series, instance = (*uids_of(request), None, None)[:3]
+    assert study is not None
+    picture = await thumbnail(
+        archive_of(request),
+        principal_of(request),
+        study,
+        series,
+        instance,
+        _frame(request),
+        wanted,
+    )
+    headers = {**PRIVATE, "Vary": "Accept", "ETag": tag_of("thumbnail", picture)}
+    return not_modified(request, headers) or Ready([picture], media_type, headers)
+
+
+def _frame(request: Request) -> int | None:
+    """The frame of the path: there is one picture, so that it may be but one (THB-02)."""
+    text = request.path_params.get("frames")
+    if text is None:
+        return None
+    numbers = parse_frame_list(text)
+    if len(numbers) > 1:
+        raise InvalidParameter("frames", text, "one frame number for a thumbnail")
+    return numbers[0]
