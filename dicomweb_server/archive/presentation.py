@@ -2,7 +2,7 @@
 that it refers to, and what of both has to be read, for a worker to put together."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from pydicom.uid import ExplicitVRBigEndian
@@ -40,9 +40,10 @@ from dicomweb_server.errors import (
     UndecodablePixels,
 )
 from dicomweb_server.index import retrieve as index
+from dicomweb_server.index.frame_batches import AskedFrame, locate_many
 from dicomweb_server.index.retrieve import FrameLocation, Location
 
-_MOST_REFERENCES = 1000  # that are looked for
+_BATCH = 64  # images that are looked for at once
 _MOST_VALUES = 4 << 20  # bytes of binary values that are passed to a worker
 _OF_IMAGE = frozenset(overlay_data_tags())
 _OF_STATE = _OF_IMAGE | {"00700022", "00283006"}  # Graphic Data, LUT Data
@@ -99,11 +100,16 @@ async def frames_shown(
     All are of the study of the state (PS3.3 A.33.1).
     """
     study = state.location.study_instance_uid
-    for reference in state.plan.references[:_MOST_REFERENCES]:
-        uids = study, reference.series_instance_uid, reference.sop_instance_uid
-        with suppress(NotFound):
-            found = await locate_frames(archive, principal, *uids, [1])
-            if is_video(found.location.transfer_syntax_uid):
+    left = state.plan.references
+    while left:
+        batch, left = left[:_BATCH], left[_BATCH:]
+        asked = [
+            AskedFrame(study, each.series_instance_uid, each.sop_instance_uid, 1) for each in batch
+        ]
+        async with archive.session(principal, Action.RETRIEVE) as session:
+            located = await locate_many(session.conn, session.scope, asked)
+        for reference, found in zip(batch, located, strict=True):
+            if isinstance(found, NotFound) or is_video(found.location.transfer_syntax_uid):
                 continue
             for number in reference.frames or range(1, found.table.count + 1):
                 if number <= found.table.count:

@@ -1,5 +1,6 @@
 """A picture that is drawn on: grey until a colour is painted, then RGB."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,17 @@ import numpy as np
 from dicomweb_server.dicom.cielab import Colour
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+_AT_ONCE = 1 << 18  # pixels, of which some copies are made as floating point numbers
+
+
+def _in_strips(picture: Picture) -> Iterator[slice]:
+    """The rows of a picture, so many at a time that they take little memory."""
+    rows, columns = picture.shape[:2]
+    step = max(1, _AT_ONCE // max(1, columns))
+    for begin in range(0, rows, step):
+        yield slice(begin, begin + step)
 
 
 class Canvas:
@@ -38,21 +50,24 @@ class Canvas:
         if max(colour) != min(colour):
             self._take_colour()
         part = self.picture[top : top + mask.shape[0], left : left + mask.shape[1]]
-        share = mask.astype(np.float32) * np.float32(min(1.0, max(0.0, opacity)) / 255)
-        if part.ndim == 3:
-            target = np.array(colour, np.float32)
-            share = share[:, :, np.newaxis]
-        else:
-            target = np.array(colour[0], np.float32)
-        part[...] = part + (target - part) * share + np.float32(0.5)
+        target = np.array(colour if part.ndim == 3 else colour[:1], np.float32)
+        for at in _in_strips(part):
+            share = mask[at].astype(np.float32) * np.float32(min(1.0, max(0.0, opacity)) / 255)
+            self._mix(part[at], target, share)
 
     def blend(self, colours: Picture, opacity: np.ndarray[Any, np.dtype[np.float64]]) -> None:
         """Paint `colours` (rows, columns, 3), as large as the picture, each as opaque as `opacity`
         (rows, columns) says, 0 to 1."""
         self._take_colour()
-        share = opacity[:, :, np.newaxis].astype(np.float32)
-        part = self.picture
-        part[...] = part + (colours.astype(np.float32) - part) * share + np.float32(0.5)
+        for at in _in_strips(self.picture):
+            self._mix(self.picture[at], colours[at].astype(np.float32), opacity[at])
+
+    @staticmethod
+    def _mix(part: Picture, target: np.ndarray[Any, Any], share: np.ndarray[Any, Any]) -> None:
+        """Bring `part` nearer to `target`, by `share` (rows, columns)."""
+        if part.ndim == 3:
+            share = share[:, :, np.newaxis]
+        part[...] = part + (target - part) * share.astype(np.float32) + np.float32(0.5)
 
     def _take_colour(self) -> None:
         if self.picture.ndim == 2:

@@ -5,6 +5,7 @@ and is as large as the box has room for, within what can be read. It has a thin 
 it can be read on whatever it lies on.
 """
 
+import textwrap
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,8 @@ MAX_LINES = 40
 
 _SMALLEST, _LARGEST = 11.0, 40.0  # pixels of the height of letters, in a picture of 512
 _OUTLINE_OPACITY = 0.7
+_WIDEST = 8192  # pixels of a line
+_COST = 16  # what a pixel of text takes, in those of graphics
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ def _draw_text(
     if anchor is not None and box.bounded and first_text(text, "00700015") == "Y":
         draw_line(canvas, np.array([anchor, _nearest(anchor, box)]), colour, budget)
     justification = first_text(style or {}, "00700242") or first_text(text, "00700012")
-    _write(canvas, lines, box, colour, justification.lower())
+    _write(canvas, lines, box, colour, justification.lower(), budget)
 
 
 def _is_seen(canvas: Canvas, box: _Box, anchor: Points | None) -> bool:
@@ -113,13 +116,55 @@ def _nearest(point: Points, box: _Box) -> Points:
     return np.clip(point, low, high)
 
 
-def _write(canvas: Canvas, lines: list[str], box: _Box, colour: Colour, align: str) -> None:
-    from PIL import Image, ImageDraw
+@dataclass(frozen=True, slots=True)
+class _Lettering:
+    """Lines of text as they are drawn; `height` of letters, `pitch` of lines, in pixels."""
 
+    lines: list[str]
+    font: Any
+    height: float
+    width: float  # of the longest line
+
+    @property
+    def pitch(self) -> int:
+        return round(self.height * 1.25)
+
+    @property
+    def outline(self) -> int:
+        return max(1, round(self.height / 14))
+
+
+def _write(
+    canvas: Canvas, lines: list[str], box: _Box, colour: Colour, align: str, budget: Budget
+) -> None:
     along, across = box.right - box.left, box.bottom - box.top
     if box.rotation in (90, 270):
         along, across = across, along
-    unit = max(canvas.size) / 512
+    text = _fitted(lines, along, across, box, canvas.size)
+    edge = text.outline
+    size = (
+        min(int(text.width) + 2 * edge + 2, _WIDEST),
+        text.pitch * len(text.lines) + 2 * edge,
+    )
+    budget.pixels -= _COST * size[0] * size[1]
+    if budget.pixels < 0:
+        return
+    turns = -(box.rotation // 90)
+    around, letter = (np.rot90(_mask(text, size, align, width), turns) for width in (edge, 0))
+    rows, columns = letter.shape
+    left, top = _corner(box, columns, rows, along, align)
+    left, top = _within(left, columns, canvas.size[0]), _within(top, rows, canvas.size[1])
+    outlined = BLACK if sum(colour) > 382 else WHITE
+    canvas.paint(around, outlined, _OUTLINE_OPACITY, left, top)
+    canvas.paint(letter, colour, 1.0, left, top)
+
+
+def _fitted(
+    lines: list[str], along: float, across: float, box: _Box, picture: tuple[int, int]
+) -> _Lettering:
+    """Lines as large as the box has room for, between what can be read and what looks well; those
+    that are longer than the picture are broken."""
+    unit = max(picture) / 512
     smallest, largest = max(9.0, _SMALLEST * unit), _LARGEST * unit
     height = min(max(across / len(lines) / 1.25, smallest), largest) if box.bounded else smallest
     whole, font = letters("\n".join(lines), height)
@@ -129,34 +174,42 @@ def _write(canvas: Canvas, lines: list[str], box: _Box, colour: Colour, align: s
         height = max(smallest, height * along / width)
         font = letters(whole, height)[1]
         width = _width(lines, font)
-    stroke = max(1, round(height / 14))
-    pitch = round(height * 1.25)
-    size = min(int(width) + 2 * stroke + 2, 8192), pitch * len(lines) + 2 * stroke
-    masks = []
-    for outline in (stroke, 0):
-        mask = Image.new("L", size, 0)
-        draw = ImageDraw.Draw(mask)
-        for n, line in enumerate(lines):
-            room = width - draw.textlength(line, font)
-            indent = room if align == "right" else room / 2 if align == "center" else 0
-            place = (stroke + 1 + indent, stroke + n * pitch)
-            draw.text(place, line, fill=255, font=font, stroke_width=outline)
-        masks.append(np.rot90(np.asarray(mask), -(box.rotation // 90)))
-    left, top = _corner(box, masks[0].shape[1], masks[0].shape[0], along, across, align)
-    height, width = masks[0].shape
-    left, top = _within(left, width, canvas.size[0]), _within(top, height, canvas.size[1])
-    outlined = BLACK if sum(colour) > 382 else WHITE
-    canvas.paint(masks[0], outlined, _OUTLINE_OPACITY, left, top)
-    canvas.paint(masks[1], colour, 1.0, left, top)
+    room = picture[0] if box.rotation in (0, 180) else picture[1]
+    if width > room:
+        lines = [part for line in lines for part in _broken(line, font, room)]
+        width = min(_width(lines, font), float(_WIDEST))
+    most = max(1, int(max(picture) / (height * 1.25)))
+    return _Lettering(lines[: min(most, MAX_LINES)], font, height, width)
+
+
+def _broken(line: str, font: Any, room: int) -> list[str]:
+    """A line in parts that are about as long as there is room for."""
+    length = float(font.getlength(line))
+    if length <= room:
+        return [line]
+    return textwrap.wrap(line, max(1, int(len(line) * room / length * 0.95))) or [""]
+
+
+def _mask(
+    text: _Lettering, size: tuple[int, int], align: str, outline: int
+) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    from PIL import Image, ImageDraw
+
+    mask = Image.new("L", size, 0)
+    draw = ImageDraw.Draw(mask)
+    for n, line in enumerate(text.lines):
+        room = text.width - draw.textlength(line, text.font)
+        indent = room if align == "right" else room / 2 if align == "center" else 0
+        place = (text.outline + 1 + indent, text.outline + n * text.pitch)
+        draw.text(place, line, fill=255, font=text.font, stroke_width=outline)
+    return np.asarray(mask)
 
 
 def _width(lines: list[str], font: Any) -> float:
     return max(float(font.getlength(line)) for line in lines)
 
 
-def _corner(
-    box: _Box, width: int, height: int, along: float, across: float, align: str
-) -> tuple[float, float]:
+def _corner(box: _Box, width: int, height: int, along: float, align: str) -> tuple[float, float]:
     """The upper left corner in the picture of text that is `width` by `height` once turned."""
     if not box.bounded:
         return box.left, box.top - height / 2

@@ -1,5 +1,7 @@
 """Graphics and text of presentation states (PS3.3 C.10.5, C.10.7)."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -198,3 +200,33 @@ def test_objects_that_make_no_sense_are_left_out(made):
 
     assert not picture[:100, :100].any()
     assert picture[150, 150]
+
+
+def test_lines_longer_than_the_picture_are_broken():
+    words = text(" ".join(["WORDS"] * 40), (10, 10, 290, 30))
+    words.BoundingBoxTextHorizontalJustification = "CENTER"
+
+    left, top, right, bottom = bright(drawn(words, size=300))
+
+    assert right - left <= 300
+    assert bottom - top > 45
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        [graphic("CIRCLE", 256, 256, 256, n % 400, LineStyleSequence=[
+            item(PatternOnColorCIELabValue=[65535, n, n])]) for n in range(300)],
+        [text("\n".join(["M" * 25] * 40), (0, 0, 512, 512)) for _ in range(50)],
+        [graphic("POLYLINE", *range(4000), LineStyleSequence=[
+            item(PatternOnColorCIELabValue=BLUE, LineDashingStyle="DASHED")])] * 50,
+    ],
+)  # fmt: skip
+def test_what_is_drawn_is_bounded(made):
+    """However much a state asks for, and how large: seconds, not minutes."""
+    state = {"GraphicLayerSequence": [layer()], "GraphicAnnotationSequence": [annotation(*made)]}
+    began = time.process_time()
+
+    assert shown(square(512), state, box=(1000, 1000)).shape[:2] == (1000, 1000)
+
+    assert time.process_time() - began < 15
