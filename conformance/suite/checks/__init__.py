@@ -1,10 +1,15 @@
 """The checks, a module for each part of the standard. To import this enlists them all."""
 
-from conformance.suite.checks import capabilities, matching, metadata, search
+from conformance.suite.checks import (
+    capabilities,
+    frames,
+    matching,
+    metadata,
+    retrieve,
+    search,
+)
+from conformance.suite.model import CHECKS
 
-AREAS = {
-    "capabilities": capabilities,
-    "search": search,
-    "matching": matching,
-    "metadata": metadata,
-}
+MODULES = (capabilities, search, matching, metadata, retrieve, frames)
+
+AREAS = tuple(dict.fromkeys(check.area for check in CHECKS))
