@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import BytesIO
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -102,7 +103,7 @@ class Shelf:
 
 
 def dataset_of(
-    token: str, sop_class: str, modality: str, syntax: str = ExplicitVRLittleEndian, **more: object
+    token: str, sop_class: str, modality: str, syntax: str = ExplicitVRLittleEndian, **more: Any
 ) -> Dataset:
     """A data set with patient, study, series and instance; `more` are attributes by keyword, put
     in place of the usual ones. None leaves one out."""
@@ -121,6 +122,7 @@ def dataset_of(
         "ReferringPhysicianName": "Conformance^Refers",
         "StudyDescription": "Suite of conformance",
         "SeriesDescription": f"{modality} of the suite",
+        "ConversionType": "SYN" if modality == "OT" else None,
         "PatientName": f"{token}^Müller",
         "PatientID": f"{token}-1",
         "PatientBirthDate": "19700201",

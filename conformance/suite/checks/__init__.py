@@ -5,11 +5,14 @@ from conformance.suite.checks import (
     frames,
     matching,
     metadata,
+    posted,
+    rendered,
     retrieve,
     search,
+    store,
 )
 from conformance.suite.model import CHECKS
 
-MODULES = (capabilities, search, matching, metadata, retrieve, frames)
+MODULES = (capabilities, search, matching, metadata, retrieve, frames, store, posted, rendered)
 
 AREAS = tuple(dict.fromkeys(check.area for check in CHECKS))
