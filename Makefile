@@ -10,7 +10,7 @@ PIP := $(PY) -m pip -qq --no-input --disable-pip-version-check
 INSTALL := $(PIP) install --root-user-action=ignore --only-binary :all: --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run ohif test test-uvicorn test-s3 test-browser bench bench-memory bench-search bench-retrieve test-crash check format requirements lock
+.PHONY: help run ohif test test-uvicorn test-s3 test-browser bench bench-memory bench-search bench-retrieve test-crash check format requirements lock conformance conformance-orthanc
 .DELETE_ON_ERROR:
 
 help: ## List the verbs
@@ -48,6 +48,17 @@ bench-retrieve: $(VENV)/.ready-to-develop ## Measure retrieving beside Orthanc a
 
 test-crash: $(VENV)/.ready-to-develop ## Kill the server 200 times while it stores (CRASH_ROUNDS, CRASH_SEED)
 	@CRASH_ROUNDS=$${CRASH_ROUNDS:-200} $(PY) -m pytest -s tests/faults/test_kills.py $(ARGS)
+
+conformance: $(VENV)/.ready-to-develop ## Hold our server to PS3.18 (URL= for another; reports in build/conformance)
+	@mkdir -p build/conformance
+	@$(PY) -m conformance $(or $(URL),ours) $(REPORTS) $(ARGS)
+
+conformance-orthanc: $(VENV)/.ready-to-develop ## The same with Debian's Orthanc, which has to be installed
+	@mkdir -p build/conformance
+	@$(PY) -m conformance orthanc $(REPORTS) $(ARGS)
+
+REPORTS = --report build/conformance/report.html --junit build/conformance/junit.xml \
+	--json build/conformance/report.json
 
 check: $(VENV)/.ready-to-develop ## Lint, check the format, the types and the import contracts
 	@$(PY) -m ruff check

@@ -3,11 +3,14 @@
 import argparse
 import json
 import sys
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
+from conformance.started import ORTHANC, OURS, started
 from conformance.suite.checks import AREAS
 from conformance.suite.http import TIMEOUT, NoAnswer, Server
+from conformance.suite.model import Outcome
 from conformance.suite.reports.machine import as_json, as_junit
 from conformance.suite.reports.page import as_html
 from conformance.suite.reports.summary import Summary
@@ -28,35 +31,50 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown := set(areas) - set(AREAS):
         print(f"no such area: {', '.join(sorted(unknown))}; there are {', '.join(AREAS)}")
         return 2
-    checks = chosen(areas, options.check)
+    checks = chosen(areas or AREAS, options.check)
     if options.list:
         for check in checks:
             print(f"{check.level:6} {check.name}: {check.title} ({check.clause}) [{check.rule}]")
         return 0
-    server = Server(options.url, headers, options.timeout, verify=not options.insecure)
-    run, terminal = Run(server), Terminal(len(checks), options.verbose)
-    try:
-        outcomes = run_checks(run, checks, terminal.told)
-    except NoAnswer as fault:
-        print(f"no server at {options.url}: {fault.got}", file=sys.stderr)
-        return 2
+    with ExitStack() as stack:
+        if options.url in (OURS, ORTHANC):
+            try:
+                options.url = stack.enter_context(started(options.url))
+            except FileNotFoundError as missing:
+                print(missing, file=sys.stderr)
+                return 2
+        server = Server(options.url, headers, options.timeout, verify=not options.insecure)
+        run, terminal = Run(server), Terminal(len(checks), options.verbose)
+        try:
+            outcomes = run_checks(run, checks, terminal.told)
+        except NoAnswer as fault:
+            print(f"no server at {options.url}: {fault.got}", file=sys.stderr)
+            return 2
     terminal.summed(outcomes, run.left)
+    _write(options, outcomes, run.left)
+    return 0 if Summary.of(outcomes).conforms else 1
+
+
+def _write(options: argparse.Namespace, outcomes: list[Outcome], left: list[str]) -> None:
     when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     if options.report:
-        page = as_html(options.url, outcomes, run.left, when)
+        page = as_html(options.url, outcomes, left, when)
         options.report.write_text(page, encoding="utf-8")
     if options.junit:
         options.junit.write_bytes(as_junit(options.url, outcomes))
     if options.json:
-        found = as_json(options.url, outcomes, run.left)
+        found = as_json(options.url, outcomes, left)
         options.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
-    return 0 if Summary.of(outcomes).conforms else 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m conformance", description=__doc__)
     add = parser.add_argument
-    add("url", metavar="URL", help="the base URI of the Studies service")
+    add(
+        "url",
+        metavar="URL",
+        help=f"the base URI of the Studies service; or {OURS}, {ORTHANC}: started for the run",
+    )
     add("--auth", metavar="VALUE", help="the Authorization header, as in 'Bearer …'")
     add("--header", metavar="FIELD", action="append", default=[], help="another, 'Name: value'")
     add("--only", metavar="AREAS", default="", help=f"of {','.join(AREAS)}")

@@ -271,6 +271,14 @@ class Server:
         connection.endheaders(body or None)
 
 
+_SECRET = frozenset({"authorization", "cookie", "set-cookie", "proxy-authorization"})
+
+
+def told(headers: Headers) -> list[tuple[str, str]]:
+    """Header fields as a report may show them: without what opens doors."""
+    return [(name, "…" if name.lower() in _SECRET else value) for name, value in headers]
+
+
 def resolve(base: str, uri: str) -> str:
     """A URI of an answer, which may be relative to where it was found (RFC 3986)."""
     return urljoin(base, uri)

@@ -107,13 +107,14 @@ def run_checks(
         _clear(run)
 
 
-def chosen(areas: Sequence[str] = (), names: Sequence[str] = ()) -> list[Check]:
-    """The checks of these areas, and those whose names contain one of `names`; all by default."""
+def chosen(areas: Sequence[str], names: Sequence[str] = ()) -> list[Check]:
+    """The checks of these areas, in their order; of these those whose names contain one of
+    `names`, if there are any."""
     return [
         check
+        for area in areas
         for check in CHECKS
-        if (not areas or check.area in areas)
-        and (not names or any(name in check.name for name in names))
+        if check.area == area and (not names or any(name in check.name for name in names))
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from conformance.suite.http import Answer, Exchange
+from conformance.suite.http import Answer, Exchange, told
 from conformance.suite.model import Level, Outcome, Status
 from conformance.suite.reports.summary import Summary
 
@@ -48,7 +48,7 @@ def _exchange(exchange: Exchange) -> dict[str, Any]:
     return {
         "method": exchange.method,
         "url": exchange.url,
-        "headers": [list(field) for field in exchange.headers],
+        "headers": [list(field) for field in told(exchange.headers)],
         "body": base64.b64encode(exchange.body).decode(),
         "body_length": exchange.body_length,
         "answer": _answer(exchange.answer),

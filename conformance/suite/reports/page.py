@@ -1,9 +1,9 @@
 """The report as one page of HTML that needs nothing else: each deviation with its exchange."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 
-from conformance.suite.http import Answer, Exchange
+from conformance.suite.http import Answer, Exchange, Headers, told
 from conformance.suite.model import Level, Outcome, Status
 from conformance.suite.reports.summary import Summary
 
@@ -94,9 +94,8 @@ def _answer(answer: Answer) -> str:
     return escape("\n".join(lines)) + _body(answer.body, len(answer.body)) + broken
 
 
-def _fields(headers: Iterable[tuple[str, str]]) -> list[str]:
-    secret = {"authorization", "cookie", "set-cookie"}
-    return [f"{name}: {'…' if name.lower() in secret else value}" for name, value in headers]
+def _fields(headers: Headers) -> list[str]:
+    return [f"{name}: {value}" for name, value in told(headers)]
 
 
 def _body(body: bytes, length: int) -> str:
