@@ -21,35 +21,38 @@ const TYPES = {
   wave: 'image/svg+xml, image/png;q=0.9',
 };
 
-// Show the instance of `uids`. Gives the dialog.
+const addressOf = (uids, kind) => resource(uids, 'rendered', { accept: TYPES[kind] });
+
+// Show the instance of `uids` in a dialog, and give that.
 export function openDocument({ uids, kind, title }) {
-  const whole = h('div', { class: 'holder' }, h('p', { class: 'quiet' }, t('loading')));
-  const address = resource(uids, 'rendered', { accept: TYPES[kind] });
+  const holder = h('div', { class: 'holder' });
   const box = dialog(
     title,
     `document ${kind}`,
-    whole,
+    holder,
     h(
       'p',
       { class: 'row' },
       h('strong', { class: 'not-for-diagnosis' }, t('notForDiagnosis')),
       h('span', { class: 'spread' }),
-      linkButton(t('newTab'), address, { glyph: 'external', target: '_blank', rel: 'noopener' }),
+      linkButton(t('newTab'), addressOf(uids, kind), { glyph: 'external', target: '_blank', rel: 'noopener' }),
       zipLink(uids),
     ),
   );
-  show(whole, address, kind, title);
+  showIn(holder, uids, kind, title);
   return box;
 }
 
-// Ask first whether it can be had: a frame or a picture tells nothing of a refusal.
-async function show(whole, address, kind, title) {
+// Show it in `holder`. What holds it tells nothing of a refusal: it is asked first.
+export async function showIn(holder, uids, kind, title) {
+  fill(holder, h('p', { class: 'quiet' }, t('loading')));
+  const address = addressOf(uids, kind);
   try {
     const head = new AbortController();
     await get(address, { accept: TYPES[kind], signal: head.signal });
     head.abort(); // its body is fetched by what shows it
-    fill(whole, HOLDERS[kind](address, title));
+    fill(holder, HOLDERS[kind](address, title));
   } catch (error) {
-    fill(whole, failure(error, () => show(whole, address, kind, title)));
+    fill(holder, failure(error, () => showIn(holder, uids, kind, title), { part: true }));
   }
 }

@@ -1,5 +1,5 @@
 // The list of studies: search, order, pages. The address holds all of it.
-import { isAbort, name, resource, search, text, values } from './api.js';
+import { isAbort, name, number, resource, search, text, values } from './api.js';
 import { announce, button, debounce, fill, h, icon } from './dom.js';
 import { count, date, t, time } from './i18n.js';
 import { badges, born, picture } from './parts.js';
@@ -174,7 +174,7 @@ class List {
     } catch (error) {
       if (isAbort(error)) return;
       this.total.textContent = '';
-      fill(this.results, failure(error, () => this.load()));
+      fill(this.results, failure(error, () => this.load(), { part: true }));
     }
     this.results.removeAttribute('aria-busy');
   }
@@ -325,7 +325,8 @@ function row(study) {
   const modalities = values(study, '00080061');
   const when = text(study, '00080020');
   const details = [text(study, '00100020'), born(study)].filter(Boolean);
-  const cell = (key, ...children) => h('td', { class: key, dataset: { label: t(`column.${key}`) } }, children);
+  const cell = (key, ...children) => h('td', { class: key }, children);
+  const images = number(study, '00201208') ?? 0;
   return h(
     'tr',
     {},
@@ -338,8 +339,9 @@ function row(study) {
     cell('study', h('span', {}, described || t('noDescription')), h('small', {}, text(study, '00080050'))),
     cell('date', h('span', {}, when ? date(when) : '–'), h('small', {}, time(text(study, '00080030')))),
     cell('modalities', badges(modalities)),
-    cell('series', count(Number(text(study, '00201206') || 0))),
-    cell('images', count(Number(text(study, '00201208') || 0))),
+    cell('series', count(number(study, '00201206') ?? 0)),
+    // In words where there are no headings.
+    h('td', { class: 'images', dataset: { label: t('objects', { n: images }) } }, h('span', {}, count(images))),
   );
 }
 

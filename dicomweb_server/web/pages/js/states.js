@@ -4,21 +4,22 @@ import { t } from './i18n.js';
 
 const KINDS = { 0: 'offline', 400: 'badRequest', 404: 'notFound', 406: 'noPicture', 503: 'busy' };
 
-// A failed view: `error` a Problem or anything else; `retry` is done when it is asked for.
-export function failure(error, retry) {
+// A failed view: `error` a Problem or anything else; `retry` is done when it is asked for. `part`
+// of a view that is there: its heading is a lower one, and it leads nowhere else.
+export function failure(error, retry, { part = false } = {}) {
   const kind = KINDS[error?.status] ?? 'failed';
   return h(
     'section',
     { class: 'state', role: 'alert' },
     icon('warning'),
-    h('h1', {}, t(kind)),
+    h(part ? 'h2' : 'h1', {}, t(kind)),
     h('p', {}, t(`${kind}Text`)),
     error?.detail && h('p', { class: 'quiet' }, error.detail),
     h(
       'p',
       { class: 'row centred' },
       retry && button(t('retry'), { class: 'primary', onclick: retry }),
-      linkButton(t('toList'), '#/'),
+      !part && linkButton(t('toList'), '#/'),
     ),
   );
 }
