@@ -230,13 +230,13 @@ async function uploadOfAFolder(page) {
   await page.getByRole('button', { name: 'Upload' }).click();
   await auditColours(page, task, 'upload');
   await page.locator('input[name=folder]').setInputFiles(folder);
-  await page.getByText(`${stored} files are stored. ${failed} file could not be stored. ${skipped} other files were left out.`).waitFor({ timeout: WAIT });
+  await page.locator('.said', { hasText: `${stored} files are stored. ${failed} file could not be stored. ${skipped} other files were left out.` }).waitFor({ timeout: WAIT });
   await page.locator('.results-list .failed').getByText('BROKEN').waitFor();
   await page.getByText('The file is damaged or incomplete').waitFor();
   await page.getByText('Not a DICOM file; left out').first().waitFor();
   await auditColours(page, task, 'uploaded');
   await page.getByRole('button', { name: 'Try again' }).click();
-  await page.getByText('1 file could not be stored.').waitFor({ timeout: WAIT });
+  await page.locator('.said', { hasText: '1 file could not be stored.' }).waitFor({ timeout: WAIT });
   await page.getByRole('link', { name: 'Open the study' }).click();
   await page.locator('.study-head h1', { hasText: 'Uploaded, Folder' }).waitFor({ timeout: WAIT });
   assert.match(page.url(), new RegExp(uid.replaceAll('.', '\\.')));
@@ -263,7 +263,7 @@ async function uploadByDrop(page) {
   await page.getByText('Not sent: cancelled').waitFor({ timeout: WAIT });
   await page.unroute('**/dicomweb/studies');
   await page.getByRole('button', { name: 'Try again' }).click();
-  await page.getByText('1 file is stored.').waitFor({ timeout: WAIT });
+  await page.locator('.said', { hasText: '1 file is stored.' }).waitFor({ timeout: WAIT });
 }
 
 async function about(page) {

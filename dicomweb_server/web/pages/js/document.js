@@ -12,7 +12,8 @@ const HOLDERS = {
   report: (src, title) => h('iframe', { class: 'sheet', src, title, sandbox: 'allow-same-origin allow-popups' }),
   pdf: (src, title) => h('iframe', { class: 'sheet', src, title }),
   video: (src, title) => h('video', { src, controls: true, playsinline: true, preload: 'metadata', 'aria-label': title }),
-  wave: (src, title) => h('img', { class: 'tracing', src, alt: title }),
+  // As wide as it is to be read: on a phone it is scrolled.
+  wave: (src, title) => h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': title }, h('img', { src, alt: title })),
 };
 const TYPES = {
   report: 'text/html',
