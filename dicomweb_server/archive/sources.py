@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import CHUNK, Content, ScratchFile
-from dicomweb_server.archive.large_frames import PASSED, Frame, StoredFrame, made_in
+from dicomweb_server.archive.large_frames import PASSED, READ_THERE, Frame, StoredFrame, made_in
 from dicomweb_server.archive.work import inflate_file
 from dicomweb_server.archive.workers import Longer
 from dicomweb_server.blobs.store import BlobDamaged, BlobStore, BlobsUnavailable
@@ -179,7 +179,7 @@ async def frame_for_worker(
     offset, length, fragments = _range(found, position, number)
     if length > MAX_WHOLE:
         raise ContentTooLarge("the frame is too large to be decoded")
-    if length <= PASSED:
+    if length <= READ_THERE or (length <= PASSED and source.file() is None):
         yield await frame_bytes(source, found, position, number)
         return
     async with _in_file(archive, source, offset, length) as (path, start):

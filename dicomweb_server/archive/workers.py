@@ -140,20 +140,23 @@ class WorkerPool:
         """Give work to the next worker that is idle."""
         if self._waiting >= self._max_waiting or self._closed:
             raise Unavailable("too much work is waiting; try again")
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(self._timeout + _START_SECONDS):
-                worker = await self._idle.get()
-        except TimeoutError:
-            raise Unavailable("too much work is waiting; try again") from None
-        finally:
-            self._waiting -= 1
+        worker = await self._next_idle() if self._idle.empty() else self._idle.get_nowait()
         # A task of its own: when the caller is cancelled the worker must be given back whole.
         task = asyncio.create_task(self._exchange(worker, call))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(_retrieve)
         return task
+
+    async def _next_idle(self) -> "_Worker":
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._timeout + _START_SECONDS):
+                return await self._idle.get()
+        except TimeoutError:
+            raise Unavailable("too much work is waiting; try again") from None
+        finally:
+            self._waiting -= 1
 
     async def _exchange(self, worker: "_Worker", call: tuple[Any, ...]) -> Any:
         timeout = self._timeout
@@ -279,8 +282,8 @@ class _Worker:
 
     async def call(self, call: tuple[Any, ...]) -> tuple[str, Any]:
         message = pickle.dumps(call, protocol=5)
-        self._writer.write(_LENGTH.pack(len(message)))
-        self._writer.write(message)
+        # In one: each wakes the worker, and takes a tenth of a millisecond
+        self._writer.writelines((_LENGTH.pack(len(message)), message))
         await self._writer.drain()
         (length,) = _LENGTH.unpack(await self._reader.readexactly(_LENGTH.size))
         answer: tuple[str, Any] = pickle.loads(  # noqa: S301  from our own process

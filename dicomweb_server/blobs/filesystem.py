@@ -115,10 +115,13 @@ class FilesystemBlobs:
             if data is not None:
                 return data
         data = await self._run(_read, path, offset, length)
+        self._remember(path)
+        return data
+
+    def _remember(self, path: str) -> None:
         if len(self._recent) > _RECENT:
             self._recent.clear()
         self._recent.add(path)
-        return data
 
     async def stream(self, key: str, offset: int, length: int) -> AsyncIterator[bytes]:
         opening = self._threads.submit(_open, f"{self._prefix}{key}")
@@ -147,10 +150,12 @@ class FilesystemBlobs:
 
     @asynccontextmanager
     async def local(self, key: str) -> AsyncIterator[Path]:
-        path = self.root / key
-        if not await self._run(path.is_file):
+        path = f"{self._prefix}{key}"
+        known = path in self._recent  # to look does not wait
+        if not (_is_file(path) if known else await self._run(_is_file, path)):
             raise BlobMissing(key)
-        yield path
+        self._remember(path)
+        yield Path(path)
 
     async def delete(self, keys: Sequence[str]) -> None:
         await self._run(self._delete, keys)
@@ -173,6 +178,10 @@ class FilesystemBlobs:
 
     async def _run(self, function: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+
+
+def _is_file(path: str) -> bool:
+    return Path(path).is_file()
 
 
 def _walk(root: Path, prefix: bytes, after: bytes) -> Iterator[BlobInfo]:

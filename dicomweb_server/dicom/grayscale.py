@@ -64,7 +64,7 @@ def grayscale(
         voi = _voi(window, image, dataset, number, modality)
         if voi is None:
             low, high = _span(array, image, dataset, modality, padding)
-            voi = _between(low, high)
+            voi = Between(low, high)
 
         def shown(values: Array) -> Array:
             levels = voi(modality(values))
@@ -74,7 +74,9 @@ def grayscale(
             grey[background_of(values, padding)] = 0
             return grey
 
-        return by_value(array, shown)
+        steps = (modality, voi, inverted, padding)
+        alike = isinstance(modality, Rescale) and isinstance(voi, Windowed | Between)
+        return by_value(array, shown, steps if alike else None)
 
 
 # --- modality ---------------------------------------------------------------------------------
@@ -174,18 +176,35 @@ def stored_window(dataset: JsonDataset) -> Window | None:
 
 def windowed(window: Window) -> Transform:
     """The VOI LUT Function of a window (PS3.3 C.11.2.1.2 and C.11.2.1.3): 0.0…255.0."""
-    center, width = window.center, window.width
-    if window.function == "sigmoid":
-        return lambda x: _WHITE / (1 + np.exp(-4 * (x - center) / width))
-    if window.function == "linear-exact":
-        return lambda x: np.clip(((x - center) / width + 0.5) * _WHITE, 0, _WHITE)
-    if width == 1:  # a threshold: the formula's middle part is never reached
-        return lambda x: np.where(x > center - 0.5, _WHITE, 0.0)
-    return lambda x: np.clip(((x - (center - 0.5)) / (width - 1) + 0.5) * _WHITE, 0, _WHITE)
+    return Windowed(window)
 
 
-def _between(low: float, high: float) -> Transform:
-    return lambda x: np.clip((x - low) / (high - low) * _WHITE, 0, _WHITE)
+@dataclass(frozen=True, slots=True)
+class Windowed:
+    """A window as a step of the pipeline; equal for equal windows."""
+
+    window: Window
+
+    def __call__(self, x: Array) -> Array:
+        center, width, shown = self.window.center, self.window.width, self.window.function
+        if shown == "sigmoid":
+            return np.asarray(_WHITE / (1 + np.exp(-4 * (x - center) / width)))
+        if shown == "linear-exact":
+            return np.clip(((x - center) / width + 0.5) * _WHITE, 0, _WHITE)
+        if width == 1:  # a threshold: the formula's middle part is never reached
+            return np.where(x > center - 0.5, _WHITE, 0.0)
+        return np.clip(((x - (center - 0.5)) / (width - 1) + 0.5) * _WHITE, 0, _WHITE)
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """The range from `low` to `high` as a step of the pipeline: 0.0…255.0."""
+
+    low: float
+    high: float
+
+    def __call__(self, x: Array) -> Array:
+        return np.clip((x - self.low) / (self.high - self.low) * _WHITE, 0, _WHITE)
 
 
 def _span(

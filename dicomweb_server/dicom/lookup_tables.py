@@ -6,7 +6,8 @@ A table that makes no sense is None, and treated as absent.
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,24 +41,87 @@ class LookupTable:
         return taken
 
 
-def by_value(array: Array, function: Callable[[Array], Array]) -> Array:
+def by_value(
+    array: Array, function: Callable[[Array], Array], key: Hashable | None = None
+) -> Array:
     """`function` of every element of `array`, which is (rows, columns), integer or float.
 
     `function` takes a flat array of values and gives one element, or one row, for each. Where
     fewer values can occur than there are elements it is asked once a value: a 512 x 512 CT has
-    262,144 pixels of at most 4,096 values.
+    262,144 pixels of at most 4,096 values. With a `key`, equal for functions that are, what it
+    gave is kept for the next array: slices of a series are shown alike.
     """
-    if array.dtype.kind not in "iu":
+    if array.dtype.kind not in "iu" or array.size == 0:
         return _reshaped(function(array.reshape(-1)), array)
     low, high = int(array.min()), int(array.max())
+    kept = None if key is None else _kept.get((key, array.dtype))
+    if kept is not None and kept.low <= low and high <= kept.high:
+        return _taken(array, kept)
     if high - low >= array.size:
         return _reshaped(function(array.reshape(-1)), array)
-    table = function(np.arange(low, high + 1).astype(array.dtype))
-    unsigned = np.dtype(f"u{array.dtype.itemsize}")
-    # In unsigned numbers the difference wraps around to what it should be
-    index = np.ascontiguousarray(array).view(unsigned) - np.array(low, array.dtype).view(unsigned)
-    taken: Array = np.take(table, index, axis=0)
-    return taken
+    if key is not None:  # the next slice has some other values
+        limits = np.iinfo(array.dtype)
+        low, high = max(low & ~_ROUNDED, limits.min), min(high | _ROUNDED, limits.max)
+    # In the array's own numbers, which may wrap around: of 64 bits there are none larger
+    every = np.arange(high - low + 1).astype(array.dtype) + np.array(low, array.dtype)
+    made = _Outputs(low, high, function(every))
+    if key is not None and made.outputs.nbytes <= _MAX_KEPT:
+        _kept.put((key, array.dtype), made)
+    return _taken(array, made)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outputs:
+    """What a function gives for each value from `low` to `high`."""
+
+    low: int
+    high: int
+    outputs: Array
+
+
+_KEPT, _MAX_KEPT = 16, 1 << 18  # tables, bytes of one
+_ROUNDED = 0xFF
+
+
+class _Kept:
+    """The tables used last."""
+
+    def __init__(self) -> None:
+        self._tables: OrderedDict[Hashable, _Outputs] = OrderedDict()
+
+    def get(self, key: Hashable) -> _Outputs | None:
+        found = self._tables.get(key)
+        if found is not None:
+            self._tables.move_to_end(key)
+        return found
+
+    def put(self, key: Hashable, made: _Outputs) -> None:
+        self._tables[key] = made
+        self._tables.move_to_end(key)
+        while len(self._tables) > _KEPT:
+            self._tables.popitem(last=False)
+
+
+_kept = _Kept()
+
+_AT_ONCE = 1 << 14  # indices, of 8 bytes each, that stay in the processor's cache
+
+
+def _taken(array: Array, made: _Outputs) -> Array:
+    """Look up every element. ``numpy.take`` makes 64-bit indices of the whole array first, which
+    takes as long as all the rest: so part by part, in one place."""
+    flat, outputs = array.reshape(-1), made.outputs
+    low = np.array(made.low, array.dtype).astype(np.intp)
+    taken = np.empty((flat.size, *outputs.shape[1:]), outputs.dtype)
+    index = np.empty(min(flat.size, _AT_ONCE), np.intp)
+    for begin in range(0, flat.size, _AT_ONCE):
+        part = flat[begin : begin + _AT_ONCE]
+        at = index[: part.size]
+        at[...] = part  # of 64 bits they may wrap around, and back with the next line
+        at -= low
+        # All are in range: "wrap" only says that nothing has to be checked before it is written
+        outputs.take(at, axis=0, out=taken[begin : begin + part.size], mode="wrap")
+    return _reshaped(taken, array)
 
 
 def _reshaped(flat: Array, like: Array) -> Array:

@@ -651,6 +651,57 @@ def test_a_function_by_value_is_the_function(dtype, values):
     )
 
 
+@given(
+    st.sampled_from([np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int64, np.uint64]),
+    st.lists(
+        st.tuples(
+            st.integers(), st.integers(0, 30), st.sampled_from([(1, 1), (40, 30), (300, 70)])
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+)
+def test_what_is_kept_of_a_function_is_the_function_for_other_values(dtype, arrays):
+    key = object()
+    limits = np.iinfo(dtype)
+    for seed, width, shape in arrays:
+        random = np.random.default_rng(abs(seed))
+        low = int(random.integers(limits.min, limits.max, dtype=dtype, endpoint=True))
+        high = min(low + width, limits.max)
+        array = random.integers(low, high, shape, dtype=dtype, endpoint=True)
+
+        made = by_value(array, lambda x: np.stack([x % 7, x // 3 % 5], 1), key)
+
+        np.testing.assert_array_equal(made, np.stack([array % 7, array // 3 % 5], 2))
+
+
+def test_what_is_kept_of_one_transform_is_not_used_for_another():
+    ramp = np.arange(-2000, 4000, dtype=np.int16).reshape(60, 100)
+    transforms = [
+        (slope, center, padding, photometric)
+        for slope in (1, 2)
+        for center in (40, 41)
+        for padding in (-2000, 7)
+        for photometric in ("MONOCHROME1", "MONOCHROME2")
+    ]
+    for part in (ramp[10:20], ramp, ramp[::-1, ::2], ramp[:5] + 9000):
+        for slope, center, padding, photometric in transforms:
+            picture = shown(
+                part,
+                slope=slope,
+                center=center,
+                width=400,
+                padding=padding,
+                photometric=photometric,
+            )
+
+            grey = ((slope * part.astype(float) - (center - 0.5)) / 399 + 0.5) * 255
+            grey = np.floor(np.clip(grey, 0, 255) + 0.5)
+            if photometric == "MONOCHROME1":
+                grey = 255 - grey
+            np.testing.assert_array_equal(picture, np.where(part == padding, 0, grey))
+
+
 # --- real files -------------------------------------------------------------------------------
 
 
