@@ -266,6 +266,22 @@ async function uploadByDrop(page) {
   await page.locator('.said', { hasText: '1 file is stored.' }).waitFor({ timeout: WAIT });
 }
 
+// A proxy may put a path in front of all of it.
+async function behindAProxy(page) {
+  await page.route(`${task.server}/pacs/**`, async (route) => {
+    const response = await route.fetch({ url: route.request().url().replace('/pacs/', '/') });
+    await route.fulfill({ response });
+  });
+  const seen = [];
+  page.on('request', (request) => seen.push(new URL(request.url()).pathname));
+  await page.goto(`${task.server}/pacs/#/?id=PRIOR`);
+  await listed(page, 'the three', (found) => found.length === 3);
+  await page.locator('.studies .through').first().click();
+  await page.getByText('2 other studies of this patient').waitFor({ timeout: WAIT });
+  assert.deepEqual(seen.filter((path) => !path.startsWith('/pacs/')), []);
+  await page.unrouteAll({ behavior: 'ignoreErrors' });
+}
+
 async function about(page) {
   await home(page);
   await page.getByRole('button', { name: 'About this server' }).click();
@@ -384,7 +400,7 @@ async function everyLanguage(first) {
   await page.context().close();
 }
 
-const LOOKS = { theList, search, order, staleAnswers, theStudy, theDocuments, unknownStudy, uploadOfAFolder, uploadByDrop, about, keysAlone, darkColours, aPhone, everyLanguage };
+const LOOKS = { theList, search, order, staleAnswers, theStudy, theDocuments, unknownStudy, uploadOfAFolder, uploadByDrop, behindAProxy, about, keysAlone, darkColours, aPhone, everyLanguage };
 
 await watched(task, async (page) => {
   if (task.empty) {

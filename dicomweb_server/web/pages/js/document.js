@@ -25,10 +25,10 @@ const TYPES = {
 const addressOf = (uids, kind) => resource(uids, 'rendered', { accept: TYPES[kind] });
 
 // Show the instance of `uids` in a dialog, and give that.
-export function openDocument({ uids, kind, title }) {
+export function openDocument({ uids, kind, title, patient }) {
   const holder = h('div', { class: 'holder' });
   const box = dialog(
-    title,
+    `${title} – ${patient}`,
     `document ${kind}`,
     holder,
     h(

@@ -10,6 +10,7 @@ import { badge, badges, born, explained, picture } from './parts.js';
 import { empty } from './states.js';
 
 const MOST_DOCUMENTS = 200;
+const TITLES = '00420010,0040A043'; // Document Title, Concept Name Code Sequence
 const MOST_PRIORS = 50;
 
 export async function open(root, uid, query, server) {
@@ -38,7 +39,7 @@ class StudyPage {
       search(['studies', this.uid, 'series'], fields, { signal }),
       search(
         ['studies', this.uid, 'instances'],
-        { SOPClassUID: DOCUMENT_CLASSES.join(','), limit: MOST_DOCUMENTS },
+        { SOPClassUID: DOCUMENT_CLASSES.join(','), limit: MOST_DOCUMENTS, includefield: TITLES },
         { signal },
       ),
     ]);
@@ -59,7 +60,7 @@ class StudyPage {
     this.box = null;
     const found = wanted && this.find(wanted);
     if (!found) return true;
-    const box = openDocument(found);
+    const box = openDocument({ ...found, patient: name(this.study) || t('noName') });
     this.box = box;
     box.addEventListener('close', () => {
       if (this.box !== box) return; // the address has changed before
@@ -82,7 +83,8 @@ class StudyPage {
     const uids = { study: this.uid, series: text(item, '0020000E'), instance: text(item, '00080018') };
     const kind = kindOf(text(item, '00080016'));
     const numbered = number(item, '00200013');
-    const title = [t(`kind.${kind}`), numbered === null ? '' : count(numbered)].filter(Boolean).join(' ');
+    const written = text(item, '00420010') || text(values(item, '0040A043')[0], '00080104');
+    const title = written || [t(`kind.${kind}`), numbered === null ? '' : count(numbered)].filter(Boolean).join(' ');
     return { uids, kind, title };
   }
 
