@@ -31,7 +31,7 @@ test-uvicorn: $(VENV)/.ready-to-develop ## Run the tests of the HTTP face with u
 test-s3: $(VENV)/.ready-to-develop ## Run the tests of the blob stores on Ceph's S3 server (needs its packages)
 	@$(PY) -m tests.blobs.on_ceph $(ARGS)
 
-test-browser: $(VENV)/.ready-to-develop ## Show a study of each kind in OHIF, in Chromium; screenshots in build/browser
+test-browser: $(VENV)/.ready-to-develop ## Use OHIF and the web page in Chromium; screenshots in build/browser
 	@PYTHON=$(PY) tests/browser/run.sh
 
 bench: $(VENV)/.ready-to-develop ## Measure the server beside Orthanc and what the machine allows (ARGS= for options)
