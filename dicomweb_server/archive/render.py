@@ -16,6 +16,7 @@ from dicomweb_server.archive.workers import WorkerFailed
 from dicomweb_server.dicom.frames import is_video
 from dicomweb_server.dicom.rendering import RenderOptions
 from dicomweb_server.dicom.segmentation import SEGMENTATIONS
+from dicomweb_server.dicom.viewing import DEFAULT_QUALITY
 from dicomweb_server.errors import ImageNotHere, NotAcceptable, NotFound, UndecodablePixels
 from dicomweb_server.index import retrieve as index
 from dicomweb_server.index.retrieve import FrameLocation
@@ -30,9 +31,10 @@ class Picture:
 
     options: RenderOptions
     media_type: str
-    quality: int = 90
+    quality: int = DEFAULT_QUALITY
     longest: int | None = None  # pixels; None keeps the matrix
     texts: bool = True  # of presentation states; they may hold names (THB-03)
+    as_stored: bool = False  # if that is a rendering: nothing else was asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,5 +220,6 @@ async def _made(archive: Archive, shown: Shown, wanted: Picture) -> bytes:
         wanted.media_type,
         wanted.quality,
         wanted.longest,
+        wanted.as_stored,
     )
     return made if isinstance(made, bytes) else await whole_of(made)

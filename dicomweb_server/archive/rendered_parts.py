@@ -12,8 +12,15 @@ from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import Content
 from dicomweb_server.archive.presentation import State, all_presented, frames_shown
 from dicomweb_server.archive.read_ahead import MOST_FRAMES, in_order
-from dicomweb_server.archive.render import Picture, find_shown, rendered
+from dicomweb_server.archive.render import Frame, Picture, find_shown, rendered
 from dicomweb_server.archive.retrieve import all_of, uids_of, version
+from dicomweb_server.archive.work import frame_times_of
+from dicomweb_server.dicom.animation import (
+    animation_begin,
+    animation_end,
+    animation_frame,
+    gif_size,
+)
 from dicomweb_server.dicom.frames import is_video
 from dicomweb_server.dicom.pixels import DECODABLE
 from dicomweb_server.errors import ContentTooLarge, NotAcceptable
@@ -166,3 +173,28 @@ async def pictures_of_state(
         picture = await rendered(archive, shown, wanted)
         content = Content.of_bytes(picture, wanted.media_type, "")
         yield Part(content, state.location, number, count)
+
+
+async def animation(
+    archive: Archive, principal: Principal, shown: Frame, wanted: Picture
+) -> AsyncGenerator[bytes, None]:
+    """The frames of an instance as an animated GIF, each made as it is sent.
+
+    Raises ContentTooLarge for too many frames, or too many pixels in all.
+    """
+    count = shown.found.table.count
+    refuse_too_many(archive, count)
+    times = await archive.workers.run(frame_times_of, shown.packed, count)
+    numbers = range(1, count + 1)
+    frames = pictures_of_frames(archive, principal, shown.found.location, numbers, count, wanted)
+    async with aclosing(frames):
+        async for part in frames:
+            assert part.content.data is not None
+            picture = part.content.data
+            if part.number == 1:
+                columns, rows = gif_size(picture)
+                if count * columns * rows > archive.settings.pixel_limit_bytes:
+                    raise ContentTooLarge("the animation would have too many pixels")
+                yield animation_begin(picture)
+            yield animation_frame(picture, times[part.number - 1])
+    yield animation_end()

@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 
 from dicomweb_server.archive.large_frames import Frame, read_frame
+from dicomweb_server.dicom.animation import frame_times
 from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
 from dicomweb_server.dicom.directory import Numbers, Record, Reference, records_of
 from dicomweb_server.dicom.encodable import can_encode
@@ -182,12 +183,21 @@ def rendered_frame(
     media_type: str,
     quality: int,
     longest: int | None,
+    as_stored: bool,
 ) -> bytes:
     """One frame as a picture (PS3.18 §10.4.1.1.3): decoded, displayed, encoded."""
     metadata = unpack_metadata(packed_metadata)
     data = read_frame(frame)
     return picture(
-        metadata, data, transfer_syntax_uid, number, options, media_type, quality, longest
+        metadata,
+        data,
+        transfer_syntax_uid,
+        number,
+        options,
+        media_type,
+        quality,
+        longest,
+        as_stored=as_stored,
     )
 
 
@@ -195,6 +205,11 @@ def representative_frame(packed_metadata: bytes, count: int) -> int:
     """The frame that stands for all `count`: as the instance tells, else the middle (THB-04)."""
     told = first_number(_dataset(packed_metadata), "00286010")  # Representative Frame Number
     return int(told) if told is not None and 1 <= told <= count else (count + 1) // 2
+
+
+def frame_times_of(packed_metadata: bytes, count: int) -> list[int]:
+    """How long each frame is shown in an animation; ``animation.frame_times``."""
+    return frame_times(_dataset(packed_metadata), count)
 
 
 def icon(label: str, media_type: str, longest: int) -> bytes:

@@ -6,7 +6,8 @@ They stand apart from ``rendering`` so that a request can be read without loadin
 from dataclasses import dataclass
 
 # What a rendering can be sent as (PS3.18 Table 8.7.4-1), the default first.
-RENDERED_TYPES = ("image/jpeg", "image/png", "image/gif")
+RENDERED_TYPES = ("image/jpeg", "image/png", "image/gif", "image/jp2", "image/jph", "image/jxl")
+DEFAULT_QUALITY = 90
 
 
 @dataclass(frozen=True, slots=True)

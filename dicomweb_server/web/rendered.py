@@ -18,6 +18,7 @@ from dicomweb_server.archive.render import (
 )
 from dicomweb_server.archive.rendered_parts import (
     Part,
+    animation,
     count_pictures,
     count_presented,
     pictures_of,
@@ -27,6 +28,7 @@ from dicomweb_server.archive.rendered_parts import (
 )
 from dicomweb_server.archive.retrieve import uids_of as uids_of_location
 from dicomweb_server.dicom.rendering import RenderOptions
+from dicomweb_server.dicom.viewing import DEFAULT_QUALITY
 from dicomweb_server.errors import NotAcceptable, NotFound
 from dicomweb_server.web.conditions import not_modified, tag_of
 from dicomweb_server.web.leaving import while_connected
@@ -41,7 +43,9 @@ from dicomweb_server.web.requests import (
 )
 from dicomweb_server.web.responses import (
     PRIVATE,
+    Pieces,
     Ready,
+    begun,
     boundary_for,
     multipart,
     multipart_type,
@@ -73,8 +77,14 @@ async def retrieve_rendered(request: Request) -> Response:
 async def _pictures(request: Request, asked: RenderedQuery) -> Response:
     numbers = _numbers(request)
     offer = choice_of(request, rendered_offers(len(numbers))).offer
+    options = RenderOptions(window=asked.window, viewport=asked.viewport)
     wanted = Picture(
-        RenderOptions(window=asked.window, viewport=asked.viewport), offer.media_type, asked.quality
+        options,
+        offer.media_type,
+        asked.quality or DEFAULT_QUALITY,
+        as_stored=offer.media_type == "image/jpeg"
+        and asked.quality is None
+        and options == RenderOptions(),
     )
     if not offer.multipart:
         response = await _one(request, wanted, numbers)
@@ -94,15 +104,31 @@ def _numbers(request: Request) -> list[int]:
 
 
 async def _one(request: Request, wanted: Picture, numbers: Sequence[int]) -> Response:
-    """A single part: one frame. Of a multi-frame instance the first, of a study or series the
-    representative (3.3.6 [D])."""
+    """A single part: one frame. Of a multi-frame instance the first, or all of them where the type
+    has animations; of a study or series the representative (3.3.6 [D])."""
     archive, principal = archive_of(request), principal_of(request)
     uids = uids_of(request)
     if len(uids) == 3:
         shown = await find_shown(archive, principal, *triple_of(request), (*numbers, None)[0])
     else:
         shown = await find_representative(archive, principal, uids[0], (*uids, None)[1])
+    animated = wanted.media_type == "image/gif" and len(uids) == 3 and not numbers
+    if animated and isinstance(shown, Frame) and shown.found.table.count > 1:
+        return await _animated(request, shown, wanted)
     return await one_picture(request, shown, wanted)
+
+
+async def _animated(request: Request, shown: Frame, wanted: Picture) -> Response:
+    """All frames of an instance, each made as it is sent."""
+    tag = _tag(shown.version, [], wanted, "animated")
+    headers = {**PRIVATE, "Vary": "Accept", "ETag": tag}
+    if answer := not_modified(request, headers):
+        return answer
+    if request.method == "HEAD":
+        return without_body(wanted.media_type, headers)
+    pieces = animation(archive_of(request), principal_of(request), shown, wanted)
+    started = await while_connected(request, begun(pieces, 2))
+    return Pieces(started, media_type=wanted.media_type, headers=headers)
 
 
 async def one_picture(request: Request, shown: Shown, wanted: Picture) -> Response:

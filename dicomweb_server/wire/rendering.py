@@ -13,7 +13,6 @@ from typing import TypeVar
 from dicomweb_server.dicom.viewing import Viewport, Window
 from dicomweb_server.errors import InvalidParameter
 
-DEFAULT_QUALITY = 90
 MAX_SIDE = 10_000  # pixels of a viewport (VP-09)
 
 _DECIMAL = r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[Ee][+-]?[0-9]+)?"
@@ -33,7 +32,7 @@ class RenderedQuery:
 
     window: Window | None = None
     viewport: Viewport | None = None
-    quality: int = DEFAULT_QUALITY
+    quality: int | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -46,7 +45,7 @@ def parse_rendered_query(params: Sequence[tuple[str, str]]) -> RenderedQuery:
     return RenderedQuery(
         window=_read(params, "window", parse_window),
         viewport=_read(params, "viewport", parse_viewport),
-        quality=_read(params, "quality", parse_quality) or DEFAULT_QUALITY,
+        quality=_read(params, "quality", parse_quality),
         warnings=(
             *(_read(params, "annotation", _annotation_warnings) or ()),
             *(_read(params, "iccprofile", _profile_warnings) or ()),

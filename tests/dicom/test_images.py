@@ -2,6 +2,7 @@
 
 from io import BytesIO
 
+import imagecodecs
 import numpy as np
 import orjson
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from dicomweb_server.dicom.boxes import boxes
 from dicomweb_server.dicom.images import RENDERED_TYPES, encode, picture, placeholder, thumbnail
 from dicomweb_server.dicom.viewing import RenderOptions, Viewport, Window
 from dicomweb_server.errors import NotAcceptable, UndecodablePixels
@@ -26,7 +28,12 @@ def opened(file):
 
 @pytest.mark.parametrize(
     ("media_type", "format_name", "near"),
-    [("image/jpeg", "JPEG", 4), ("image/png", "PNG", 0), ("image/gif", "GIF", 0)],
+    [
+        ("image/jpeg", "JPEG", 4),
+        ("image/png", "PNG", 0),
+        ("image/gif", "GIF", 0),
+        ("image/jp2", "JPEG2000", 8),
+    ],
 )
 def test_grey_pictures(media_type, format_name, near):
     image = opened(encode(GREY, media_type))
@@ -36,7 +43,7 @@ def test_grey_pictures(media_type, format_name, near):
     assert np.abs(np.asarray(image.convert("L")).astype(int) - GREY).max() <= near
 
 
-@pytest.mark.parametrize("media_type", ["image/jpeg", "image/png", "image/gif"])
+@pytest.mark.parametrize("media_type", ["image/jpeg", "image/png", "image/gif", "image/jp2"])
 def test_colour_pictures(media_type):
     image = opened(encode(COLOUR, media_type)).convert("RGB")
 
@@ -52,6 +59,33 @@ def test_a_jpeg_is_baseline_and_huffman_coded(quality):
         markers = {file[n + 1] for n in range(len(file) - 1) if file[n] == 0xFF}
         assert 0xC0 in markers  # baseline
         assert not markers & {0xC1, 0xC2, 0xC3, 0xC9, 0xCA}
+
+
+@pytest.mark.parametrize("array", [GREY, COLOUR, GREY[:1, :1], COLOUR[:3, :1]])
+@pytest.mark.parametrize("media_type", ["image/jp2", "image/jxl", "image/jph"])
+def test_at_quality_100_nothing_is_lost(media_type, array):
+    """Read by another decoder than wrote it, where there is one."""
+    file = encode(array, media_type, 100)
+
+    if media_type == "image/jxl":
+        decoded = imagecodecs.jpegxl_decode(file)
+    else:
+        decoded = np.asarray(opened(file))
+    np.testing.assert_array_equal(decoded, array)
+
+
+@pytest.mark.parametrize("media_type", ["image/jp2", "image/jxl"])
+def test_quality_tells_in_other_lossy_types(media_type):
+    sizes = [len(encode(COLOUR, media_type, quality)) for quality in (1, 50, 100)]
+    assert sizes == sorted(set(sizes))
+
+
+@pytest.mark.parametrize(("media_type", "brand"), [("image/jp2", b"jp2 "), ("image/jph", b"jph ")])
+def test_trap_10_jpeg_2000_comes_in_its_boxes(media_type, brand):
+    file = encode(COLOUR, media_type)
+    kinds = [box.kind for box in boxes(file, 0, len(file))]
+    assert kinds == [b"jP  ", b"ftyp", b"jp2h", b"jp2c"]
+    assert file[20:24] == brand
 
 
 def test_quality_makes_a_jpeg_larger_and_nothing_else():

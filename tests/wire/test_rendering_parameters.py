@@ -19,7 +19,7 @@ from dicomweb_server.wire.rendering import (
 
 
 def test_a_query_without_parameters_asks_for_nothing():
-    assert parse_rendered_query([]) == RenderedQuery(None, None, 90, ())
+    assert parse_rendered_query([]) == RenderedQuery(None, None, None, ())
 
 
 def test_parameters_of_other_transactions_and_unknown_ones_are_ignored():
