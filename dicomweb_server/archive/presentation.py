@@ -88,6 +88,22 @@ async def find_state(
     [location] = (await locate(archive, principal, study, series, instance)).items
     if location.sop_class_uid not in PRESENTATION_STATES:
         return None
+    return await _state_at(archive, principal, location)
+
+
+async def find_state_of_series(
+    archive: Archive, principal: Principal, study: str, series: str
+) -> State | None:
+    """The presentation state that stands for a series of such: the first, None if there is
+    none."""
+    async with archive.session(principal, Action.RETRIEVE) as session:
+        location = await index.first_of_classes(
+            session.conn, session.scope, study, series, sorted(PRESENTATION_STATES)
+        )
+    return None if location is None else await _state_at(archive, principal, location)
+
+
+async def _state_at(archive: Archive, principal: Principal, location: Location) -> State:
     row = await instance_metadata(archive, principal, location)
     return State(location, row.packed, await archive.workers.run(presentation_plan, row.packed))
 

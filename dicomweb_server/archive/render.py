@@ -9,7 +9,13 @@ from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive import work
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.archive.presentation import Presented, find_presented, find_state, presented
+from dicomweb_server.archive.presentation import (
+    Presented,
+    find_presented,
+    find_state,
+    find_state_of_series,
+    presented,
+)
 from dicomweb_server.archive.segmentation import Segmented, find_segmented, segmented
 from dicomweb_server.archive.sources import made_of_frame, open_source, whole_of
 from dicomweb_server.archive.workers import WorkerFailed
@@ -101,20 +107,28 @@ async def find_shown(
 async def find_representative(
     archive: Archive, principal: Principal, study: str, series: str | None
 ) -> Shown:
-    """The frame that stands for a study or series (3.3.6 [D], THB-04). Raises NotFound, and
-    NotAcceptable for one without images."""
+    """The frame that stands for a study or series (3.3.6 [D], THB-04); for a series of presentation
+    states what the first of them shows.
+
+    Raises NotFound, NotAcceptable for one without images, and ImageNotHere."""
     async with archive.session(principal, Action.RETRIEVE) as session:
         chosen = await index.representative(session.conn, session.scope, study, series)
     if chosen is None:
-        raise NotAcceptable([])
+        state = series and await find_state_of_series(archive, principal, study, series)
+        if not state:
+            raise NotAcceptable([])
+        return await find_presented(archive, principal, state, 1)
     location = chosen.location
+    number = None  # of a segmentation: its slice in the middle
+    if location.sop_class_uid not in SEGMENTATIONS:
+        number = await representative_frame(archive, chosen.packed, chosen.frame_count)
     return await find_shown(
         archive,
         principal,
         location.study_instance_uid,
         location.series_instance_uid,
         location.sop_instance_uid,
-        await representative_frame(archive, chosen.packed, chosen.frame_count),
+        number,
         follow=False,
     )
 

@@ -165,6 +165,16 @@ SELECT e.series_instance_uid
    AND e.study_id = {STUDY_OF}
 """  # noqa: S608
 
+FIRST_OF_CLASSES = f"""
+SELECT {LOCATION}
+  FROM {TABLES}
+ WHERE e.study_id = {STUDY_OF}
+   AND e.series_instance_uid = $4
+   AND i.sop_class_uid = ANY ($5::text[])
+ ORDER BY i.instance_number NULLS LAST, i.sop_instance_uid
+ LIMIT 1
+"""  # noqa: S608
+
 LOCATE_BULK = f"""
 SELECT {LOCATION}, (i.bulk -> $6::text)::text AS bulk_value
   FROM {TABLES}
@@ -344,6 +354,16 @@ async def series_of(conn: Connection, scope: Scope, study: str, instance: str) -
     if found is None:
         raise NotFound(f"no instance {instance}")
     return str(found)
+
+
+async def first_of_classes(
+    conn: Connection, scope: Scope, study: str, series: str, sop_classes: Sequence[str]
+) -> Location | None:
+    """The first instance of a series, by number, of one of some SOP Classes; None if there is
+    none."""
+    key = scope_arguments(study, scope)
+    row = await conn.fetchrow(FIRST_OF_CLASSES, *key, series, list(sop_classes))
+    return None if row is None else location_of(row)
 
 
 async def locate_bulk(

@@ -148,6 +148,12 @@ LOOKUPS = {
     "instance": (retrieve.LOCATE_INSTANCE, *TRIPLE),
     "frames": (retrieve.LOCATE_FRAMES, *TRIPLE, [1]),
     "many frames": (frame_batches.LOCATE_MANY, ["1.7"] * 8, [1], None, *MANY),
+    "series of an instance": (retrieve.SERIES_OF, *TRIPLE[:3], TRIPLE[4]),
+    "first of some classes": (
+        retrieve.FIRST_OF_CLASSES,
+        *TRIPLE[:4],
+        ["1.2.840.10008.5.1.4.1.1.2"],
+    ),
     "bulk": (retrieve.LOCATE_BULK, *TRIPLE, "7FE00010"),
     "study": (retrieve.LOCATE_INSTANCES, *TRIPLE[:3], None, *FIRST_PAGE),
     "series": (retrieve.LOCATE_INSTANCES, *TRIPLE[:4], *FIRST_PAGE),

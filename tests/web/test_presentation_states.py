@@ -158,3 +158,18 @@ def test_a_state_in_parts_has_one_for_each_frame_that_it_shows(http: httpx.Clien
     ]
     alone = [http.get(f"{path_of(state)}/frames/{n}/rendered", headers=PNG) for n in range(1, 5)]
     assert [data for _, data in parts] == [answer.content for answer in alone]
+
+
+def test_a_series_of_states_shows_the_first_of_them(http: httpx.Client) -> None:
+    shown = image(http)
+    first = state_of(http, shown, PresentationLUTShape="INVERSE", InstanceNumber="1")
+    again = {"SeriesInstanceUID": first.SeriesInstanceUID, "SOPInstanceUID": new_uid()}
+    [second] = store(http, presentation_state(shown, **again, InstanceNumber="2"))
+
+    made = picture(http.get(f"{path_of(second, 2)}/rendered", headers=PNG))
+
+    assert np.array_equal(made, 255 - shown.pixel_array)
+    assert picture(http.get(f"{path_of(second, 2)}/thumbnail")).shape == (40, 30)
+    lost = state_of(http, image(None))
+    assert_problem(http.get(f"{path_of(lost, 2)}/rendered"), 404)
+    assert picture(http.get(f"{path_of(lost, 2)}/thumbnail")).shape == (256, 256)

@@ -151,3 +151,11 @@ def test_window_and_viewport(http: httpx.Client, images: Any) -> None:
     assert picture(http.get(f"{path}?viewport=60,80", headers=PNG)).shape == (80, 60, 3)
     assert picture(http.get(f"{path}?viewport=9,9,20,20,9,9", headers=PNG)).shape == (9, 9, 3)
     assert http.get(f"{path}?viewport=9,9,99,99,9,9").status_code == 400
+
+
+def test_a_series_is_shown_by_the_slice_in_the_middle(http: httpx.Client, images: Any) -> None:
+    made = stored(http, segmentation(images, two_segments(), seed=new_uid()))
+
+    of_series = picture(http.get(f"{path_of(made, 2)}/rendered", headers=PNG))
+
+    assert np.array_equal(of_series, shown(http, made))
