@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from dicomweb_server.web.all_bulk_data import retrieve_all_bulk_data, retrieve_all_pixel_data
 from dicomweb_server.web.bulk_data import retrieve_bulk_data
+from dicomweb_server.web.capabilities import describe, retrieve_capabilities
 from dicomweb_server.web.delete import delete_resource
 from dicomweb_server.web.frames import retrieve_frames
 from dicomweb_server.web.metadata import retrieve_metadata
@@ -59,6 +60,7 @@ TABLE: dict[str, dict[str, Handler]] = {
     STUDY + "/instances": {"GET": search_instances},
     "/series": {"GET": search_series},
     "/instances": {"GET": search_instances},
+    "": {"OPTIONS": retrieve_capabilities},
 }
 
 
@@ -69,6 +71,7 @@ def routes() -> list[BaseRoute]:
         *page_routes(),
         Route("/ohif", ohif),
         Route("/ohif/{path:path}", ohif),
+        Route("/openapi.json", describe),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
     ]
