@@ -27,5 +27,6 @@ if ! [ tests/browser/node_modules/.package-lock.json -nt tests/browser/package-l
     timeout 300 npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund --silent
 fi
 
+node --test --test-reporter=dot tests/browser/*.test.mjs
 "$PYTHON" -m tests.browser.run
 exec "$PYTHON" -m tests.browser.web_page

@@ -90,7 +90,7 @@ def test_the_page_is_small(server: RunningServer) -> None:
 
 def test_the_page_names_no_other_host() -> None:
     for name, content in files().items():
-        assert re.findall(rb"(?:https?|wss?):|[\"'(=]//", content) == [], name
+        assert re.findall(rb"\b(?:https?|wss?):|[\"'(=]//", content) == [], name
 
 
 def test_the_page_has_the_same_words_in_every_language() -> None:

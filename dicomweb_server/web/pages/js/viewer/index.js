@@ -1,0 +1,418 @@
+// The image viewer: one study, or two beside each other.
+import { isAbort, name, number, resource, text, values, Problem } from '../api.js';
+import { announce, fill, h, icon } from '../dom.js';
+import { date, t } from '../i18n.js';
+import { GLYPHS } from '../kinds.js';
+import { badge, born, picture } from '../parts.js';
+import { Cine } from './cine.js';
+import { actionOf, openHelp } from './keys.js';
+import * as linking from './linking.js';
+import { Pane } from './pane.js';
+import { Pictures } from './pictures.js';
+import { loadOthers, loadPicture, loadStudy } from './series.js';
+import { Tools, presetsOf } from './tools.js';
+
+// Decoded pictures that are kept; a phone has less.
+const memory = () => ((navigator.deviceMemory ?? 4) < 4 || innerWidth < 700 ? 96 : 320) << 20;
+
+// Show `studies`, one or two; `series` and `instance` are of the first one, and begun with.
+// Raises Problem if the first cannot be had. Gives {close()}.
+export async function open(root, { studies, series, instance, onClose }) {
+  const viewer = new Viewer(root, onClose);
+  try {
+    await viewer.load(studies, series, instance);
+  } catch (error) {
+    viewer.close();
+    throw error;
+  }
+  return viewer;
+}
+
+class Viewer {
+  constructor(root, onClose) {
+    Object.assign(this, { root, onClose, panes: [], tool: 'scroll', linked: true, offsets: [0, 0], isBare: false });
+    this.isRailOpen = innerWidth >= 960;
+    this.memory = memory();
+    this.abort = new AbortController();
+    this.studies = new Map(); // uid → what loadStudy() gives
+    this.others = []; // data sets of the patient's other studies
+    this.pictures = new Pictures({
+      load: loadPicture,
+      tell: (key) => this.panes.forEach((pane) => pane.arrived(key)),
+      limit: this.memory,
+      drop: (bitmap) => bitmap.close(),
+    });
+    this.cine = new Cine(() => this.updateTools());
+    addEventListener('keydown', (this.onKey = (event) => this.key(event)));
+    addEventListener('online', (this.onLine = () => this.pictures.retry()));
+  }
+
+  close() {
+    this.cine.stop();
+    removeEventListener('keydown', this.onKey);
+    removeEventListener('online', this.onLine);
+    this.abort.abort();
+    clearTimeout(this.telling);
+    for (const pane of this.panes) pane.close();
+    this.panes = [];
+    this.pictures.close();
+    this.help?.close();
+  }
+
+  async load(uids, series, instance) {
+    const [first, second] = await Promise.all(uids.map((uid) => this.study(uid)));
+    if (!first?.study) throw new Problem(404, '', '');
+    this.banner = h('header', { class: 'v-banner' });
+    this.rail = h('nav', { class: 'v-rail', 'aria-label': t('vDo.series') });
+    this.field = h('div', { class: 'v-panes' });
+    this.tools = new Tools(this);
+    fill(this.root, (this.element = h('div', { class: 'viewer' }, this.banner, this.tools.element, h('div', { class: 'v-body' }, this.rail, this.field))));
+    const main = this.addPane();
+    main.open(first, pickSeries(first, series), instance);
+    if (second?.study) this.addPane().open(second, likeSeries(second, main.series));
+    this.activate(main);
+    document.title = `${name(first.study) || t('noName')} – dicomweb-server`;
+    loadOthers(first, this.abort.signal)
+      .then((others) => {
+        this.others = others;
+        this.panes.forEach((pane) => this.showChoices(pane));
+      })
+      .catch(() => {}); // without them there is nothing to compare with but this study
+  }
+
+  async study(uid) {
+    if (!this.studies.has(uid)) this.studies.set(uid, await loadStudy(uid, this.abort.signal));
+    return this.studies.get(uid);
+  }
+
+  // --- panes ---
+
+  addPane() {
+    const pane = new Pane(this, t('vPane', { n: this.panes.length + 1 }));
+    this.panes.push(pane);
+    this.field.append(pane.element);
+    this.field.classList.toggle('v-two', this.panes.length > 1);
+    return pane;
+  }
+
+  activate(pane) {
+    if (this.active === pane) return;
+    this.active = pane;
+    for (const each of this.panes) each.element.classList.toggle('v-active', each === pane && this.panes.length > 1);
+    if (this.cine.playing && this.cine.pane !== pane) this.cine.stop();
+    this.showStudy();
+    this.updateTools();
+  }
+
+  get other() {
+    return this.panes.find((pane) => pane !== this.active);
+  }
+
+  // What a pane shows is another, or is shown another way.
+  changed(pane) {
+    if (pane.closed) return;
+    this.showChoices(pane);
+    if (pane === this.active) {
+      if (pane.current) this.cine.rate = this.rated ?? Math.min(60, Math.max(1, Math.round(pane.current.rate ?? 10)));
+      if (this.cine.playing && pane.length() < 2) this.cine.stop();
+      this.showStudy();
+    }
+    const shown = this.panes.map(({ series, stack }) => `${series?.uid}/${stack}`).join();
+    if (this.shownSeries !== shown) {
+      this.shownSeries = shown;
+      this.offsets = [0, 0];
+    }
+    this.updateTools();
+  }
+
+  scrolled(pane) {
+    const other = this.panes.find((each) => each !== pane);
+    if (!other || !this.linked || !other.length() || !pane.length()) return;
+    const offset = this.offsets[this.panes.indexOf(pane)];
+    other.goTo(linking.partner(pane.list(), pane.at(), other.list(), offset), { isFollowing: true });
+  }
+
+  // A series that is new here begins beside what the other pane shows.
+  align(pane) {
+    const other = this.panes.find((each) => each !== pane);
+    if (!other || !this.linked || !other.length() || !pane.length()) return;
+    pane.goTo(linking.partner(other.list(), other.at(), pane.list()), { isFollowing: true });
+  }
+
+  painted(pane) {
+    this.showHeld(pane);
+    if (pane !== this.active || this.cine.playing) return;
+    clearTimeout(this.telling);
+    this.telling = setTimeout(() => {
+      const { frame, length } = pane.painted ?? {};
+      if (frame) announce(t('vOf', { n: frame.index + 1, all: length }));
+    }, 700);
+  }
+
+  showHeld(pane) {
+    if (pane === this.active && this.presetsFor !== pane.frame()) {
+      this.presetsFor = pane.frame();
+      if (!this.cine.playing) this.tools.showPresets(pane);
+    }
+  }
+
+  // --- around the panes ---
+
+  showStudy() {
+    const { study, uid, series } = this.active.study ?? {};
+    if (!study) return;
+    const patients = new Set(this.panes.map((pane) => `${text(pane.study?.study, '00100020')}\n${name(pane.study?.study)}`));
+    const facts = [text(study, '00100020') && t('vId', { id: text(study, '00100020') }), born(study)].filter(Boolean);
+    fill(
+      this.banner,
+      h('button', { type: 'button', class: 'button plain v-back', onclick: () => this.onClose(), 'aria-label': t('vBack'), title: t('vBack') }, icon('back')),
+      h('div', { class: 'v-patient' }, h('h1', {}, name(study) || t('noName')), h('p', {}, facts.join(' · '))),
+      h('p', { class: 'v-examined' }, h('b', {}, text(study, '00081030') || t('noDescription')), ' ', date(text(study, '00080020'))),
+      patients.size > 1 && h('p', { class: 'v-differ', role: 'alert' }, icon('warning'), t('vDiffer')),
+      h('p', { class: 'v-not' }, icon('warning'), h('strong', {}, t('notForDiagnosis'))),
+    );
+    if (this.railOf !== uid) {
+      this.railOf = uid;
+      fill(this.rail, h('ul', {}, series.map((one) => h('li', {}, this.thumbnail(uid, one)))));
+    }
+    for (const each of this.rail.querySelectorAll('button')) {
+      const isShown = each.dataset.series === this.active.series?.uid;
+      each.setAttribute('aria-current', String(isShown));
+      if (isShown && this.isRailOpen) each.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    }
+    this.rail.hidden = !this.isRailOpen;
+  }
+
+  thumbnail(study, { uid, item }) {
+    const modality = text(item, '00080060');
+    const glyph = GLYPHS[{ SR: 'report', DOC: 'pdf', ECG: 'wave', KO: 'report' }[modality]] ?? 'image';
+    const title = seriesTitle(item);
+    const images = number(item, '00201209');
+    return h(
+      'button',
+      { type: 'button', class: 'v-series', dataset: { series: uid }, onclick: () => this.show(uid), title },
+      picture(resource({ study, series: uid }, 'thumbnail'), glyph),
+      h('span', { class: 'v-described' }, h('span', {}, title), h('small', {}, modality && badge(modality), images !== null && t('vImages', { n: images }))),
+    );
+  }
+
+  show(series) {
+    const { study } = this.active;
+    const found = study.series.find(({ uid }) => uid === series);
+    if (found) this.active.open(study, found);
+    if (innerWidth < 700) this.do('series');
+  }
+
+  // Above each pane: which study, series, stack and phase.
+  showChoices(pane) {
+    const { study, series, stacks, current } = pane;
+    if (!study) return;
+    const listed = new Map([...this.studies.values()].map((each) => [each.uid, each.study]));
+    for (const item of this.others) listed.set(text(item, '0020000D'), item);
+    const differ = new Set([...listed.values()].map((item) => text(item, '00100020') + name(item))).size > 1;
+    const titled = (item) => [date(text(item, '00080020')), text(item, '00081030') || values(item, '00080061').join(' '), differ && name(item)].filter(Boolean).join(' · ');
+    const parts = [];
+    if (this.panes.length > 1 || listed.size > 1) {
+      parts.push(choice(t('vStudy'), [...listed].map(([uid, item]) => [uid, titled(item)]), study.uid, async (uid) => this.switchStudy(pane, uid)));
+    }
+    parts.push(
+      choice(t('vSeries'), study.series.map(({ uid, item }) => [uid, seriesTitle(item)]), series.uid, (uid) => pane.open(study, study.series.find((each) => each.uid === uid))),
+    );
+    if (stacks.length > 1) parts.push(choice(t('vStack'), stacks.map((stack, place) => [place, stackTitle(stack, place)]), pane.stack, (place) => pane.pick(Number(place))));
+    if (current?.phases.length > 1 && current.phases[0].length > 1) {
+      const ways = [['slices', t('vSlices')], ['phases', t('vPhases', { n: current.phases.length })]];
+      parts.push(choice(t('vAlong'), ways, pane.along, (along) => this.setAlong(pane, along)));
+    }
+    const label = parts.map(({ value }) => value).join();
+    if (pane.choicesShown === label && parts.length === pane.choices.childElementCount && !this.choicesStale(pane, parts)) return;
+    pane.choicesShown = label;
+    fill(pane.choices, parts);
+  }
+
+  choicesStale = (pane, parts) => parts.some((part, place) => part.length !== pane.choices.children[place].length);
+
+  async switchStudy(pane, uid) {
+    try {
+      const study = await this.study(uid);
+      if (study.study && !pane.closed) pane.open(study, likeSeries(study, pane.series));
+    } catch (error) {
+      if (!isAbort(error)) pane.blank(t('vNoSeries'), () => this.switchStudy(pane, uid));
+    }
+  }
+
+  setAlong(pane, along) {
+    pane.along = along;
+    pane.flush();
+    this.changed(pane);
+  }
+
+  updateTools() {
+    const { tool, cine, linked, panes, isBare, isRailOpen } = this;
+    if (!this.active || !this.tools) return;
+    const state = { tool, playing: cine.playing, rate: cine.rate, linked, compared: panes.length > 1, isBare, isRailOpen };
+    this.tools.update(this.active, state);
+  }
+
+  // --- what tools and keys do ---
+
+  key(event) {
+    const found = actionOf(event);
+    if (!found || document.querySelector('dialog[open]')) return;
+    event.preventDefault();
+    this.do(found.action, found.n);
+  }
+
+  do(action, n) {
+    const pane = this.active;
+    const did = this[`on_${action}`] ?? MOVES[action];
+    if (did) did.call(this, pane, n);
+    else pane[action]();
+  }
+
+  setTool(tool) {
+    this.tool = tool;
+    this.updateTools();
+  }
+
+  setRate(rate) {
+    this.rated = rate;
+    this.cine.rate = rate;
+  }
+
+  choose(choice) {
+    if (choice && !choice.isOwn) this.active.setWindow(choice.stored === 0 ? null : choice);
+  }
+
+  on_preset(pane, n) {
+    const choice = presetsOf(pane.frame())[n - 1];
+    this.choose(choice);
+    if (choice) announce(choice.own ? t(`vWindow.${choice.name}`) : choice.name);
+  }
+
+  on_play(pane) {
+    if (this.cine.playing) this.cine.stop();
+    else if (pane.length() > 1) this.cine.start(pane);
+  }
+
+  on_invert(pane) {
+    pane.setInverted(!pane.inverted);
+  }
+
+  on_text() {
+    this.isBare = !this.isBare;
+    this.element.classList.toggle('v-bare', this.isBare);
+    this.updateTools();
+  }
+
+  on_series() {
+    this.isRailOpen = !this.isRailOpen;
+    this.showStudy();
+    this.updateTools();
+  }
+
+  on_link() {
+    if (this.panes.length < 2) return;
+    this.linked = !this.linked;
+    // Linked again they keep the distance at which they were put
+    const [a, b] = this.panes.map((each) => [each.list(), each.at()]);
+    if (this.linked) this.offsets = [linking.shift(...a, ...b), linking.shift(...b, ...a)];
+    announce(t(this.linked ? 'vLinked' : 'vUnlinked'));
+    this.updateTools();
+  }
+
+  // A second pane: the newest earlier study, else this one again.
+  async on_compare(pane) {
+    if (this.panes.length > 1) {
+      this.other.close();
+      this.other.element.remove();
+      this.panes = [pane];
+      this.field.classList.remove('v-two');
+      pane.element.classList.remove('v-active');
+    } else {
+      const second = this.addPane();
+      const when = text(pane.study.study, '00080020');
+      const others = this.others.filter((item) => text(item, '0020000D') !== pane.study.uid);
+      const prior = others.find((item) => text(item, '00080020') <= when) ?? others[0];
+      Object.assign(second, { study: pane.study, series: pane.series });
+      if (prior) await this.switchStudy(second, text(prior, '0020000D'));
+      else second.open(pane.study, pane.series);
+      pane.element.classList.add('v-active');
+    }
+    this.panes.forEach((each) => this.showChoices(each));
+    this.showStudy();
+    this.updateTools();
+  }
+
+  on_otherPane() {
+    this.other?.stage.focus();
+  }
+
+  on_seriesOn(pane, by = 1) {
+    const { series } = pane.study;
+    const at = series.indexOf(pane.series) + by;
+    if (series[at]) pane.open(pane.study, series[at]);
+  }
+
+  on_seriesBack(pane) {
+    this.on_seriesOn(pane, -1);
+  }
+
+  on_help() {
+    this.help = openHelp();
+  }
+}
+
+const MOVES = {
+  previous: (pane) => pane.step(-1),
+  next: (pane) => pane.step(1),
+  back10: (pane) => pane.step(-10),
+  on10: (pane) => pane.step(10),
+  first: (pane) => pane.goTo(0),
+  last: (pane) => pane.goTo(Infinity),
+  phaseBack: (pane) => pane.current?.phases.length > 1 && pane.setPhase(pane.phase - 1),
+  phaseOn: (pane) => pane.current?.phases.length > 1 && pane.setPhase(pane.phase + 1),
+  along(pane) {
+    if (pane.current?.phases.length > 1 && pane.current.phases[0].length > 1) this.setAlong(pane, pane.along === 'slices' ? 'phases' : 'slices');
+  },
+  brighter: (pane) => pane.nudgeWindow(0, -8),
+  darker: (pane) => pane.nudgeWindow(0, 8),
+  moreContrast: (pane) => pane.nudgeWindow(-8, 0),
+  lessContrast: (pane) => pane.nudgeWindow(8, 0),
+  zoomIn: (pane) => pane.zoom(1.25),
+  zoomOut: (pane) => pane.zoom(0.8),
+  panUp: (pane) => pane.move(0, 40),
+  panDown: (pane) => pane.move(0, -40),
+  panLeft: (pane) => pane.move(40, 0),
+  panRight: (pane) => pane.move(-40, 0),
+};
+
+function choice(label, options, selected, choose) {
+  const made = h('select', { 'aria-label': label, title: label }, options.map(([value, written]) => h('option', { value, selected: String(value) === String(selected) }, written)));
+  made.addEventListener('change', () => choose(made.value));
+  return made;
+}
+
+function seriesTitle(item) {
+  const order = number(item, '00200011');
+  return [order === null ? '' : `${order}.`, text(item, '0008103E') || text(item, '00080060') || t('noDescription')].filter(Boolean).join(' ');
+}
+
+function stackTitle({ phases, document }, place) {
+  if (document) return document.title || t(`kind.${document.kind === 'nothing' ? 'file' : document.kind}`);
+  return t('vStackOf', { n: place + 1, images: phases.reduce((sum, frames) => sum + frames.length, 0) });
+}
+
+// The series to begin with: the one that is named, else the first with pictures.
+function pickSeries({ series }, wanted) {
+  const named = series.find(({ uid }) => uid === wanted);
+  const shown = series.find(({ item }) => !['SR', 'KO', 'PR', 'RTSTRUCT', 'RTPLAN', 'REG', 'SEG', 'DOC'].includes(text(item, '00080060')));
+  const found = named ?? shown ?? series[0];
+  if (!found) throw new Problem(404, '', '');
+  return found;
+}
+
+// The series of another study that is most like the one that is shown.
+function likeSeries(study, shown) {
+  const alike = ({ item }) => ['00080060', '0008103E', '00180015', '00201209'].reduce((sum, tag, place) => sum + (text(item, tag) === text(shown?.item, tag) ? 8 >> place : 0), 0);
+  return [...study.series].sort((a, b) => alike(b) - alike(a))[0] ?? pickSeries(study);
+}

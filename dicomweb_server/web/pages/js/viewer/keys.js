@@ -1,0 +1,54 @@
+// What keys do, in the order in which the help tells it. Each: key, name of the action, and what
+// is written on the key where that is another.
+import { dialog } from '../about.js';
+import { h } from '../dom.js';
+import { t } from '../i18n.js';
+
+export const KEYS = [
+  ['ArrowUp', 'previous', '↑ ←'], ['ArrowLeft', 'previous'],
+  ['ArrowDown', 'next', '↓ →'], ['ArrowRight', 'next'],
+  ['PageUp', 'back10'], ['PageDown', 'on10'], ['Home', 'first'], ['End', 'last'],
+  ['[', 'phaseBack'], [']', 'phaseOn'], ['p', 'along'],
+  [' ', 'play', '␣'], ['w', 'brighter'], ['s', 'darker'], ['a', 'moreContrast'], ['d', 'lessContrast'],
+  ['1', 'preset', '1 … 9'], ['i', 'invert'],
+  ['+', 'zoomIn'], ['-', 'zoomOut'], ['f', 'fit'], ['o', 'actual'],
+  ['Shift+ArrowUp', 'panUp', '⇧ ↑ ↓ ← →'], ['Shift+ArrowDown', 'panDown'], ['Shift+ArrowLeft', 'panLeft'], ['Shift+ArrowRight', 'panRight'],
+  ['r', 'rotate'], ['h', 'flipSides'], ['v', 'flipUpDown'], ['x', 'reset'],
+  ['n', 'seriesOn'], ['b', 'seriesBack'], ['c', 'compare'], ['q', 'otherPane'], ['l', 'link'],
+  ['t', 'text'], ['?', 'help'],
+];
+
+const ACTIONS = new Map(KEYS.map(([key, action]) => [key, action]));
+
+// The key that an action has, for what buttons tell; and for aria-keyshortcuts.
+export const keyOf = (action) => KEYS.find(([, name]) => name === action)?.[0];
+
+// The action of a keydown and its number; null where the key is of no action, or means another
+// thing where it was pressed.
+export function actionOf(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return null;
+  const { target, key, code } = event;
+  if (target.closest('dialog, select, input:not([type=range]), textarea, video')) return null;
+  if (target.closest('input') && /^(Arrow|Page|Home|End)/.test(key)) return null;
+  if (key === ' ' && target.closest('button, a')) return null;
+  // By its place: digits of French keyboards want Shift
+  const digit = /^(?:Digit|Numpad)([1-9])$/.exec(code);
+  if (digit) return { action: 'preset', n: Number(digit[1]) };
+  const isArrow = event.shiftKey && key.startsWith('Arrow');
+  const action = ACTIONS.get(isArrow ? `Shift+${key}` : key === '=' ? '+' : key.length === 1 ? key.toLowerCase() : key);
+  return action ? { action } : null;
+}
+
+export function openHelp() {
+  const seen = new Set();
+  const rows = KEYS.filter(([, action]) => !seen.has(action) && seen.add(action) && !['panDown', 'panLeft', 'panRight'].includes(action)).map(([key, action, written]) =>
+    h('div', {}, h('dt', {}, h('kbd', {}, written ?? (key.length === 1 ? key.toUpperCase() : t(`vKey.${key}`)))), h('dd', {}, t(`vDo.${action}`))),
+  );
+  return dialog(
+    t('vDo.help'),
+    'v-help',
+    h('p', { class: 'warning' }, h('strong', {}, t('notForDiagnosis')), ' ', t('notForDiagnosisText')),
+    h('ul', {}, ['mouse', 'touch'].map((kind) => h('li', {}, t(`vHelp.${kind}`)))),
+    h('dl', { class: 'v-keys' }, rows),
+  );
+}
