@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from dicomweb_server.archive.analyzing import analyzing
 from dicomweb_server.archive.archive import Archive, MadeRun
 from dicomweb_server.archive.arrivals import Arrivals
 from dicomweb_server.archive.commit import Committer
@@ -130,7 +131,7 @@ def create_app(settings: Settings) -> Starlette:
             app.state.archive = archive
             app.state.ohif = Ohif(settings.ohif_folder, settings.base_url)
             app.state.uploads = asyncio.Semaphore(settings.max_concurrent_uploads)
-            async with preparing(archive), expiring(archive):
+            async with preparing(archive), expiring(archive), analyzing(archive):
                 yield
 
     middleware = [Middleware(RequestLog), Middleware(TrailingSlash)]

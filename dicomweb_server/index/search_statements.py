@@ -33,6 +33,7 @@ from dicomweb_server.index.search_ways import (
     begun_name,
     is_of_modality_alone,
     is_short,
+    known_below,
     walked_modalities,
     walks_each,
 )
@@ -51,6 +52,17 @@ _TABLES = {
 _BYMODALITY = "study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid)"
 _NOT_IN_WALK = re.compile(r"\bs\.(?!(?:id|sort_key|institution_id|study_instance_uid)\b)")
 
+# The rows of a page, each looked up by its key and those above it by theirs. OFFSET 0 keeps the
+# planner from joining them in any other way: one that takes the tables for empty, as they were
+# when they were last analysed, would go through all of one for each row of another.
+_FETCHED = {
+    Level.STUDY: "CROSS JOIN LATERAL (SELECT * FROM studies WHERE id = page.key OFFSET 0) s",
+    Level.SERIES: "CROSS JOIN LATERAL (SELECT * FROM series WHERE id = page.key OFFSET 0) e "
+    "CROSS JOIN LATERAL (SELECT * FROM studies WHERE id = e.study_id OFFSET 0) s",
+    Level.INSTANCE: "CROSS JOIN LATERAL (SELECT * FROM instances WHERE id = page.key OFFSET 0) i "
+    "CROSS JOIN LATERAL (SELECT * FROM series WHERE id = i.series_id OFFSET 0) e "
+    "CROSS JOIN LATERAL (SELECT * FROM studies WHERE id = e.study_id OFFSET 0) s",
+}
 _KEY = {Level.STUDY: "s.id", Level.SERIES: "e.id", Level.INSTANCE: "i.id"}
 _COUNTER = {
     (Level.STUDY, Level.SERIES): "s.number_of_series",
@@ -96,8 +108,7 @@ def compile_search(query: SearchQuery, scope: Scope, returned: Returned) -> Stat
         return f"{select} FROM {source} ORDER BY {order} LIMIT {limit} OFFSET {offset}", arguments
     page = _page(query, scope, terms, arguments)
     return (
-        f"{select} FROM ({page}) AS page, {_TABLES[level]} "
-        f"WHERE {_KEY[level]} = page.key ORDER BY {ordered(terms)}",
+        f"{select} FROM ({page}) AS page {_FETCHED[level]} ORDER BY {ordered(terms)}",
         arguments,
     )
 
@@ -332,19 +343,32 @@ def _where(
         expression = compile_indexed(each, scope.institution_ids, arguments)
         (parts if level <= query.level else below.setdefault(level, [])).append(expression)
     if below:
-        parts.append(_exists(query.level, below))
+        parts.append(_exists(query.level, below, known_below(query)))
     if query.after is not None:
         parts.append(after(terms, query.after, arguments))
     return parts
 
 
-def _exists(level: Level, below: dict[Level, list[str]]) -> str:
-    """That one entity beneath meets all the conditions on its level (QRY-02)."""
+def _exists(level: Level, below: dict[Level, list[str]], known: Level | None) -> str:
+    """That one entity beneath meets all the conditions on its level (QRY-02). Those whose UIDs
+    are asked for, on the level `known`, are looked up by them, once."""
+    series = " AND ".join(below.get(Level.SERIES, ()))
+    instance = " AND ".join(below.get(Level.INSTANCE, ()))
+    if known is Level.INSTANCE:
+        if series:
+            instance += f" AND EXISTS (SELECT FROM series e WHERE e.id = i.series_id AND {series})"
+        key, own = ("s.id", "i.study_id") if level is Level.STUDY else ("e.id", "i.series_id")
+        return f"{key} = ANY (ARRAY (SELECT {own} FROM instances i WHERE {instance}))"  # noqa: S608
+    if known is Level.SERIES:
+        if instance:
+            series += (
+                f" AND EXISTS (SELECT FROM instances i WHERE i.series_id = e.id AND {instance})"
+            )
+        return f"s.id = ANY (ARRAY (SELECT e.study_id FROM series e WHERE {series}))"  # noqa: S608
     tables = {
         (Level.STUDY, Level.SERIES): "series e WHERE e.study_id = s.id",
         (Level.STUDY, Level.INSTANCE): "series e JOIN instances i ON i.series_id = e.id "
         "WHERE e.study_id = s.id",
         (Level.SERIES, Level.INSTANCE): "instances i WHERE i.series_id = e.id",
     }[level, max(below)]
-    expressions = [expression for each in below.values() for expression in each]
-    return f"EXISTS (SELECT FROM {tables} AND {' AND '.join(expressions)})"
+    return f"EXISTS (SELECT FROM {tables} AND {' AND '.join(filter(None, [series, instance]))})"

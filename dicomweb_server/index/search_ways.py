@@ -22,6 +22,8 @@ _IDENTIFIERS = frozenset(
     {0x0020000D, 0x00100020, 0x00080050, 0x00200010, 0x0020000E, 0x00080018, 0x00400275}
 )
 
+_UIDS_BELOW = ((Level.INSTANCE, (0x00080018,)), (Level.SERIES, (0x0020000E,)))
+
 
 def asked(query: SearchQuery) -> dict[Path, Condition]:
     return {
@@ -40,6 +42,14 @@ def is_unrestricted(query: SearchQuery, scope: Scope) -> bool:
         and not asked(query)
         and not query.indexed
     )
+
+
+def known_below(query: SearchQuery) -> Level | None:
+    """The lowest level beneath that of the query whose UIDs are asked for."""
+    for level, path in _UIDS_BELOW:
+        if level > query.level and isinstance(query.conditions.get(path), Equal | UidList):
+            return level
+    return None
 
 
 def is_exact(query: SearchQuery, scope: Scope) -> bool:

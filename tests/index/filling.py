@@ -38,6 +38,12 @@ ANALYZE series_requests;
 """
 
 
+def fill(studies):
+    """So many studies, all of the first institution; not analysed."""
+    text = FILL.replace("n <= 4000", "true").replace("(1, 5200)", f"(1, {studies})")
+    return text[text.index("INSERT INTO studies") : text.index("ANALYZE")]
+
+
 async def nodes(conn, statement, *arguments):
     """The nodes of the plan: (type, relation or index)."""
 

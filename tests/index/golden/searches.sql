@@ -7,8 +7,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   FROM studies s
   WHERE s.institution_id = $3
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $1::bigint OFFSET $2::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $1::bigint OFFSET $2::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- newest of five
@@ -43,8 +45,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
   LIMIT $1::bigint + $2::bigint)) AS walks
   ORDER BY place_0 DESC, place_1, place_2
-  LIMIT $1::bigint OFFSET $2::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $1::bigint OFFSET $2::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- newest of all
@@ -55,8 +59,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   FROM studies s
   WHERE TRUE
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $1::bigint OFFSET $2::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $1::bigint OFFSET $2::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- granted studies
@@ -85,8 +91,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   AND s.sort_key >= $1
   AND s.sort_key <= $2
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $3::bigint OFFSET $4::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $3::bigint OFFSET $4::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- combined
@@ -107,8 +115,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   AND s.sort_key >= $3
   AND s.sort_key <= $4
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $5::bigint OFFSET $6::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $5::bigint OFFSET $6::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- another zone
@@ -125,8 +135,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   AND s.sort_key >= $1
   AND s.sort_key <= $2
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $3::bigint OFFSET $4::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $3::bigint OFFSET $4::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- patient
@@ -174,8 +186,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   WHERE s.institution_id = $4
   AND (s.accession_number LIKE $1)
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $2::bigint OFFSET $3::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- name
@@ -201,8 +215,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
   LIMIT $2::bigint + $3::bigint)) AS walks
   ORDER BY place_0 DESC, place_1, place_2
-  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $2::bigint OFFSET $3::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- name of all
@@ -218,8 +234,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   AND split_part(s.patient_name_other, '=', 1) LIKE $1 OR split_part(s.patient_name_other, '=', 2) <> ''
   AND split_part(s.patient_name_other, '=', 2) LIKE $1)))
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $2::bigint OFFSET $3::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- name within
@@ -237,8 +255,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   AND split_part(s.patient_name_other, '=', 1) LIKE $1 OR split_part(s.patient_name_other, '=', 2) <> ''
   AND split_part(s.patient_name_other, '=', 2) LIKE $1)))
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $2::bigint OFFSET $3::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- name in its place
@@ -254,8 +274,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   AND (s.patient_name LIKE $1
   AND split_part(s.patient_name_other, '=', 1) LIKE $2)
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $3::bigint OFFSET $4::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $3::bigint OFFSET $4::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- fuzzy
@@ -271,8 +293,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   AND s.patient_name_tokens && $1::text[]
   AND s.patient_name_tokens && $2::text[]
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $3::bigint OFFSET $4::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $3::bigint OFFSET $4::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- fuzzy with stars
@@ -291,8 +315,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   AND split_part(s.patient_name_other, '=', 1) LIKE $2 OR split_part(s.patient_name_other, '=', 2) <> ''
   AND split_part(s.patient_name_other, '=', 2) LIKE $2)))
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $3::bigint OFFSET $4::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $3::bigint OFFSET $4::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- a modality
@@ -306,8 +332,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   WHERE s.institution_id = $4
   AND s.modality = $3
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $1::bigint OFFSET $2::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $1::bigint OFFSET $2::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- a modality of five
@@ -348,8 +376,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
   LIMIT $1::bigint + $2::bigint)) AS walks
   ORDER BY place_0 DESC, place_1, place_2
-  LIMIT $1::bigint OFFSET $2::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $1::bigint OFFSET $2::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- two modalities
@@ -367,8 +397,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
   LIMIT $1::bigint + $2::bigint) AS walk
   ORDER BY place_0 DESC, place_1, place_2
-  LIMIT $1::bigint OFFSET $2::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $1::bigint OFFSET $2::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- two modalities of five
@@ -387,8 +419,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
   LIMIT $1::bigint + $2::bigint) AS walk
   ORDER BY place_0 DESC, place_1, place_2
-  LIMIT $1::bigint OFFSET $2::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $1::bigint OFFSET $2::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- a modality since
@@ -407,8 +441,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   AND s.sort_key > 0
   AND s.sort_key >= $3
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $4::bigint OFFSET $5::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $4::bigint OFFSET $5::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- both modalities
@@ -427,8 +463,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   AND s.sort_key >= $2
   AND s.sort_key <= $3
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $4::bigint OFFSET $5::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $4::bigint OFFSET $5::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- a series key
@@ -447,8 +485,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   AND e.modality = ANY ($1::text[]))
   AND s.modality = $4
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $2::bigint OFFSET $3::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- series keys
@@ -480,10 +520,9 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM studies s
   WHERE s.institution_id = $1
-  AND EXISTS (SELECT
-  FROM series e JOIN instances i ON i.series_id = e.id
-  WHERE e.study_id = s.id
-  AND i.sop_instance_uid = ANY ($2::text[]))
+  AND s.id = ANY (ARRAY (SELECT i.study_id
+  FROM instances i
+  WHERE i.sop_instance_uid = ANY ($2::text[])))
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
   LIMIT $3::bigint OFFSET $4::bigint;
 
@@ -534,8 +573,13 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   AND e.modality = ANY ($1::text[])
   AND s.modality = $4
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid
-  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s JOIN series e ON e.study_id = s.id
-  WHERE e.id = page.key
+  LIMIT $2::bigint OFFSET $3::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM series
+  WHERE id = page.key OFFSET 0) e
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = e.study_id OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid;
 
 -- series of a study
@@ -563,8 +607,16 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   AND s.study_instance_uid = $1
   AND e.series_instance_uid = $2
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid, i.instance_number, i.sop_instance_uid
-  LIMIT $3::bigint OFFSET $4::bigint) AS page, studies s JOIN series e ON e.study_id = s.id JOIN instances i ON i.series_id = e.id
-  WHERE i.id = page.key
+  LIMIT $3::bigint OFFSET $4::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM instances
+  WHERE id = page.key OFFSET 0) i
+  CROSS JOIN LATERAL (SELECT *
+  FROM series
+  WHERE id = i.series_id OFFSET 0) e
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = e.study_id OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid, i.instance_number, i.sop_instance_uid;
 
 -- the metadata of instances
@@ -582,8 +634,16 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   WHERE s.institution_id = $4
   AND e.series_instance_uid = ANY ($1::text[])
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid, i.instance_number, i.sop_instance_uid
-  LIMIT $2::bigint OFFSET $3::bigint) AS page, studies s JOIN series e ON e.study_id = s.id JOIN instances i ON i.series_id = e.id
-  WHERE i.id = page.key
+  LIMIT $2::bigint OFFSET $3::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM instances
+  WHERE id = page.key OFFSET 0) i
+  CROSS JOIN LATERAL (SELECT *
+  FROM series
+  WHERE id = i.series_id OFFSET 0) e
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = e.study_id OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid, i.instance_number, i.sop_instance_uid;
 
 -- deep
@@ -595,8 +655,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   FROM studies s
   WHERE s.institution_id = $3
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $1::bigint OFFSET $2::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $1::bigint OFFSET $2::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- next
@@ -616,8 +678,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   AND s.study_instance_uid = $2::text
   AND (s.id > $3::bigint OR s.id IS NULL))
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $4::bigint OFFSET $5::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $4::bigint OFFSET $5::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- next of five
@@ -680,8 +744,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
   LIMIT $4::bigint + $5::bigint)) AS walks
   ORDER BY place_0 DESC, place_1, place_2
-  LIMIT $4::bigint OFFSET $5::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $4::bigint OFFSET $5::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- next of a modality
@@ -703,8 +769,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   AND (s.id > $3::bigint OR s.id IS NULL))
   AND s.modality = $6
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $4::bigint OFFSET $5::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $4::bigint OFFSET $5::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- next instances
@@ -745,8 +813,16 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   AND i.instance_number IS NULL
   AND (i.sop_instance_uid > $6::text OR i.sop_instance_uid IS NULL))
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid, i.instance_number, i.sop_instance_uid
-  LIMIT $7::bigint OFFSET $8::bigint) AS page, studies s JOIN series e ON e.study_id = s.id JOIN instances i ON i.series_id = e.id
-  WHERE i.id = page.key
+  LIMIT $7::bigint OFFSET $8::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM instances
+  WHERE id = page.key OFFSET 0) i
+  CROSS JOIN LATERAL (SELECT *
+  FROM series
+  WHERE id = i.series_id OFFSET 0) e
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = e.study_id OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid, i.instance_number, i.sop_instance_uid;
 
 -- by name
@@ -758,8 +834,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   FROM studies s
   WHERE s.institution_id = $3
   ORDER BY s.patient_name, s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $1::bigint OFFSET $2::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $1::bigint OFFSET $2::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.patient_name, s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- next by name, descending
@@ -782,8 +860,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   AND s.study_instance_uid = $3::text
   AND (s.id > $4::bigint OR s.id IS NULL))
   ORDER BY s.patient_name DESC, s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $5::bigint OFFSET $6::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $5::bigint OFFSET $6::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.patient_name DESC, s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- next by what has no value
@@ -805,8 +885,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   AND s.study_instance_uid = $2::text
   AND (s.id > $3::bigint OR s.id IS NULL))
   ORDER BY s.patient_name, s.sort_key DESC, s.study_instance_uid, s.id
-  LIMIT $4::bigint OFFSET $5::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $4::bigint OFFSET $5::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.patient_name, s.sort_key DESC, s.study_instance_uid, s.id;
 
 -- oldest
@@ -818,8 +900,10 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   FROM studies s
   WHERE s.institution_id = $3
   ORDER BY s.sort_key, s.study_instance_uid, s.id
-  LIMIT $1::bigint OFFSET $2::bigint) AS page, studies s
-  WHERE s.id = page.key
+  LIMIT $1::bigint OFFSET $2::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key, s.study_instance_uid, s.id;
 
 -- count: days
