@@ -36,7 +36,7 @@ from tests.make import multipart_body, study_of
 
 REPOSITORY = Path(__file__).parents[2]
 RESULTS = REPOSITORY / "build" / "browser"
-OHIF = REPOSITORY / "build" / "ohif"
+OHIF = REPOSITORY / "build" / "ohif-app"
 AXIAL_SERIES = "S2010"
 
 LIMIT_SECONDS = 240  # from the server's start to the last look
