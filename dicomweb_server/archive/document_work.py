@@ -1,19 +1,34 @@
 """What workers do with instances that are no images. Plain functions: run through ``workers``."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 
 from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
+from dicomweb_server.dicom.drawing import Drawing, to_pixels, to_svg
+from dicomweb_server.dicom.images import encode
 from dicomweb_server.dicom.json_values import first_text
 from dicomweb_server.dicom.packing import unpack_metadata
 from dicomweb_server.dicom.report_html import referenced_instances, report_page
 from dicomweb_server.dicom.report_text import report_text
 from dicomweb_server.dicom.structured_report import is_report
-from dicomweb_server.errors import ContentTooLarge
+from dicomweb_server.dicom.waveform_page import waveform_drawing
+from dicomweb_server.dicom.waveforms import (
+    Group,
+    annotations_of,
+    groups_of,
+    inline_samples,
+    is_waveform,
+)
+from dicomweb_server.errors import ContentTooLarge, UndecodablePixels
+
+SVG = "image/svg+xml"
+_PIXELS_A_MM = 4.0
 
 MAX_REPORT = 64 << 20  # bytes of a report as it is sent
 
@@ -25,6 +40,7 @@ class Kind(Enum):
 
     REPORT = "report"
     DOCUMENT = "document"
+    WAVEFORM = "waveform"
     OTHER = "other"
 
 
@@ -56,7 +72,7 @@ def look_inside(packed_metadata: bytes) -> Inside:
         )
     if is_report(dataset):
         return Inside(Kind.REPORT, references=tuple(referenced_instances(dataset)))
-    return Inside(Kind.OTHER)
+    return Inside(Kind.WAVEFORM if is_waveform(dataset) else Kind.OTHER)
 
 
 def report_as_page(packed_metadata: bytes, links: Mapping[str, str]) -> bytes:
@@ -67,6 +83,61 @@ def report_as_page(packed_metadata: bytes, links: Mapping[str, str]) -> bytes:
 def report_as_text(packed_metadata: bytes) -> bytes:
     """``report_text`` in UTF-8. Raises ContentTooLarge."""
     return _bounded(report_text(_dataset(packed_metadata)))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSamples:
+    """Where the Waveform Data of a multiplex group lies; `item` counts from 1."""
+
+    item: int
+    path: Path
+    offset: int
+    length: int
+    big_endian: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WaveformForm:
+    """How a waveform is asked for: the most pixels of a side, and the quality of a JPEG."""
+
+    width: int | None = None
+    height: int | None = None
+    quality: int = 90
+
+
+def waveform_as(
+    packed_metadata: bytes, stored: Sequence[StoredSamples], media_type: str, form: WaveformForm
+) -> bytes:
+    """A recording drawn, as SVG, PNG or JPEG. `stored`: the samples that the metadata lack.
+
+    Raises UndecodablePixels for one without samples.
+    """
+    dataset = _dataset(packed_metadata)
+    places = {one.item: one for one in stored}
+    groups: list[tuple[Group, Any]] = []
+    for group in groups_of(dataset):
+        place = places.get(group.item)
+        if place is None:
+            groups.append((group, inline_samples(dataset, group)))
+        else:
+            shape = (place.length,)
+            data = (
+                np.memmap(place.path, np.uint8, "r", place.offset, shape) if place.length else b""
+            )
+            groups.append((replace(group, big_endian=place.big_endian), data))
+    if not any(len(data) for _, data in groups):
+        raise UndecodablePixels("the waveform has no samples")
+    sop_class_uid = first_text(dataset, "00080016")
+    drawing = waveform_drawing(sop_class_uid, groups, annotations_of(dataset))
+    if media_type == SVG:
+        return to_svg(drawing).encode("utf-8", errors="replace")
+    return encode(to_pixels(drawing, _scale(drawing, form)), media_type, form.quality)
+
+
+def _scale(drawing: Drawing, form: WaveformForm) -> float:
+    """Pixels a millimetre: those of a screen, or as many as fit into what is asked for."""
+    sides = (form.width, drawing.width), (form.height, drawing.height)
+    return min((pixels / length for pixels, length in sides if pixels), default=_PIXELS_A_MM)
 
 
 def _bounded(text: str) -> bytes:

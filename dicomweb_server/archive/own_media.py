@@ -1,35 +1,45 @@
-"""Renderings of instances that are no pictures: videos, documents, reports (PS3.18 §8.7.4,
-digest 3.3.6)."""
+"""Renderings of instances that are no pictures: videos, documents, reports, waveforms (PS3.18
+§8.7.4, digest 3.3.6)."""
 
 from base64 import b64decode
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+
+from pydicom.uid import ExplicitVRBigEndian
 
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.archive.bulk_data import Frames
+from dicomweb_server.archive.bulk_data import Frames, locate_all_bulk
 from dicomweb_server.archive.content import Content
 from dicomweb_server.archive.document_work import (
     DOCUMENT,
+    SVG,
     Inside,
     Kind,
+    StoredSamples,
+    WaveformForm,
     look_inside,
     report_as_page,
     report_as_text,
+    waveform_as,
 )
 from dicomweb_server.archive.metadata import instance_metadata
 from dicomweb_server.archive.retrieve import bulk_content, locate, locate_bulk, uids_of
-from dicomweb_server.archive.sources import open_source
+from dicomweb_server.archive.sources import MAX_WHOLE, in_file, open_source
+from dicomweb_server.dicom.description import BulkValue
 from dicomweb_server.dicom.frames import is_video, media_type_of
-from dicomweb_server.errors import NotAcceptable
+from dicomweb_server.dicom.waveforms import MAX_GROUPS, WAVEFORM_DATA, WAVEFORM_SEQUENCE
+from dicomweb_server.errors import ContentTooLarge, NotAcceptable, NotFound
 from dicomweb_server.index.references import find_instances
 from dicomweb_server.index.retrieve import Location
 from dicomweb_server.wire.media_types import AS_STORED
 from dicomweb_server.wire.resources import instance_url
 
 HTML, TEXT = "text/html", "text/plain"
+WAVEFORM_TYPES = (SVG, "image/png", "image/jpeg")
 
 # What is shown at our address may act as whoever looks at it: pages with scripts never are.
 _SHOWN = "application/pdf"
@@ -51,9 +61,15 @@ class OwnMedia:
 
 
 async def own_media(
-    archive: Archive, principal: Principal, study: str, series: str, instance: str
+    archive: Archive,
+    principal: Principal,
+    study: str,
+    series: str,
+    instance: str,
+    form: WaveformForm | None = None,
 ) -> OwnMedia | None:
-    """How an instance is rendered that is no picture; None if there is no way.
+    """How an instance is rendered that is no picture; None if there is no way. `form` is for
+    waveforms.
 
     Raises NotFound, ContentTooLarge for a report that is larger than is rendered.
     """
@@ -67,6 +83,10 @@ async def own_media(
     inside = await archive.workers.run(look_inside, row.packed)
     if inside.kind is Kind.REPORT:
         return await _report(archive, principal, location, row.packed, inside)
+    if inside.kind is Kind.WAVEFORM:
+        form = form or WaveformForm()
+        make = partial(_waveform, archive, principal, location, row.packed, form)
+        return OwnMedia(location, "waveform", WAVEFORM_TYPES, make, seed=repr(form).encode())
     if inside.kind is Kind.DOCUMENT and inside.media_type == _SHOWN:
         if not {"InlineBinary", "BulkDataURI"} & set(inside.element or ()):
             return None
@@ -119,6 +139,37 @@ async def _report(
         return Content.of_bytes(data, f"{media_type}; charset=utf-8", "")
 
     return OwnMedia(location, "report", (HTML, TEXT), make, seed="\n".join(links.values()).encode())
+
+
+async def _waveform(
+    archive: Archive,
+    principal: Principal,
+    location: Location,
+    packed: bytes,
+    form: WaveformForm,
+    media_type: str,
+) -> Content:
+    """The samples stay where they are: a worker reads the file."""
+    values: dict[str, BulkValue] = {}
+    with suppress(NotFound):  # all of it stands in the metadata
+        _, values = await locate_all_bulk(archive, principal, *uids_of(location), pixels_only=False)
+    wanted = {
+        item: value
+        for item in range(1, MAX_GROUPS + 1)
+        if (value := values.get(f"{WAVEFORM_SEQUENCE}/{item}/{WAVEFORM_DATA}"))
+    }
+    if sum(value.length for value in wanted.values()) > MAX_WHOLE:
+        raise ContentTooLarge("the waveform is too large to be drawn")
+    source = await open_source(archive, location)
+    big_endian = location.transfer_syntax_uid == ExplicitVRBigEndian
+    async with AsyncExitStack() as files:
+        stored = []
+        for item, value in wanted.items():
+            file = in_file(archive, source, value.offset, value.length)
+            path, offset = await files.enter_async_context(file)
+            stored.append(StoredSamples(item, path, offset, value.length, big_endian))
+        data = await archive.workers.run_to_the_end(waveform_as, packed, stored, media_type, form)
+    return Content.of_bytes(data, media_type, "")
 
 
 async def _links(

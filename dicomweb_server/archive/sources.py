@@ -182,7 +182,7 @@ async def frame_for_worker(
     if length <= READ_THERE or (length <= PASSED and source.file() is None):
         yield await frame_bytes(source, found, position, number)
         return
-    async with _in_file(archive, source, offset, length) as (path, start):
+    async with in_file(archive, source, offset, length) as (path, start):
         try:
             yield StoredFrame(path, start, length, found.table, number, fragments)
         except NotPart10 as error:
@@ -190,7 +190,7 @@ async def frame_for_worker(
 
 
 @asynccontextmanager
-async def _in_file(
+async def in_file(
     archive: Archive, source: Source, offset: int, length: int
 ) -> AsyncIterator[tuple[Path, int]]:
     """A local file with a range of the source, and where it begins there."""

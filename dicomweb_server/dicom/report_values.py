@@ -27,6 +27,7 @@ _UNITS = {
     **{"um": "µm", "uV": "µV", "ug": "µg", "us": "µs", "uGy": "µGy", "Cel": "°C", "deg": "°"},
     **{"mm2": "mm²", "cm2": "cm²", "m2": "m²", "mm3": "mm³", "cm3": "cm³", "m3": "m³"},
     **{"mm[Hg]": "mmHg", "1": "", "[hnsf'U]": "HU", "{pixels}": "pixels"},
+    **{"{H.B.}/min": "bpm", "{beats}/min": "bpm", "/min": "/min", "%": "%"},
     **{"mGy.cm": "mGy·cm", "Gy.m2": "Gy·m²", "dGy.cm2": "dGy·cm²", "mGy.cm2": "mGy·cm²"},
 }
 

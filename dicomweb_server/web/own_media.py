@@ -7,8 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dicomweb_server.archive.content import Content
+from dicomweb_server.archive.document_work import SVG, WaveformForm
 from dicomweb_server.archive.own_media import HTML, TEXT, OwnMedia, own_media
 from dicomweb_server.dicom.page import STYLE
+from dicomweb_server.dicom.viewing import DEFAULT_QUALITY
 from dicomweb_server.web.conditions import not_modified, tag_of
 from dicomweb_server.web.requests import (
     accept_encoding_of,
@@ -21,6 +23,7 @@ from dicomweb_server.web.responses import PRIVATE, VARY, coded, pieces_of
 from dicomweb_server.web.single_part import single_part
 from dicomweb_server.wire.content_coding import accepted_codings
 from dicomweb_server.wire.media_types import Offer
+from dicomweb_server.wire.rendering import RenderedQuery
 
 _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 
@@ -30,9 +33,14 @@ _OF_PAGES = (
     "form-action 'none'; frame-ancestors 'self'"
 )
 
+_POLICIES = {HTML: _OF_PAGES, SVG: "default-src 'none'; frame-ancestors 'self'; sandbox"}
+
 _SUFFIXES = {
     HTML: "html",
     TEXT: "txt",
+    SVG: "svg",
+    "image/png": "png",
+    "image/jpeg": "jpg",
     "application/pdf": "pdf",
     "video/mpeg": "mpg",
     "video/mp4": "mp4",
@@ -40,16 +48,21 @@ _SUFFIXES = {
 }
 
 # Made for each request and short: they go in a content coding rather than in ranges.
-_CODED = frozenset({HTML, TEXT})
+_CODED = frozenset({HTML, TEXT, SVG})
 
 
-async def render_own_media(request: Request) -> Response | None:
-    """The video, document or report that an instance is; None if it is none.
+async def render_own_media(request: Request, asked: RenderedQuery) -> Response | None:
+    """The video, document, report or waveform that an instance is; None if it is none.
 
     Raises NotFound, NotAcceptable naming what it can be had as (NEG-11).
     """
     uids = triple_of(request)
-    found = await own_media(archive_of(request), principal_of(request), *uids)
+    viewport = asked.viewport  # what it says of a region has no meaning here
+    quality = asked.quality or DEFAULT_QUALITY
+    form = WaveformForm(quality=quality)
+    if viewport is not None:
+        form = WaveformForm(viewport.width, viewport.height, quality)
+    found = await own_media(archive_of(request), principal_of(request), *uids, form)
     if found is None:
         return None
     offers = [
@@ -84,6 +97,6 @@ def _headers(found: OwnMedia, media_type: str) -> dict[str, str]:
         "ETag": tag_of("rendered", location.sha256, media_type, found.seed),
         "Content-Disposition": f'inline; filename="{name}"',
     }
-    if media_type == HTML:
-        headers["Content-Security-Policy"] = _OF_PAGES
+    if media_type in _POLICIES:
+        headers["Content-Security-Policy"] = _POLICIES[media_type]
     return headers

@@ -58,8 +58,8 @@ from dicomweb_server.wire.search_results import warning
 
 
 async def retrieve_rendered(request: Request) -> Response:
-    """GET …/rendered: pictures, or the video, document or report that an instance is (trap
-    34)."""
+    """GET …/rendered: pictures, or the video, document, report or waveform that an instance is
+    (trap 34)."""
     asked = parse_rendered_query(request.query_params.multi_items())
     try:
         return await _pictures(request, asked)
@@ -67,7 +67,7 @@ async def retrieve_rendered(request: Request) -> Response:
         # Asked for last: pictures are what is wanted a thousand times as often.
         if len(uids_of(request)) < 3 or "frames" in request.path_params:
             raise
-        if answer := await render_own_media(request):
+        if answer := await render_own_media(request, asked):
             return answer
         if isinstance(refusal, NotAcceptable):
             raise
