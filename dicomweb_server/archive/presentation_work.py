@@ -12,8 +12,9 @@ from dicomweb_server.archive.large_frames import Frame, read_frame
 from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
 from dicomweb_server.dicom.image_pixel import image_pixel
 from dicomweb_server.dicom.images import encode
+from dicomweb_server.dicom.overlays import embedded_overlays
 from dicomweb_server.dicom.packing import unpack_metadata
-from dicomweb_server.dicom.pixels import decode_frame
+from dicomweb_server.dicom.pixels import NATIVE, decode_frame
 from dicomweb_server.dicom.presentation_state import (
     MaskRule,
     Reference,
@@ -67,9 +68,11 @@ def presented_frame(
     """
     dataset = _dataset(packed_metadata, state.image_values)
     image = image_pixel(dataset)
-    decoded, *masks = (
-        decode_frame(read_frame(each), image, transfer_syntax_uid) for each in (frame, *state.masks)
-    )
+    data = read_frame(frame)
+    if transfer_syntax_uid in NATIVE:
+        dataset |= embedded_overlays(dataset, data, image)
+    decoded = decode_frame(data, image, transfer_syntax_uid)
+    masks = [decode_frame(read_frame(each), image, transfer_syntax_uid) for each in state.masks]
     picture = present(
         decoded,
         image,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dicomweb_server.dicom.description import JsonDataset
+from dicomweb_server.dicom.image_pixel import ImagePixel
 from dicomweb_server.dicom.json_values import first_number, first_text, number, values
 
 Plane = np.ndarray[Any, np.dtype[np.uint8]]
@@ -61,6 +62,37 @@ def overlay_plane(
     return _on_image(bits.reshape(height, width), _origin(dataset, prefix), rows, columns)
 
 
+def embedded_overlays(dataset: JsonDataset, data: bytes, image: ImagePixel) -> JsonDataset:
+    """Overlays in unused bits of the cells of a native frame `data` (retired, PS3.3-2004 C.9.2),
+    as attributes of Overlay Planes of their own that are for this frame alone."""
+    found: JsonDataset = {}
+    for group in GROUPS:
+        prefix = f"{group:04X}"
+        position = first_number(dataset, prefix + "0102")
+        if prefix + "3000" in dataset or position is None or not _is_unused(int(position), image):
+            continue
+        cells = np.frombuffer(data, f"<u{image.bits_allocated // 8}")
+        if len(cells) < image.rows * image.columns:
+            continue
+        bits = (cells[: image.rows * image.columns] >> int(position)) & 1
+        packed = np.packbits(bits.astype(np.uint8), bitorder="little").tobytes()
+        found[prefix + "0010"] = {"vr": "US", "Value": [image.rows]}
+        found[prefix + "0011"] = {"vr": "US", "Value": [image.columns]}
+        found[prefix + "0100"] = {"vr": "US", "Value": [1]}
+        found[prefix + "3000"] = {"vr": "OW", "InlineBinary": base64.b64encode(packed).decode()}
+        for element in ("0015", "0050", "0051"):  # frames and origin
+            found[prefix + element] = {"vr": "IS"}
+    return found
+
+
+def _is_unused(position: int, image: ImagePixel) -> bool:
+    """Whether a bit of each cell is none of the pixel's."""
+    if image.bits_allocated not in (8, 16, 32) or image.samples_per_pixel != 1:
+        return False
+    lowest = image.high_bit - image.bits_stored + 1
+    return 0 <= position < image.bits_allocated and not lowest <= position <= image.high_bit
+
+
 def _on_image(bits: Plane, origin: tuple[int, int], rows: int, columns: int) -> Plane | None:
     """`bits` with their upper left pixel at `origin`, row and column counted from 1."""
     top, left = origin[0] - 1, origin[1] - 1
@@ -76,7 +108,7 @@ def _on_image(bits: Plane, origin: tuple[int, int], rows: int, columns: int) -> 
 def _frame_of_overlay(dataset: JsonDataset, prefix: str, frame: int) -> int | None:
     """Which frame of the overlay, from 0, lies on that of the image; None for none (C.9.3)."""
     count = int(first_number(dataset, prefix + "0015") or 1)
-    if count == 1 and prefix + "0051" not in dataset:
+    if count == 1 and not values(dataset, prefix + "0051"):
         return 0  # one for all
     first = int(first_number(dataset, prefix + "0051") or 1)
     index = frame - first

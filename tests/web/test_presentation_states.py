@@ -173,3 +173,26 @@ def test_a_series_of_states_shows_the_first_of_them(http: httpx.Client) -> None:
     lost = state_of(http, image(None))
     assert_problem(http.get(f"{path_of(lost, 2)}/rendered"), 404)
     assert picture(http.get(f"{path_of(lost, 2)}/thumbnail")).shape == (256, 256)
+
+
+def test_overlays_in_unused_bits_of_pixels(http: httpx.Client) -> None:
+    """As older scanners have them: bit 12 of cells of 16 whose pixels have 12."""
+    plain = dcmread(BytesIO(small_image(bits=12, rows=40, columns=30, seed=9)))
+    bits = np.random.default_rng(1).integers(0, 2, (40, 30), np.uint16)
+    plain.PixelData = (plain.pixel_array | bits << 12).tobytes()
+    plain.SOPInstanceUID, plain.StudyInstanceUID = new_uid(), new_uid()
+    for element, vr, value in ((0x0010, "US", 40), (0x0011, "US", 30), (0x0100, "US", 16),
+                               (0x0102, "US", 12), (0x0050, "SS", [1, 1])):  # fmt: skip
+        plain.add_new(0x60000000 | element, vr, value)
+    [shown] = store(http, part10(plain))
+    layers = [layer(GraphicLayerRecommendedDisplayGrayscaleValue=0xFFFF)]
+    state = state_of(http, shown, GraphicLayerSequence=layers)
+    assert (picture(http.get(f"{path_of(state)}/rendered", headers=PNG))[bits == 1] < 255).any()
+    state.add_new(0x60001001, "CS", "ONE")
+    state.SOPInstanceUID = new_uid()
+    [state] = store(http, part10(state))
+
+    made = picture(http.get(f"{path_of(state)}/rendered", headers=PNG))
+
+    assert (made[bits == 1] == 255).all()
+    assert (made[bits == 0] < 255).any()
