@@ -7,7 +7,7 @@ in the picture. What makes no sense in a state is left out.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,14 +38,16 @@ PRESENTATION_STATES: frozenset[str] = frozenset(
     {GRAYSCALE, COLOR, PSEUDO_COLOR, XA_XRF_GRAYSCALE, VARIABLE_MODALITY_LUT}
 )
 
-MAX_REFERENCES = 10_000
+MAX_REFERENCES = 10_000  # images or frames
 MAX_MASK_FRAMES = 16
 _MAX_ITEMS = 2000  # of the Graphic Annotation Sequence
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """An image that a state is for. `frames`: those of it, counted from 1; none given means all."""
+class Reference(NamedTuple):
+    """An image that a state is for. `frames`: those of it, counted from 1; none given means all.
+
+    Thousands of them come back from a worker, which takes a dataclass ten times as long.
+    """
 
     series_instance_uid: str
     sop_instance_uid: str
@@ -54,7 +56,8 @@ class Reference:
 
 def references(state: JsonDataset) -> list[Reference]:
     """The images of the Presentation State Relationship Module (PS3.3 C.11.11), in their order."""
-    found = []
+    found: list[Reference] = []
+    left = MAX_REFERENCES
     for series in values(state, "00081115"):
         if not isinstance(series, dict):
             continue
@@ -64,8 +67,9 @@ def references(state: JsonDataset) -> list[Reference]:
             if uid and instance:
                 numbers = [number(value) for value in values(image, "00081160")]
                 frames = tuple(int(n) for n in numbers if n is not None and 1 <= n < 2**31)
-                found.append(Reference(uid, instance, frames))
-            if len(found) >= MAX_REFERENCES:
+                found.append(Reference(uid, instance, frames[:MAX_REFERENCES]))
+                left -= max(1, len(frames))
+            if left <= 0:
                 return found
     return found
 

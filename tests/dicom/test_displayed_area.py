@@ -4,14 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydicom import Dataset
 
-from tests.dicom.shown import levels, shown, square
-from tests.make.states import (
-    area,
-    layer,
-    overlay,
-)
+from dicomweb_server.dicom.displayed_area import geometry
+from tests.dicom.shown import image_of, json_of, levels, shown, square
+from tests.make.states import area, layer, overlay, state_attributes
 
 # --- geometry ---------------------------------------------------------------------------------
 
@@ -153,3 +152,47 @@ def test_gry_11_an_overlay_that_makes_no_sense_is_left_out(elements):
         overlay(attributes, np.ones((40, 40)), layer="ONE", elements=elements)
 
     assert not shown(square(), edit=edit).any()
+
+
+# --- planes and positions ---------------------------------------------------------------------
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    rotation=st.sampled_from([0, 90, 180, 270]),
+    flip=st.sampled_from("YN"),
+    corners=st.tuples(
+        st.integers(-30, 20), st.integers(-30, 20), st.integers(60, 130), st.integers(50, 120)
+    ),
+    aspect=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    box=st.none() | st.tuples(st.integers(60, 300), st.integers(60, 300)),
+    magnified=st.none() | st.sampled_from([0.7, 1.0, 2.5]),
+)
+def test_what_is_drawn_lies_where_the_image_does(rotation, flip, corners, aspect, box, magnified):
+    """The middle of a square of the image, once its pixels and once its position is moved."""
+    mode = {"PresentationPixelMagnificationRatio": magnified} if magnified else {}
+    displayed = area(
+        *corners,
+        "MAGNIFY" if magnified else "SCALE TO FIT",
+        PresentationPixelAspectRatio=list(aspect),
+        **mode,
+    )
+    image = image_of(np.zeros((80, 100), np.uint8))
+    turned = {"ImageRotation": rotation, "ImageHorizontalFlip": flip}
+    area_of = {"DisplayedAreaSelectionSequence": [displayed]}
+    state = json_of(state_attributes(image, **turned, **area_of))
+    way = geometry(80, 100, state["0070005A"]["Value"][0], state, box)
+    plane = np.zeros((80, 100), np.uint8)
+    plane[30:44, 40:54] = 255
+
+    picture = way.of_plane(plane)
+    [place] = way.of_image(np.array([[47.0, 37.0]]))
+
+    assert picture.shape == way.size[::-1]
+    rows, columns = np.nonzero(picture > 127)
+    whole = len(rows) and columns.min() > 0 and columns.max() < picture.shape[1] - 1
+    if whole and rows.min() > 0 and rows.max() < picture.shape[0] - 1:
+        found = columns.mean() + 0.5, rows.mean() + 0.5
+        assert found == pytest.approx(tuple(place), abs=1.25)
+    else:
+        assert min(*place, *(np.array(way.size) - place)) < 60
