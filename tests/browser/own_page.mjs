@@ -116,6 +116,30 @@ async function order(page) {
   assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Patient');
 }
 
+// What is typed while the list is still on its way is not lost, nor is the place in it.
+async function slowServer(page) {
+  const slow = (route) => setTimeout(() => route.continue().catch(() => {}), 1000);
+  await page.route('**/dicomweb/studies?*', slow);
+  await home(page);
+  await page.getByLabel('Patient name').pressSequentially('prior', { delay: 120 });
+  assert.equal(await page.evaluate(() => document.activeElement.name), 'name');
+  assert.equal(await page.getByLabel('Patient name').inputValue(), 'prior');
+  await listed(page, 'Prior', (found) => found.length === 2);
+  await page.unroute('**/dicomweb/studies?*', slow);
+
+  await home(page);
+  await listed(page, 'the list', (found) => found.length === PAGE);
+  await page.locator('.studies .through').nth(20).focus();
+  const place = await page.evaluate(() => scrollY);
+  assert.ok(place > 500);
+  await page.keyboard.press('Enter');
+  await page.locator('.study-head h1').waitFor({ timeout: WAIT });
+  await page.goBack();
+  await listed(page, 'the list', (found) => found.length === PAGE);
+  await until('the place in it', WAIT, () => page.evaluate((y) => Math.abs(scrollY - y) < 5, place));
+  assert.equal(await page.evaluate(() => document.activeElement.className), 'through');
+}
+
 // An answer that comes late is not shown over a newer one.
 async function staleAnswers(page) {
   await home(page);
@@ -267,6 +291,20 @@ async function uploadByDrop(page) {
 }
 
 // A proxy may put a path in front of all of it.
+// A folder is dropped as the desktop does it, with all that is in it.
+async function aFolderDropped(page) {
+  const { folder, stored, skipped } = task.upload;
+  await home(page);
+  const session = await page.context().newCDPSession(page);
+  const data = { items: [], files: [folder], dragOperationsMask: 1 };
+  for (const type of ['dragEnter', 'dragOver']) await session.send('Input.dispatchDragEvent', { type, x: 400, y: 400, data });
+  await page.locator('body.dropping').waitFor({ timeout: WAIT });
+  await page.screenshot({ path: `${task.results}/page dropping.png` });
+  await session.send('Input.dispatchDragEvent', { type: 'drop', x: 400, y: 400, data });
+  await page.locator('.said', { hasText: `${stored} files are stored.` }).waitFor({ timeout: WAIT });
+  await page.locator('.said', { hasText: `${skipped} other files` }).waitFor();
+}
+
 async function behindAProxy(page) {
   await page.route(`${task.server}/pacs/**`, async (route) => {
     const response = await route.fetch({ url: route.request().url().replace('/pacs/', '/') });
@@ -381,6 +419,8 @@ async function everyLanguage(first) {
     await listed(page, 'the list', (found) => found.length === PAGE);
     assert.equal(await heading(page).textContent(), words.studies);
     assert.equal(await page.evaluate(() => document.documentElement.lang), tag);
+    const unsaid = await page.evaluate(() => document.body.textContent.match(/\b(modality|column|search|period)\.\w+/g));
+    assert.equal(unsaid, null);
     for (const hash of ['', `#/study/${task.shown.ct.study}`]) {
       await home(page, hash);
       await page.getByText(words.warning).first().waitFor();
@@ -400,7 +440,7 @@ async function everyLanguage(first) {
   await page.context().close();
 }
 
-const LOOKS = { theList, search, order, staleAnswers, theStudy, theDocuments, unknownStudy, uploadOfAFolder, uploadByDrop, behindAProxy, about, keysAlone, darkColours, aPhone, everyLanguage };
+const LOOKS = { theList, search, order, slowServer, staleAnswers, theStudy, theDocuments, unknownStudy, uploadOfAFolder, uploadByDrop, aFolderDropped, behindAProxy, about, keysAlone, darkColours, aPhone, everyLanguage };
 
 await watched(task, async (page) => {
   if (task.empty) {

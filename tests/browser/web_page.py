@@ -166,7 +166,7 @@ def run(scripts: list[str]) -> None:
                 put(server, files[start : start + BATCH], clock)
             clock.say(f"Stored {len(studies) + LIST_LENGTH} studies")
             for script in scripts:
-                look(script, task, clock)
+                look(script, task, Clock())
 
 
 def put(server: str, files: list[bytes], clock: Clock) -> None:

@@ -16,7 +16,7 @@ export function dialog(title, kind, ...children) {
   const before = document.activeElement;
   box.addEventListener('close', () => {
     box.remove();
-    if (before?.isConnected) before.focus();
+    (before?.isConnected ? before : document.getElementById('main')).focus();
   });
   box.addEventListener('click', (event) => {
     if (event.target === box) box.close(); // beside it

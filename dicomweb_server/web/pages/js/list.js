@@ -2,13 +2,13 @@
 import { isAbort, name, number, resource, search, text, values } from './api.js';
 import { announce, button, debounce, fill, h, icon } from './dom.js';
 import { count, date, t, time } from './i18n.js';
-import { badges, born, picture } from './parts.js';
+import { badges, born, explained, picture } from './parts.js';
 import { empty, failure } from './states.js';
 import { openPanel } from './upload.js';
 
 const PAGE = 25; // studies
 const TYPING = 300; // ms without a key before what was typed is searched for
-const MODALITIES = ['CR', 'CT', 'DX', 'ECG', 'ES', 'IO', 'MG', 'MR', 'NM', 'OP', 'OT', 'PT', 'PX', 'RF', 'SC', 'SEG', 'SM', 'SR', 'US', 'XA', 'XC'];
+const MODALITIES = 'CR CT DOC DX ECG ES IO MG MR NM OP PT PX RF RTDOSE RTPLAN RTSTRUCT SEG SM SR US XA XC'.split(' ');
 const PERIODS = { today: 0, week: 6, month: 29, year: 364 }; // days before today
 const COLUMNS = [
   { key: 'patient', order: 'PatientName' },
@@ -25,13 +25,14 @@ const FIRST = '-StudyDate'; // the order of the server itself
 const beginnings = new Map();
 
 let last = '#/';
+let left = null; // {address, y, link}: how the list was left
 
 // The address of the list as it was seen last.
 export const lastSearch = () => last;
 
-export async function open(root, query) {
+export function open(root, query) {
   const list = new List(root);
-  await list.start(query);
+  list.start(query);
   return list;
 }
 
@@ -42,7 +43,7 @@ class List {
     this.typed = debounce(() => this.change({ page: '' }, { keep: true }), TYPING);
   }
 
-  async start(query) {
+  start(query) {
     document.title = `${t('studies')} – dicomweb-server`;
     this.state = stateOf(query);
     this.results = h('div', { class: 'results' });
@@ -53,12 +54,23 @@ class List {
       this.results,
     );
     this.showState();
-    await this.load();
+    // Not waited for: what is typed meanwhile is of this view already.
+    this.load().then(() => this.comeBack());
   }
 
   close() {
+    left = { address: last, y: scrollY, link: document.activeElement?.getAttribute('href') };
     this.abort?.abort();
     this.typed.cancel();
+  }
+
+  // To where the list was left for a study.
+  comeBack() {
+    if (left?.address !== last) return;
+    scrollTo(0, left.y);
+    const links = [...this.results.querySelectorAll('.through')];
+    links.find((link) => link.getAttribute('href') === left.link)?.focus({ preventScroll: true });
+    left = null;
   }
 
   // The address has changed: by us, or by the browser's buttons.
@@ -98,7 +110,7 @@ class List {
       h('label', { class: `field ${key}` }, h('span', {}, t(`search.${key}`)), h('input', { name: key, ...attributes }));
     const select = (key, options) =>
       h('label', { class: `field ${key}` }, h('span', {}, t(`search.${key}`)), h('select', { name: key, ...chosen }, options));
-    const modalities = MODALITIES.map((code) => h('option', { value: code }, `${code} – ${t(`modality.${code}`)}`));
+    const modalities = MODALITIES.map((code) => h('option', { value: code }, `${code} – ${explained(code)}`));
     const periods = [...Object.keys(PERIODS), 'range'];
     const form = h(
       'form',

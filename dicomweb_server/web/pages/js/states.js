@@ -14,7 +14,7 @@ export function failure(error, retry, { part = false } = {}) {
     icon('warning'),
     h(part ? 'h2' : 'h1', {}, t(kind)),
     h('p', {}, t(`${kind}Text`)),
-    error?.detail && h('p', { class: 'quiet' }, error.detail),
+    error?.detail && h('p', { class: 'quiet', lang: 'en' }, error.detail),
     h(
       'p',
       { class: 'row centred' },

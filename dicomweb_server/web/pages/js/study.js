@@ -46,6 +46,7 @@ class StudyPage {
     if (studies.items.length === 0) throw new Problem(404, '', '');
     [this.study] = studies.items;
     this.documents = bySeries(documents.items);
+    this.isCut = documents.items.length === MOST_DOCUMENTS;
     fill(this.root, this.header(series.items), this.seriesList(series.items), (this.others = h('section', { class: 'priors', hidden: true })));
     document.title = `${name(this.study) || t('noName')} – dicomweb-server`;
     this.showPriors(signal);
@@ -144,7 +145,8 @@ class StudyPage {
     const modality = text(one, '00080060');
     const items = this.documents.get(uid) ?? [];
     const total = number(one, '00201209') ?? 0;
-    const only = items.length > 0 && items.length >= total;
+    // Of more documents than were asked for the rest is taken to be alike.
+    const only = items.length > 0 && (items.length >= total || this.isCut);
     const kind = only ? kindOf(text(items[0], '00080016')) : 'image';
     const title = text(one, '0008103E') || explained(modality);
     const numbered = number(one, '00200011');

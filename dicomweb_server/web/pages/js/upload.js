@@ -253,6 +253,7 @@ class Job {
   tell() {
     this.drawing ??= setTimeout(() => {
       this.drawing = undefined;
+      if (job === this) this.drawBehind();
       if (job === this && panel) this.draw();
     }, 100);
   }
@@ -267,17 +268,28 @@ class Job {
     return [this.meter, this.said, this.actions, this.lines];
   }
 
-  draw() {
-    const { stored, warned, failed, skipped } = this.counts();
+  progress() {
     const sent = this.entries.filter(({ state }) => ['stored', 'warned', 'failed'].includes(state));
     const all = this.entries.filter(({ state }) => state !== 'skipped');
     const gone = sizeOf(sent) + [...this.sending.values()].reduce((sum, size) => sum + size, 0);
     const total = sizeOf(all);
+    const part = total > 0 ? Math.min(1, gone / total) : 0;
+    return { part, done: count(sent.length), all: count(all.length), size: bytes(gone), total: bytes(total) };
+  }
+
+  // The button of the bar fills while the panel may be closed.
+  drawBehind() {
+    const opener = document.querySelector('.upload-button');
+    opener.classList.toggle('busy', this.isRunning);
+    opener.style.setProperty('--done', `${100 * this.progress().part}%`);
+  }
+
+  draw() {
+    const { stored, warned, failed, skipped } = this.counts();
+    const progress = this.progress();
     this.meter.hidden = !this.isRunning;
-    this.meter.value = total > 0 ? Math.min(1, gone / total) : 0;
-    this.said.textContent = this.isRunning
-      ? t('uploadProgress', { done: count(sent.length), all: count(all.length), size: bytes(gone), total: bytes(total) })
-      : this.outcome();
+    this.meter.value = progress.part;
+    this.said.textContent = this.isRunning ? t('uploadProgress', progress) : this.outcome();
     // What is drawn anew loses the focus: only when it changes.
     const now = [this.isRunning, stored, warned, failed, skipped].join();
     if (now === this.drawn) return;
