@@ -30,7 +30,7 @@ from dicomweb_server.archive.work import WORDS, uncompressed_value
 from dicomweb_server.dicom.description import BulkValue
 from dicomweb_server.dicom.frames import is_video
 from dicomweb_server.dicom.overlays import overlay_data_tags
-from dicomweb_server.dicom.presentation_state import PRESENTATION_STATES
+from dicomweb_server.dicom.presentation_state import PRESENTATION_STATES, Reference
 from dicomweb_server.dicom.viewing import RenderOptions
 from dicomweb_server.errors import (
     ImageNotHere,
@@ -118,7 +118,7 @@ async def frames_shown(
     study = state.location.study_instance_uid
     left = state.plan.references
     while left:
-        batch, left = left[:_BATCH], left[_BATCH:]
+        batch, left = [Reference(*each) for each in left[:_BATCH]], left[_BATCH:]
         asked = [
             AskedFrame(study, each.series_instance_uid, each.sop_instance_uid, 1) for each in batch
         ]

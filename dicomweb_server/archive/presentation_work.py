@@ -17,7 +17,6 @@ from dicomweb_server.dicom.packing import unpack_metadata
 from dicomweb_server.dicom.pixels import NATIVE, decode_frame
 from dicomweb_server.dicom.presentation_state import (
     MaskRule,
-    Reference,
     mask_rule,
     present,
     references,
@@ -29,14 +28,14 @@ from dicomweb_server.dicom.viewing import RenderOptions
 class Plan:
     """What has to be read to show what a presentation state is for."""
 
-    references: list[Reference]
+    references: list[tuple[Any, ...]]  # of ``Reference``; plain ones are there in a moment
     mask: MaskRule
 
 
 def presentation_plan(packed_state: bytes) -> Plan:
     """Read a presentation state's metadata for what it refers to."""
     state = _dataset(packed_state, {})
-    return Plan(references(state), mask_rule(state))
+    return Plan([tuple(each) for each in references(state)], mask_rule(state))
 
 
 @dataclass(frozen=True, slots=True)

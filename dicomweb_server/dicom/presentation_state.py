@@ -44,10 +44,7 @@ _MAX_ITEMS = 2000  # of the Graphic Annotation Sequence
 
 
 class Reference(NamedTuple):
-    """An image that a state is for. `frames`: those of it, counted from 1; none given means all.
-
-    Thousands of them come back from a worker, which takes a dataclass ten times as long.
-    """
+    """An image that a state is for. `frames`: those of it, counted from 1; none given means all."""
 
     series_instance_uid: str
     sop_instance_uid: str
