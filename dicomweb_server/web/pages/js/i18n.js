@@ -17,7 +17,7 @@ export function preferred() {
 
 // Speak `tag` from now on; kept for the next visit if `keep`.
 export async function speak(tag, { keep = false } = {}) {
-  const parts = [import(`./i18n/${tag}.js`), import(`./i18n/viewer-${tag}.js`).catch(() => ({ default: {} }))];
+  const parts = [import(`./i18n/${tag}.js`), import(`./i18n/viewer-${tag}.js`)];
   const [page, viewer] = await Promise.all(parts);
   words = { ...page.default, ...viewer.default };
   language = tag;
