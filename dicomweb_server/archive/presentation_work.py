@@ -2,16 +2,17 @@
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import orjson
 
 from dicomweb_server.archive.large_frames import Frame, read_frame
+from dicomweb_server.dicom.colour_profiles import source_profile
 from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
 from dicomweb_server.dicom.image_pixel import image_pixel
-from dicomweb_server.dicom.images import encode
+from dicomweb_server.dicom.images import finished
 from dicomweb_server.dicom.overlays import embedded_overlays
 from dicomweb_server.dicom.packing import unpack_metadata
 from dicomweb_server.dicom.pixels import NATIVE, decode_frame
@@ -21,7 +22,7 @@ from dicomweb_server.dicom.presentation_state import (
     present,
     references,
 )
-from dicomweb_server.dicom.viewing import RenderOptions
+from dicomweb_server.dicom.viewing import PROFILES, RenderOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +73,22 @@ def presented_frame(
         dataset |= embedded_overlays(dataset, data, image)
     decoded = decode_frame(data, image, transfer_syntax_uid)
     masks = [decode_frame(read_frame(each), image, transfer_syntax_uid) for each in state.masks]
+    presentation = _dataset(state.packed, state.values)
     picture = present(
         decoded,
         image,
         dataset,
         number,
-        _dataset(state.packed, state.values),
+        presentation,
         options,
         [mask.array for mask in masks],
         longest=longest,
         texts=texts,
     )
-    return encode(picture, media_type, quality)
+    profile = source_profile(presentation, 1, 1)
+    if profile and not options.icc_profile and media_type in PROFILES:
+        options = replace(options, icc_profile="yes")  # digest 3.3.5
+    return finished(picture, dataset, number, options, media_type, quality, profile)
 
 
 def _dataset(packed_metadata: bytes, values: Mapping[str, bytes]) -> JsonDataset:

@@ -8,7 +8,7 @@ import orjson
 from dicomweb_server.archive.large_frames import Frame, read_frame
 from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
 from dicomweb_server.dicom.image_pixel import image_pixel
-from dicomweb_server.dicom.images import Picture, encode, thumbnail
+from dicomweb_server.dicom.images import Picture, finished, thumbnail
 from dicomweb_server.dicom.json_values import first_number
 from dicomweb_server.dicom.packing import unpack_metadata
 from dicomweb_server.dicom.pixels import decode_frame
@@ -93,7 +93,7 @@ def segmented_frame(
         made = fit(made, options.viewport, tall)
     if longest is not None:
         made = thumbnail(made, longest)
-    return encode(made, media_type, quality)
+    return finished(made, dataset, number, options, media_type, quality)
 
 
 def _shown(

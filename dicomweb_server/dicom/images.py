@@ -5,14 +5,17 @@ from typing import Any
 import numpy as np
 import orjson
 
+from dicomweb_server.dicom.annotations import annotated
 from dicomweb_server.dicom.as_stored import is_rendering
+from dicomweb_server.dicom.colour_profiles import managed, source_profile
 from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
+from dicomweb_server.dicom.json_values import first_number
 from dicomweb_server.dicom.picture_files import encode
 from dicomweb_server.dicom.pixels import decode_frame, image_pixel
 from dicomweb_server.dicom.rendering import render
 from dicomweb_server.dicom.viewing import DEFAULT_QUALITY, RENDERED_TYPES, RenderOptions
 
-__all__ = ["RENDERED_TYPES", "encode", "picture", "placeholder", "thumbnail"]
+__all__ = ["RENDERED_TYPES", "encode", "finished", "picture", "placeholder", "thumbnail"]
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -45,7 +48,31 @@ def picture(
     rendered = render(decoded, image, dataset, number, options)
     if longest is not None:
         rendered = thumbnail(rendered, longest)
-    return encode(rendered, media_type, quality)
+    profile = b""
+    if options.icc_profile not in ("", "no"):
+        profile = source_profile(dataset, number, image.number_of_frames, frame)
+    return finished(rendered, dataset, number, options, media_type, quality, profile)
+
+
+def finished(
+    rendered: Picture,
+    dataset: JsonDataset,
+    number: int,
+    options: RenderOptions,
+    media_type: str,
+    quality: int,
+    profile: bytes = b"",
+) -> bytes:
+    """A rendered picture of frame `number` with all that comes last: its colours converted from
+    those of `profile`, then annotations (RND-01), as a file.
+
+    To convert what has been scaled is the same, and cheaper.
+    """
+    rendered, profile = managed(rendered, options.icc_profile, profile)
+    if options.annotations:
+        count = int(first_number(dataset, "00280008") or 1)
+        rendered = annotated(rendered, options.annotations, dataset, number, count, options.window)
+    return encode(rendered, media_type, quality, profile)
 
 
 def thumbnail(array: Picture, longest: int = 256) -> Picture:

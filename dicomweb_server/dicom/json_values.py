@@ -4,6 +4,8 @@ Numbers may be JSON numbers or strings (IS, DS), finite or not; anything may be 
 another shape. None of these functions raises.
 """
 
+import base64
+import binascii
 from math import isfinite
 from typing import Any
 
@@ -41,6 +43,16 @@ def first_text(dataset: JsonDataset, tag: str) -> str:
     """The first value if it is text, without spaces around it; else empty."""
     found = values(dataset, tag)
     return found[0].strip() if found and isinstance(found[0], str) else ""
+
+
+def binary(dataset: JsonDataset, tag: str) -> bytes | None:
+    """The bytes of an attribute that has them inline, None if it has not."""
+    element = dataset.get(tag)
+    inline = element.get("InlineBinary") if isinstance(element, dict) else None
+    try:
+        return base64.b64decode(inline) if isinstance(inline, str) else None
+    except (binascii.Error, ValueError):
+        return None
 
 
 def first_item(dataset: JsonDataset, tag: str) -> JsonDataset | None:

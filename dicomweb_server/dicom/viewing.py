@@ -9,6 +9,14 @@ from dataclasses import dataclass
 RENDERED_TYPES = ("image/jpeg", "image/png", "image/gif", "image/jp2", "image/jph", "image/jxl")
 DEFAULT_QUALITY = 90
 
+# What may be asked of each that is not `no`: JPEG XL tells sRGB by itself, and no more.
+_ALL_PROFILES = ("yes", "srgb", "adobergb", "rommrgb")
+PROFILES = {
+    **dict.fromkeys(("image/jpeg", "image/png", "image/jp2", "image/jph"), _ALL_PROFILES),
+    "image/jxl": ("srgb",),
+}
+ANNOTATIONS = ("patient", "technique")
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -40,7 +48,13 @@ class Viewport:
 
 @dataclass(frozen=True, slots=True)
 class RenderOptions:
-    """What the request says about the rendering; None leaves it to the image."""
+    """What the request says about the rendering; None leaves it to the image.
+
+    `icc_profile`: yes for the profile of the image, or the space to convert its colours to;
+    empty where nothing is said. `annotations`: keywords of ANNOTATIONS.
+    """
 
     window: Window | None = None
     viewport: Viewport | None = None
+    icc_profile: str = ""
+    annotations: tuple[str, ...] = ()

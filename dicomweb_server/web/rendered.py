@@ -28,8 +28,8 @@ from dicomweb_server.archive.rendered_parts import (
 )
 from dicomweb_server.archive.retrieve import uids_of as uids_of_location
 from dicomweb_server.dicom.rendering import RenderOptions
-from dicomweb_server.dicom.viewing import DEFAULT_QUALITY
-from dicomweb_server.errors import NotAcceptable, NotFound
+from dicomweb_server.dicom.viewing import DEFAULT_QUALITY, PROFILES
+from dicomweb_server.errors import InvalidParameter, NotAcceptable, NotFound
 from dicomweb_server.web.conditions import not_modified, tag_of
 from dicomweb_server.web.leaving import while_connected
 from dicomweb_server.web.own_media import render_own_media
@@ -77,7 +77,9 @@ async def retrieve_rendered(request: Request) -> Response:
 async def _pictures(request: Request, asked: RenderedQuery) -> Response:
     numbers = _numbers(request)
     offer = choice_of(request, rendered_offers(len(numbers))).offer
-    options = RenderOptions(window=asked.window, viewport=asked.viewport)
+    if asked.icc_profile not in ("", "no", *PROFILES.get(offer.media_type, ())):
+        raise InvalidParameter("iccprofile", asked.icc_profile, f"no, for {offer.media_type}")
+    options = RenderOptions(asked.window, asked.viewport, asked.icc_profile, asked.annotations)
     wanted = Picture(
         options,
         offer.media_type,

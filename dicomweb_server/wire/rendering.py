@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import TypeVar
 
-from dicomweb_server.dicom.viewing import Viewport, Window
+from dicomweb_server.dicom.viewing import ANNOTATIONS, Viewport, Window
 from dicomweb_server.errors import InvalidParameter
 
 MAX_SIDE = 10_000  # pixels of a viewport (VP-09)
@@ -33,6 +33,8 @@ class RenderedQuery:
     window: Window | None = None
     viewport: Viewport | None = None
     quality: int | None = None
+    annotations: tuple[str, ...] = ()
+    icc_profile: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -40,17 +42,24 @@ def parse_rendered_query(params: Sequence[tuple[str, str]]) -> RenderedQuery:
     """Read the decoded query of a rendered resource, names and values in their order.
 
     Raises InvalidParameter for a parameter that is repeated or does not follow its grammar.
-    Annotations and ICC profiles are not supported: keywords of theirs give warnings.
+    Keywords of annotations that are not known give a warning.
     """
+    keywords = _read(params, "annotation", parse_annotation) or ()
     return RenderedQuery(
         window=_read(params, "window", parse_window),
         viewport=_read(params, "viewport", parse_viewport),
         quality=_read(params, "quality", parse_quality),
-        warnings=(
-            *(_read(params, "annotation", _annotation_warnings) or ()),
-            *(_read(params, "iccprofile", _profile_warnings) or ()),
-        ),
+        annotations=tuple(each for each in ANNOTATIONS if each in keywords),
+        icc_profile=_read(params, "iccprofile", parse_profile) or "",
+        warnings=_warnings(keywords),
     )
+
+
+def _warnings(keywords: Sequence[str]) -> tuple[str, ...]:
+    unknown = ",".join(each for each in keywords if each not in ANNOTATIONS)
+    if not unknown:
+        return ()
+    return (f"The following annotation values are not supported: {unknown}",)
 
 
 def parse_thumbnail_query(params: Sequence[tuple[str, str]]) -> Viewport | None:
@@ -143,15 +152,15 @@ def _decimal(name: str, text: str, value: str) -> float:
     raise InvalidParameter(name, text, f"finite numbers of at most {_NUMBER_LENGTH} characters")
 
 
-def _annotation_warnings(text: str) -> tuple[str, ...]:
+def parse_annotation(text: str) -> tuple[str, ...]:
+    """Read the value of ``annotation``: keywords (PS3.18 §8.3.5.1.1). Raises InvalidParameter."""
     if not _KEYWORDS.fullmatch(text):
         raise InvalidParameter("annotation", text, "keywords separated by commas")
-    return (f"The following annotation values are not supported: {text}",)
+    return tuple(dict.fromkeys(text.split(",")))
 
 
-def _profile_warnings(text: str) -> tuple[str, ...]:
+def parse_profile(text: str) -> str:
+    """Read the value of ``iccprofile`` (PS3.18 §8.3.5.1.6). Raises InvalidParameter."""
     if text not in _PROFILES:
         raise InvalidParameter("iccprofile", text, "|".join(_PROFILES))
-    if text == "no":
-        return ()
-    return ("The iccprofile parameter is not supported. No profile has been applied.",)
+    return text
