@@ -141,6 +141,8 @@ def lookup_table(
     if described is None or raw is None:
         return None
     count, first, bits = described
+    if not segmented and len(raw) < 2 * count:
+        bits = min(bits, 8)  # one byte an entry, whatever the descriptor tells (GRY-04)
     entries = _segments(raw, count, bits) if segmented else _words_or_bytes(raw, count)
     if entries is None:
         return None

@@ -47,6 +47,11 @@ class StillImage:
         return cut_frame(table, number, raw, fragments_of(table, number))
 
 
+def described(file: bytes) -> StillImage:
+    """A file made in code as a still image. Raises Refusal if it is no file that is stored."""
+    return StillImage(Path("made"), file, describe(file))
+
+
 def read_still_image(path: Path) -> StillImage | None:
     """The file as a still image, None if it is none or no file that would be stored."""
     file = path.read_bytes()

@@ -28,6 +28,7 @@ def small_image(
     transfer_syntax: str = ExplicitVRLittleEndian,
     offsets: Offsets = "basic",
     seed: int = 0,
+    pixels: NDArray[Any] | None = None,
     **keywords: Any,
 ) -> bytes:
     """A Secondary Capture image of random pixels, as a PS3.10 file that lacks nothing mandatory.
@@ -35,7 +36,8 @@ def small_image(
     `bits` is Bits Stored (1 to 32); colour has 8. `planar` is the Planar Configuration of
     native colour. `offsets` says how an encapsulated image tells where its frames lie: an
     empty Basic Offset Table, a filled one, or an Extended Offset Table (PS3.5 A.4). JPEG
-    Baseline is lossy, every other syntax holds the pixels of `small_pixels` exactly.
+    Baseline is lossy, every other syntax holds the pixels of `small_pixels` exactly, or those of
+    `pixels`, which are as it gives them.
     """
     shape = (photometric, bits, signed, frames, rows, columns, planar, transfer_syntax, offsets)
     dataset = dataset_with(
@@ -65,15 +67,16 @@ def small_image(
     dataset.PixelRepresentation = int(signed)
     if photometric == "PALETTE COLOR":
         _add_palette(dataset, entries=2 ** min(bits, 8))
-    pixels = small_pixels(
-        photometric=photometric,
-        bits=bits,
-        signed=signed,
-        frames=frames,
-        rows=rows,
-        columns=columns,
-        seed=seed,
-    )
+    if pixels is None:
+        pixels = small_pixels(
+            photometric=photometric,
+            bits=bits,
+            signed=signed,
+            frames=frames,
+            rows=rows,
+            columns=columns,
+            seed=seed,
+        )
     if uids.UID(transfer_syntax).is_encapsulated:
         coded = [_encode(frame, dataset, transfer_syntax) for frame in pixels]
         _encapsulate(dataset, coded, offsets)
