@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from dicomweb_server.dicom.cda import document_page, document_text
 from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
 from dicomweb_server.dicom.drawing import Drawing, to_pixels, to_svg
 from dicomweb_server.dicom.images import encode
@@ -27,7 +28,7 @@ from dicomweb_server.dicom.waveforms import (
 )
 from dicomweb_server.errors import ContentTooLarge, UndecodablePixels
 
-SVG = "image/svg+xml"
+HTML, TEXT, SVG = "text/html", "text/plain", "image/svg+xml"
 _PIXELS_A_MM = 4.0
 
 MAX_REPORT = 64 << 20  # bytes of a report as it is sent
@@ -83,6 +84,12 @@ def report_as_page(packed_metadata: bytes, links: Mapping[str, str]) -> bytes:
 def report_as_text(packed_metadata: bytes) -> bytes:
     """``report_text`` in UTF-8. Raises ContentTooLarge."""
     return _bounded(report_text(_dataset(packed_metadata)))
+
+
+def document_as(data: bytes, media_type: str) -> bytes:
+    """A clinical document as a page or as plain text, in UTF-8. Raises what
+    ``cda.clinical_document`` does."""
+    return _bounded((document_page if media_type == HTML else document_text)(data))
 
 
 @dataclass(frozen=True, slots=True)

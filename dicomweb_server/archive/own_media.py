@@ -16,11 +16,14 @@ from dicomweb_server.archive.bulk_data import Frames, locate_all_bulk
 from dicomweb_server.archive.content import Content
 from dicomweb_server.archive.document_work import (
     DOCUMENT,
+    HTML,
     SVG,
+    TEXT,
     Inside,
     Kind,
     StoredSamples,
     WaveformForm,
+    document_as,
     look_inside,
     report_as_page,
     report_as_text,
@@ -29,20 +32,23 @@ from dicomweb_server.archive.document_work import (
 from dicomweb_server.archive.metadata import instance_metadata
 from dicomweb_server.archive.retrieve import bulk_content, locate, locate_bulk, uids_of
 from dicomweb_server.archive.sources import MAX_WHOLE, in_file, open_source
+from dicomweb_server.dicom.cda import MAX_DOCUMENT
 from dicomweb_server.dicom.description import BulkValue
 from dicomweb_server.dicom.frames import is_video, media_type_of
 from dicomweb_server.dicom.waveforms import MAX_GROUPS, WAVEFORM_DATA, WAVEFORM_SEQUENCE
-from dicomweb_server.errors import ContentTooLarge, NotAcceptable, NotFound
+from dicomweb_server.errors import ContentTooLarge, NotAcceptable, NotFound, UndecodablePixels
 from dicomweb_server.index.references import find_instances
 from dicomweb_server.index.retrieve import Location
 from dicomweb_server.wire.media_types import AS_STORED
 from dicomweb_server.wire.resources import instance_url
 
-HTML, TEXT = "text/html", "text/plain"
+XML = "text/xml"
 WAVEFORM_TYPES = (SVG, "image/png", "image/jpeg")
 
-# What is shown at our address may act as whoever looks at it: pages with scripts never are.
-_SHOWN = "application/pdf"
+# What is shown at our address may act as whoever looks at it: pages with scripts never are. The
+# types of the Encapsulated PDF, STL, OBJ and MTL IODs (PS3.3 §A.45, §A.85) can do nothing.
+_AS_THEY_ARE = frozenset({"application/pdf", "model/stl", "model/obj", "model/mtl"})
+_CLINICAL = frozenset({XML, "application/xml"})  # as the Encapsulated CDA IOD has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +93,40 @@ async def own_media(
         form = form or WaveformForm()
         make = partial(_waveform, archive, principal, location, row.packed, form)
         return OwnMedia(location, "waveform", WAVEFORM_TYPES, make, seed=repr(form).encode())
-    if inside.kind is Kind.DOCUMENT and inside.media_type == _SHOWN:
-        if not {"InlineBinary", "BulkDataURI"} & set(inside.element or ()):
-            return None
-        make = partial(_document, archive, principal, location, inside)
-        return OwnMedia(location, "document", (_SHOWN,), make)
+    if inside.kind is Kind.DOCUMENT:
+        return _encapsulated(archive, principal, location, inside)
     return None
+
+
+def _encapsulated(
+    archive: Archive, principal: Principal, location: Location, inside: Inside
+) -> OwnMedia | None:
+    """A document as it is; a clinical one also as a page and as text."""
+    if not {"InlineBinary", "BulkDataURI"} & set(inside.element or ()):
+        return None
+    if inside.media_type in _AS_THEY_ARE:
+        make = partial(_document, archive, principal, location, inside)
+        return OwnMedia(location, "document", (inside.media_type,), make)
+    if inside.media_type in _CLINICAL:
+        make = partial(_clinical, archive, principal, location, inside)
+        return OwnMedia(location, "document", (HTML, TEXT, XML), make)
+    return None
+
+
+async def _clinical(
+    archive: Archive, principal: Principal, location: Location, inside: Inside, media_type: str
+) -> Content:
+    content = await _document(archive, principal, location, inside, XML)
+    if media_type == XML:
+        return content
+    if content.length > MAX_DOCUMENT:
+        raise NotAcceptable((XML,))
+    data = b"".join([piece async for piece in content.read()])
+    try:
+        made = await archive.workers.run(document_as, data, media_type)
+    except (UndecodablePixels, ContentTooLarge):
+        raise NotAcceptable((XML,)) from None  # as it is, it can be had
+    return Content.of_bytes(made, f"{media_type}; charset=utf-8", "")
 
 
 async def _video(

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dicomweb_server.archive.content import Content
-from dicomweb_server.archive.document_work import SVG, WaveformForm
-from dicomweb_server.archive.own_media import HTML, TEXT, OwnMedia, own_media
+from dicomweb_server.archive.document_work import HTML, SVG, TEXT, WaveformForm
+from dicomweb_server.archive.own_media import XML, OwnMedia, own_media
 from dicomweb_server.dicom.page import STYLE
 from dicomweb_server.dicom.viewing import DEFAULT_QUALITY
 from dicomweb_server.web.conditions import not_modified, tag_of
@@ -33,11 +33,17 @@ _OF_PAGES = (
     "form-action 'none'; frame-ancestors 'self'"
 )
 
-_POLICIES = {HTML: _OF_PAGES, SVG: "default-src 'none'; frame-ancestors 'self'; sandbox"}
+# Of what others wrote, or has a syntax that may hold scripts: nothing at all.
+_NOTHING = "default-src 'none'; frame-ancestors 'self'; sandbox"
+_POLICIES = {HTML: _OF_PAGES, SVG: _NOTHING, XML: _NOTHING}
 
 _SUFFIXES = {
     HTML: "html",
     TEXT: "txt",
+    XML: "xml",
+    "model/stl": "stl",
+    "model/obj": "obj",
+    "model/mtl": "mtl",
     SVG: "svg",
     "image/png": "png",
     "image/jpeg": "jpg",
@@ -91,11 +97,12 @@ async def _coded(request: Request, found: OwnMedia, media_type: str) -> Response
 def _headers(found: OwnMedia, media_type: str) -> dict[str, str]:
     location = found.location
     name = f"{found.word}-{location.sop_instance_uid}.{_SUFFIXES[media_type]}"
+    shown = "attachment" if media_type == XML else "inline"
     headers = {
         **PRIVATE,
         "Vary": "Accept",
         "ETag": tag_of("rendered", location.sha256, media_type, found.seed),
-        "Content-Disposition": f'inline; filename="{name}"',
+        "Content-Disposition": f'{shown}; filename="{name}"',
     }
     if media_type in _POLICIES:
         headers["Content-Security-Policy"] = _POLICIES[media_type]

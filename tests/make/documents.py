@@ -65,6 +65,33 @@ def encapsulated_pdf(*, seed: int = 0, **keywords: Any) -> bytes:
     return part10(dataset_with(**(values | keywords)))
 
 
+def clinical_document(
+    *,
+    title: str = "Radiology report",
+    finding: str = "A nodule in the left upper lobe.<br/>Nothing else.",
+    name: str = "Erika",
+) -> bytes:
+    """A CDA document (HL7 CDA R2) with a nested section; the arguments are XML."""
+    return f"""<?xml version="1.0" encoding="UTF-8"?>
+<ClinicalDocument xmlns="urn:hl7-org:v3"><title>{title}</title>
+<effectiveTime value="202401021015"/>
+<recordTarget><patientRole><id root="1.2" extension="P1"/><patient>
+<name><given>{name}</given> <family>Muster</family></name>
+<administrativeGenderCode code="F"/><birthTime value="19601231"/></patient></patientRole>
+</recordTarget><author><assignedAuthor><assignedPerson><name>Ada Riva</name></assignedPerson>
+</assignedAuthor></author><custodian><assignedCustodian>
+<representedCustodianOrganization><name>Ospedale</name>
+</representedCustodianOrganization></assignedCustodian></custodian>
+<component><structuredBody><component><section><title>Findings</title><text>
+<paragraph>{finding}</paragraph>
+<list><item>first<list><item>deeper</item></list></item><item>second</item></list>
+<table><thead><tr><th>Lobe</th><th>Size</th></tr></thead>
+<tbody><tr><td>left upper</td><td>8 mm</td></tr></tbody></table></text>
+<component><section><title>Details</title><text>More.</text></section></component>
+</section></component></structuredBody></component></ClinicalDocument>
+""".encode()
+
+
 def pdf() -> bytes:
     """The document within `encapsulated_pdf`, without its padding."""
     return (

@@ -10,6 +10,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import MPEG4HP41
 
 from tests.make import encapsulated_pdf, pdf, small_image
+from tests.make.documents import clinical_document
 from tests.web.asking import assert_problem, new_uid, path_of, store
 
 STREAM = bytes(range(256)) * 40 + b"end"
@@ -98,6 +99,44 @@ def test_no_other_document_is_shown_in_our_origin(http: httpx.Client) -> None:
     """A page with scripts would act as whoever looks at it."""
     [stored] = store(http, document(b"<html>", MIMETypeOfEncapsulatedDocument="text/html"))
     assert_problem(http.get(f"{path_of(stored)}/rendered"), 406)
+
+
+@pytest.mark.parametrize("kind", ["stl", "obj", "mtl"])
+def test_models_are_sent_as_they_are(http: httpx.Client, kind: str) -> None:
+    data = b"solid of odd length\n" + b"x" * 9_001
+    [stored] = store(http, document(data, MIMETypeOfEncapsulatedDocument=f"model/{kind}"))
+    answer = http.get(f"{path_of(stored)}/rendered")
+    assert answer.headers["content-type"] == f"model/{kind}"
+    assert answer.headers["content-disposition"].endswith(f'.{kind}"')
+    assert answer.content == data
+
+
+@pytest.mark.parametrize("media_type", ["text/xml", "text/XML", "application/xml"])
+def test_a_clinical_document_is_a_page_or_text_or_xml(http: httpx.Client, media_type: str) -> None:
+    data = clinical_document()
+    [stored] = store(http, document(data, MIMETypeOfEncapsulatedDocument=media_type))
+    path = f"{path_of(stored)}/rendered"
+    page = http.get(path)
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "script" not in page.headers["content-security-policy"]
+    assert "left upper" in page.text
+    text = http.get(path, headers={"Accept": "text/plain"})
+    assert "A nodule in the left upper lobe." in text.text
+    whole = http.get(path, headers={"Accept": "text/xml"})
+    assert whole.content == data
+    # A browser would run scripts in it, and style sheets: it is kept, not shown.
+    assert whole.headers["content-disposition"].startswith("attachment; ")
+    assert whole.headers["content-security-policy"].endswith("; sandbox")
+    problem = assert_problem(http.get(path, headers={"Accept": "image/png"}), 406)
+    assert problem["available"] == ["text/html", "text/plain", "text/xml"]
+
+
+def test_xml_that_is_no_clinical_document(http: httpx.Client) -> None:
+    data = b"<a>" * 3
+    [stored] = store(http, document(data, MIMETypeOfEncapsulatedDocument="text/xml"))
+    path = f"{path_of(stored)}/rendered"
+    assert assert_problem(http.get(path), 406)["available"] == ["text/xml"]
+    assert http.get(path, headers={"Accept": "text/xml"}).content == data
 
 
 def test_a_wrong_length_of_a_document_cuts_nothing(http: httpx.Client) -> None:
