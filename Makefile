@@ -9,6 +9,9 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip -qq --no-input --disable-pip-version-check
 INSTALL := $(PIP) install --root-user-action=ignore --only-binary :all: --require-hashes
 
+# Test files side by side, in two processes of which each has a Postgres and servers of its own.
+BESIDE := -n 2 --dist loadfile
+
 .DEFAULT_GOAL := help
 .PHONY: help run ohif test test-uvicorn test-s3 test-browser bench bench-memory bench-search bench-retrieve test-crash check format requirements lock conformance conformance-orthanc
 .DELETE_ON_ERROR:
@@ -23,10 +26,10 @@ ohif: $(VENV)/.ready-to-run ## Fetch the viewer OHIF (needs npm); the server the
 	@$(PY) -m deploy.ohif.fetch
 
 test: $(VENV)/.ready-to-develop ## Run every test (DICOM_CORPUS names a folder of more files)
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest $(BESIDE) $(ARGS)
 
 test-uvicorn: $(VENV)/.ready-to-develop ## Run the tests of the HTTP face with uvicorn as the server
-	@TEST_SERVER=uvicorn DICOM_CORPUS= $(PY) -m pytest tests/web $(ARGS)
+	@TEST_SERVER=uvicorn DICOM_CORPUS= $(PY) -m pytest $(BESIDE) tests/web $(ARGS)
 
 test-s3: $(VENV)/.ready-to-develop ## Run the tests of the blob stores on Ceph's S3 server (needs its packages)
 	@$(PY) -m tests.blobs.on_ceph $(ARGS)
