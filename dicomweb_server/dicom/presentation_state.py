@@ -21,7 +21,7 @@ from dicomweb_server.dicom.json_values import first_item, first_number, first_te
 from dicomweb_server.dicom.overlays import activation_layers, overlay_plane
 from dicomweb_server.dicom.pixels import Array, Decoded, ImagePixel
 from dicomweb_server.dicom.rendering import pixel_height, show
-from dicomweb_server.dicom.shutters import shutter, shutter_colour, shutter_group
+from dicomweb_server.dicom.shutters import Truth, shutter, shutter_colour, shutter_group
 from dicomweb_server.dicom.softcopy import Mask, applies_to, softcopy
 from dicomweb_server.dicom.viewing import RenderOptions
 
@@ -123,9 +123,7 @@ def present(
     rows, columns = picture.shape[:2]
     covered = shutter(state, dataset, rows, columns, frame, pixel_height(dataset, frame))
     if covered is not None:
-        canvas = Canvas(picture)
-        canvas.paint(covered, shutter_colour(state))
-        picture = canvas.picture
+        picture = _covered(picture, covered, shutter_colour(state))
     viewport = options.viewport
     box = (viewport.width, viewport.height) if viewport else None
     area = _applying(state, "0070005A", uid, frame)
@@ -133,6 +131,13 @@ def present(
     canvas = Canvas(way.of_plane(picture))
     _draw_layers(canvas, way, state, dataset, uid, frame, (rows, columns), texts)
     return canvas.picture
+
+
+def _covered(picture: Picture, covered: Truth, colour: Colour) -> Picture:
+    if picture.ndim == 2 and max(colour) == min(colour):
+        return np.where(covered, np.uint8(colour[0]), picture)
+    rgb = np.repeat(picture[:, :, np.newaxis], 3, axis=2) if picture.ndim == 2 else picture
+    return np.where(covered[:, :, np.newaxis], np.array(colour, np.uint8), rgb)
 
 
 def _levels(

@@ -4,11 +4,13 @@ import base64
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset
 
+from dicomweb_server.dicom.description import JsonDataset
 from dicomweb_server.dicom.pixels import Decoded, image_pixel
 from dicomweb_server.dicom.presentation_state import (
     COLOR,
@@ -26,10 +28,14 @@ from dicomweb_server.dicom.viewing import Viewport
 from tests.dicom.shown import BLUE, image_of, json_of, levels, shown, square
 from tests.make.files import ABSENT
 from tests.make.states import (
+    annotation,
+    graphic,
     item,
+    layer,
     overlay,
     reference,
     state_attributes,
+    text,
 )
 
 ROW = np.array([[0, 100, 200, 255]], np.uint8)
@@ -255,12 +261,21 @@ def test_references_are_in_order_and_those_without_uids_left_out():
     assert references({}) == []
 
 
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=9)
-    | st.sampled_from(["Y", "DISPLAY", "PIXEL", "POLYLINE", "CIRCLE", "ELLIPSE", "INTERPOLATED"]),
-    lambda inner: st.lists(inner, max_size=6),
-    max_leaves=8,
-)  # fmt: skip
+WORDS = [
+    *("Y", "DISPLAY", "PIXEL", "POINT", "POLYLINE", "CIRCLE", "ELLIPSE", "INTERPOLATED"),
+    *("RECTANGULAR", "CIRCULAR", "POLYGONAL", "BITMAP", "MAGNIFY", "INVERSE", "DASHED"),
+    *("AVG_SUB", "TID", PSEUDO_COLOR),
+]
+NUMBERS = st.floats() | st.integers() | st.integers(-9, 20) | st.sampled_from([0x6000, 1e300])
+VALUES = (
+    st.lists(NUMBERS, max_size=8)
+    | st.lists(st.sampled_from(WORDS), max_size=3)
+    | st.recursive(
+        st.none() | st.booleans() | NUMBERS | st.text(max_size=9),
+        lambda inner: st.lists(inner, max_size=6),
+        max_leaves=8,
+    )
+)
 TAGS = [
     *("00181600", "00181602", "00181610", "00181612", "00181620", "00181622", "00181623"),
     *("00281052", "00281053", "00283000", "00283002", "00283006", "00283110", "00286100"),
@@ -282,6 +297,79 @@ def datasets(depth: int) -> st.SearchStrategy[Any]:
         binary.map(lambda raw: {"vr": "OW", "InlineBinary": raw}),
     )
     return st.dictionaries(st.sampled_from(TAGS), element, max_size=8)
+
+
+def whole_state() -> JsonDataset:
+    """A state that has something of everything."""
+    image = image_of(square(8))
+    corners = [1.0, 1.0, 6.0, 1.0, 6.0, 6.0, 1.0, 1.0]
+    objects = [
+        graphic("POLYLINE", *corners, GraphicFilled="Y"),
+        graphic("CIRCLE", 4, 4, 6, 4),
+        graphic("ELLIPSE", 1, 4, 7, 4, 4, 2, 4, 6),
+        graphic("INTERPOLATED", *corners),
+        graphic("POINT", 4, 4, LineStyleSequence=[item(LineDashingStyle="DASHED")]),
+        text("WORDS", (1, 1, 7, 7), anchor=(2, 2)),
+    ]
+    attributes = state_attributes(
+        image,
+        ShutterShape=["RECTANGULAR", "CIRCULAR", "POLYGONAL", "BITMAP"],
+        ShutterLeftVerticalEdge="2",
+        CenterOfCircularShutter=[4, 4],
+        RadiusOfCircularShutter="3",
+        VerticesOfThePolygonalShutter=[1, 1, 1, 8, 8, 8],
+        ShutterOverlayGroup=0x6002,
+        MaskSubtractionSequence=[item(MaskOperation="AVG_SUB", MaskFrameNumbers=[1])],
+        ModalityLUTSequence=[lut(0, 8, [0, 9, 99, 200])],
+        GraphicLayerSequence=[layer(), layer("TWO")],
+        GraphicAnnotationSequence=[annotation(*objects)],
+        ImageRotation=90,
+        ImageHorizontalFlip="Y",
+        **WINDOW,
+    )
+    overlay(attributes, np.eye(8), layer="TWO")
+    overlay(attributes, np.eye(8), 0x6002)
+    return json_of(attributes)
+
+
+WHOLE = whole_state()
+
+
+def places(dataset: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths of all attributes, those within sequences too."""
+    found = []
+    for tag, attribute in dataset.items():
+        found.append((*path, tag))
+        if attribute["vr"] == "SQ":
+            for n, inner in enumerate(attribute["Value"]):
+                found += places(inner, (*path, tag, n))
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(places(WHOLE)), VALUES), max_size=3), st.booleans())
+def test_no_value_of_a_state_makes_showing_an_image_fail(changes, masked):
+    state = orjson.loads(orjson.dumps(WHOLE))
+    for (*steps, tag), value in changes:
+        holder = state
+        for sequence, number in zip(steps[::2], steps[1::2], strict=True):
+            inner = holder.get(sequence, {}).get("Value")
+            holder = inner[number] if isinstance(inner, list) and number < len(inner) else {}
+            holder = holder if isinstance(holder, dict) else {}
+        holder[tag] = {"vr": "??", "Value": value}
+    array = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    image = json_of(image_of(array))
+    wanted = RenderOptions(None, Viewport(20, 20))
+    mask_rule(state).frames_of(1)
+    references(state)
+
+    picture = present(
+        Decoded(array, "MONOCHROME2"), image_pixel(image), image, 1, state, wanted,
+        [array] if masked else [],
+    )  # fmt: skip
+
+    assert picture.dtype == np.uint8
+    assert max(picture.shape[:2]) <= 20
 
 
 @settings(max_examples=60, deadline=None)
