@@ -20,14 +20,17 @@ from dicomweb_server.archive.segmentation import Segmented, find_segmented, segm
 from dicomweb_server.archive.sources import made_of_frame, open_source, whole_of
 from dicomweb_server.archive.workers import WorkerFailed
 from dicomweb_server.dicom.frames import is_video
+from dicomweb_server.dicom.icons import kind_of
 from dicomweb_server.dicom.rendering import RenderOptions
 from dicomweb_server.dicom.segmentation import SEGMENTATIONS
 from dicomweb_server.dicom.viewing import DEFAULT_QUALITY
 from dicomweb_server.errors import ImageNotHere, NotAcceptable, NotFound, UndecodablePixels
 from dicomweb_server.index import retrieve as index
+from dicomweb_server.index.references import first_sop_class
 from dicomweb_server.index.retrieve import FrameLocation
 
 THUMBNAIL = 256  # pixels of the longest side (THB-04)
+_LARGEST_ICON = 1024  # pixels
 _LARGE_PACKED = 1 << 20  # bytes, which take a millisecond to be hashed
 
 
@@ -176,15 +179,27 @@ async def thumbnail(
             shown = await find_shown(archive, principal, *uids, number, follow=False)
         return await rendered(archive, shown, wanted)
     except (NotAcceptable, UndecodablePixels, WorkerFailed, ImageNotHere):
-        label = "no image"
+        kind = await _kind(archive, principal, study, series, instance)
     except NotFound:
-        # Told apart from an instance without pixel data by asking for its metadata.
-        async with archive.session(principal, Action.RETRIEVE) as session:
-            await index.read_metadata(session.conn, session.scope, study, series, instance)
+        # Told apart from an instance without pixel data by asking what it is.
+        kind = await _kind(archive, principal, study, series, instance)
         if number is not None:
             raise
-        label = "no image"
-    return await archive.workers.run(work.icon, label, wanted.media_type, THUMBNAIL)
+    box = wanted.options.viewport
+    side = THUMBNAIL if box is None else min(box.width, box.height, _LARGEST_ICON)
+    return await archive.workers.run(work.icon, kind, wanted.media_type, side)
+
+
+async def _kind(
+    archive: Archive, principal: Principal, study: str, series: str | None, instance: str | None
+) -> str:
+    """Which icon stands for an instance, or for the first series. Raises NotFound."""
+    async with archive.session(principal, Action.RETRIEVE) as session:
+        conn, scope = session.conn, session.scope
+        if series is not None and instance is not None:
+            location = await index.locate_instance(conn, scope, study, series, instance)
+            return kind_of(location.sop_class_uid, location.transfer_syntax_uid)
+        return kind_of(await first_sop_class(conn, scope, study, series))
 
 
 async def rendered(archive: Archive, shown: Shown, wanted: Picture) -> bytes:

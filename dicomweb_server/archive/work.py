@@ -9,13 +9,14 @@ import numpy as np
 import orjson
 
 from dicomweb_server.archive.large_frames import Frame, read_frame
+from dicomweb_server.dicom import icons
 from dicomweb_server.dicom.animation import frame_times
 from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
 from dicomweb_server.dicom.directory import Numbers, Record, Reference, records_of
 from dicomweb_server.dicom.encodable import can_encode
 from dicomweb_server.dicom.fragments import drop_pad, join_fragments, list_fragments
 from dicomweb_server.dicom.image_pixel import image_pixel
-from dicomweb_server.dicom.images import encode, picture, placeholder
+from dicomweb_server.dicom.images import encode, picture
 from dicomweb_server.dicom.json_values import first_number, first_text
 from dicomweb_server.dicom.packing import unpack_metadata
 from dicomweb_server.dicom.part10 import describe, inflate, is_deflated, read_file_meta
@@ -212,9 +213,9 @@ def frame_times_of(packed_metadata: bytes, count: int) -> list[int]:
     return frame_times(_dataset(packed_metadata), count)
 
 
-def icon(label: str, media_type: str, longest: int) -> bytes:
-    """The picture of what has none (THB-03, THB-05)."""
-    return encode(placeholder(label, longest), media_type)
+def icon(kind: str, media_type: str, longest: int) -> bytes:
+    """The picture of what has none: the icon of its kind (THB-03, THB-05)."""
+    return encode(icons.icon(kind, longest), media_type)
 
 
 def warm_up() -> None:

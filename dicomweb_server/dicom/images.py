@@ -15,7 +15,7 @@ from dicomweb_server.dicom.pixels import decode_frame, image_pixel
 from dicomweb_server.dicom.rendering import render
 from dicomweb_server.dicom.viewing import DEFAULT_QUALITY, RENDERED_TYPES, RenderOptions
 
-__all__ = ["RENDERED_TYPES", "encode", "finished", "picture", "placeholder", "thumbnail"]
+__all__ = ["RENDERED_TYPES", "encode", "finished", "picture", "thumbnail"]
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -89,31 +89,3 @@ def thumbnail(array: Picture, longest: int = 256) -> Picture:
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
     reduced = Image.fromarray(array).resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
     return np.asarray(reduced)
-
-
-def placeholder(label: str, size: int = 256) -> Picture:
-    """An icon for what has no picture: a sheet of paper with `label` on it (THB-03, THB-05).
-
-    Returns (size, size) uint8. The label, a word such as "SR" or "PDF", must not come from a
-    patient's data; its first 12 characters are drawn.
-    """
-    from PIL import Image, ImageDraw, ImageFont
-
-    size = max(16, size)
-    icon = Image.new("L", (size, size), 32)
-    draw = ImageDraw.Draw(icon)
-    left, top, right, bottom = (round(size * part) for part in (0.22, 0.12, 0.78, 0.88))
-    fold = round(size * 0.14)
-    outline = [(left, top), (right - fold, top), (right, top + fold), (right, bottom)]
-    draw.polygon([*outline, (left, bottom)], fill=224)
-    corner = [(right - fold, top), (right - fold, top + fold), (right, top + fold)]
-    draw.polygon(corner, fill=160)
-    text = label[:12]
-    room = (right - left) * 0.85
-    height = size * 0.18
-    font = ImageFont.load_default(height)
-    drawn = draw.textlength(text, font)
-    if drawn > room:
-        font = ImageFont.load_default(max(6.0, height * room / drawn))
-    draw.text((size / 2, (top + bottom) / 2), text, fill=32, font=font, anchor="mm")
-    return np.asarray(icon)

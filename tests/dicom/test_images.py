@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dicomweb_server.dicom.boxes import boxes
-from dicomweb_server.dicom.images import RENDERED_TYPES, encode, picture, placeholder, thumbnail
+from dicomweb_server.dicom.images import RENDERED_TYPES, encode, picture, thumbnail
 from dicomweb_server.dicom.viewing import RenderOptions, Viewport, Window
 from dicomweb_server.errors import NotAcceptable, UndecodablePixels
 from tests.dicom.still_images import BUNDLED, read_still_image, still_images
@@ -116,19 +116,6 @@ def test_a_thumbnail_is_small_and_keeps_its_shape(rows, columns, longest):
 
 def test_a_thumbnail_is_not_made_larger():
     np.testing.assert_array_equal(thumbnail(COLOUR), COLOUR)
-
-
-@pytest.mark.parametrize("size", [16, 64, 256])
-@pytest.mark.parametrize("label", ["", "SR", "PDF", "no image", "a label that is too long"])
-def test_an_icon_is_a_sheet_with_its_label_on_it(label, size):
-    icon = placeholder(label, size)
-
-    assert icon.shape == (size, size)
-    assert icon.dtype == np.uint8
-    assert np.array_equal(icon, placeholder("", size)) == (label == "")
-    # the label stays on the sheet
-    edge = np.concatenate([icon[:, : size // 6], icon[:, -(size // 6) :]], axis=1)
-    assert len(np.unique(edge)) == 1
 
 
 def render_first(still, media_type="image/png", **more):

@@ -3,10 +3,16 @@
 import pytest
 
 from dicomweb_server.access.policy import Scope
+from dicomweb_server.errors import NotFound
 from dicomweb_server.index.instances import insert_instances
-from dicomweb_server.index.references import FIND_INSTANCES, Triple, find_instances
+from dicomweb_server.index.references import (
+    FIND_INSTANCES,
+    Triple,
+    find_instances,
+    first_sop_class,
+)
 from tests.index.filling import FILL, nodes
-from tests.index.made import new
+from tests.index.made import CT, new
 
 
 async def test_what_is_stored_and_in_scope_is_found(conn):
@@ -33,3 +39,15 @@ async def test_they_are_found_by_their_uid(filled):
     arguments = ["1.7.1.1", "1.8.1.1"], [1], None
     plan = await nodes(filled, FIND_INSTANCES, *arguments)
     assert "instances_uid" in {place for _, place in plan}
+
+
+async def test_what_a_study_is_of(conn):
+    """Of its first series, as in thumbnails (THB-04)."""
+    one = new("1.1", "1.1.2", "1.1.2.1", sop_class="1.9", of_series={"SeriesNumber": 1})
+    two = new("1.1", "1.1.1", "1.1.1.1", of_series={"SeriesNumber": 2})
+    await insert_instances(conn, Scope((1,)), [one, two])
+    assert await first_sop_class(conn, Scope((1,)), "1.1") == "1.9"
+    assert await first_sop_class(conn, Scope((1,)), "1.1", "1.1.1") == CT
+    for scope, study, series in (((1,), "1.2", None), ((1,), "1.1", "1.9"), ((2,), "1.1", None)):
+        with pytest.raises(NotFound):
+            await first_sop_class(conn, Scope(scope), study, series)

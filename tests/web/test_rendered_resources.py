@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from pydicom import Dataset, dcmread
 
-from tests.make import encapsulated_pdf, small_image
+from tests.make import encapsulated_pdf, small_image, sr_document
 from tests.web.asking import assert_problem, new_uid, path_of, store
 
 
@@ -104,3 +104,20 @@ def test_thb_05_an_icon_for_what_has_no_picture(http: httpx.Client) -> None:
     for level in (1, 2, 3):
         response = http.get(f"{path_of(document, level)}/thumbnail")
         assert picture(response).format == "JPEG"
+        assert picture(response).size == (256, 256)
+        smaller = http.get(f"{path_of(document, level)}/thumbnail?viewport=64,100")
+        assert picture(smaller).size == (64, 64)
+
+
+def test_thb_03_an_icon_says_what_it_stands_for(http: httpx.Client) -> None:
+    """Of whatever patient: a report looks like any other report, and like no document."""
+    files = [
+        *(sr_document(StudyInstanceUID=new_uid(), SOPInstanceUID=new_uid()) for _ in range(2)),
+        encapsulated_pdf(StudyInstanceUID=new_uid(), SOPInstanceUID=new_uid()),
+    ]
+    stored = store(http, *files)
+    for level in (1, 2, 3):
+        first, second, other = (
+            http.get(f"{path_of(one, level)}/thumbnail").content for one in stored
+        )
+        assert first == second != other
