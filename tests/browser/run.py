@@ -50,13 +50,14 @@ class FailureError(Exception):
 class Clock:
     """How long the steps took, and how long the rest may take."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: float = LIMIT_SECONDS) -> None:
+        self._limit = limit
         self._start = self._lap = time.monotonic()
 
     @property
     def left(self) -> float:
-        """Seconds of LIMIT_SECONDS that are left; at least one, for a timeout to end by."""
-        return max(1.0, self._start + LIMIT_SECONDS - time.monotonic())
+        """Seconds of the limit that are left; at least one, for a timeout to end by."""
+        return max(1.0, self._start + self._limit - time.monotonic())
 
     def say(self, text: str) -> None:
         """Print what has been done since the last time, and its seconds."""

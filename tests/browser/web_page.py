@@ -38,9 +38,11 @@ from tests.browser.run import (
 )
 from tests.make import multipart_body, small_image, study_of, uid
 
-SCRIPTS = ["own_page.mjs"]
+SCRIPTS = ["own_page.mjs", "viewer.mjs"]
 LIST_LENGTH = 30  # studies more than a page of the list takes
 BATCH = 50  # files
+LIMIT_SECONDS = 480  # from the server's start to the last look
+LONG = 300  # slices that are scrolled through
 FAILED = {"00081198", "0008119A"}  # Failed SOP Sequence, Other Failures Sequence
 # Two studies of one patient, and one of the same ID under another name.
 PRIORS = (("20200110", "Prior"), ("20230512", "Prior"), ("20210303", "Twin"))
@@ -79,6 +81,9 @@ def shown() -> Iterator[Shown]:
     yield Shown("pdf", made.document().files)
     yield Shown("video", made.video().files)
     yield Shown("ecg", [_real("waveform_ecg.dcm")])
+    stack = study_of(1, LONG, seed=95, PatientName="Long^Stack", StudyDescription="Thorax")
+    yield Shown("long", [instance.file() for instance in stack])
+    yield Shown("large", [_dx("large", rows=2600, columns=2100)])
     for number, (when, name) in enumerate(PRIORS):
         yield Shown(
             f"prior{number}",
@@ -147,7 +152,7 @@ def run(scripts: list[str]) -> None:
     """Store the studies and run the scripts. Raises FailureError."""
     studies = list(shown())
     server = f"http://127.0.0.1:{free_port()}"
-    clock = Clock()
+    clock = Clock(LIMIT_SECONDS)
     with tempfile.TemporaryDirectory(prefix="dicomweb-page-", ignore_cleanup_errors=True) as data:
         folder = Path(data, "disc")
         task = {
@@ -193,18 +198,18 @@ def look(script: str, task: dict[str, Any], clock: Clock) -> None:
     clock.say(f"{script} has seen it")
 
 
-def _dx() -> bytes:
+def _dx(name: str = "dx", rows: int = 200, columns: int = 160) -> bytes:
     return small_image(
         bits=12,
-        rows=200,
-        columns=160,
+        rows=rows,
+        columns=columns,
         seed=30,
         Modality="DX",
         SeriesNumber=1,
         PatientName="Chest^Charles",
         PatientID="DX1",
-        StudyInstanceUID=uid("dx study"),
-        SeriesInstanceUID=uid("dx series"),
+        StudyInstanceUID=uid(f"{name} study"),
+        SeriesInstanceUID=uid(f"{name} series"),
     )
 
 

@@ -111,7 +111,6 @@ function languages() {
 
 function frame() {
   document.getElementById('skip').textContent = t('skip');
-  document.body.dataset.drop = t('dropHere');
   fill(
     document.getElementById('tools'),
     button(t('upload'), { glyph: 'upload', class: 'primary upload-button', onclick: () => upload.openPanel() }),
@@ -132,14 +131,12 @@ document.getElementById('skip').addEventListener('click', (event) => {
   target.focus();
 });
 
-// What the views need of it is links: a page without them is better than none.
-const told = json(`${ROOT}page.json`, { accept: 'application/json' })
-  .then((about) => Object.assign(server, about))
-  .catch(() => {});
 await speak(preferred());
 frame();
 upload.listen();
-await told;
+const told = json(`${ROOT}page.json`, { accept: 'application/json' });
+// What the view needs of it is links: a page without them is better than none.
+await told.then((about) => Object.assign(server, about)).catch(() => {});
 addEventListener('hashchange', () => go());
 addEventListener('stored', () => shown?.view?.load?.());
 await go({ focus: false });

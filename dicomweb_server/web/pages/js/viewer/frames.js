@@ -12,7 +12,7 @@ const GROUPS = [
 
 // What is asked for, instead of all metadata.
 export const FIELDS = [
-  '00080016', '00080018', '00080060', '0008103E', '00082144', '00180040', '00180050', '00180081', '00181060',
+  '00080016', '00080018', '00080060', '0008103E', '00082144', '00089205', '00180040', '00180050', '00180081', '00181060',
   '00181063', '00181065', '00181164', '00186011.00186012', '00186011.00186024', '00186011.00186026',
   '00186011.0018602C', '00186011.0018602E', '00189087', '00200012', '00200013', '00200032', '00200037',
   '00200052', '00200100', '00280002', '00280004', '00280008', '00280010', '00280011', '00280030',
@@ -22,6 +22,7 @@ export const FIELDS = [
 ].join(',');
 
 const KINDS = { LINEAR_EXACT: 'linear-exact', SIGMOID: 'sigmoid' };
+const SEGMENTATION = '1.2.840.10008.5.1.4.1.1.66.';
 const PRESENTATION = '1.2.840.10008.5.1.4.1.1.11.'; // presentation states: shown as pictures
 
 // One instance as {instance, kind, frames, rate}: `kind` is 'image' for what is shown picture by
@@ -48,6 +49,9 @@ export function read(dataset) {
 
 function commonOf(dataset, { instance, fixed, number: order }) {
   const interpretation = text(dataset, '00280004');
+  const sopClass = text(dataset, '00080016');
+  // Segmentations are shown in colours over their images; others with a palette for some values
+  const coloured = sopClass.startsWith(SEGMENTATION) || ['COLOR', 'MIXED'].includes(text(dataset, '00089205'));
   const float = Boolean(dataset['7FE00008'] || dataset['7FE00009']);
   const bits = number(dataset, '00280100') ?? 16;
   const signed = number(dataset, '00280103') === 1;
@@ -61,7 +65,7 @@ function commonOf(dataset, { instance, fixed, number: order }) {
     rows: number(dataset, '00280010'),
     columns: number(dataset, '00280011'),
     reference: text(dataset, '00200052'),
-    grey: !fixed && /^MONOCHROME/.test(interpretation) && bits > 1,
+    grey: !fixed && !coloured && /^MONOCHROME/.test(interpretation) && bits > 1,
     inverted: shape ? shape === 'INVERSE' : interpretation === 'MONOCHROME1',
     hounsfield: text(dataset, '00080060') === 'CT',
     bits,

@@ -163,14 +163,9 @@ class Viewer {
     if (!study) return;
     const patients = new Set(this.panes.map((pane) => `${text(pane.study?.study, '00100020')}\n${name(pane.study?.study)}`));
     const facts = [text(study, '00100020') && t('vId', { id: text(study, '00100020') }), born(study)].filter(Boolean);
-    fill(
-      this.banner,
-      h('button', { type: 'button', class: 'button plain v-back', onclick: () => this.onClose(), 'aria-label': t('vBack'), title: t('vBack') }, icon('back')),
-      h('div', { class: 'v-patient' }, h('h1', {}, name(study) || t('noName')), h('p', {}, facts.join(' · '))),
-      h('p', { class: 'v-examined' }, h('b', {}, text(study, '00081030') || t('noDescription')), ' ', date(text(study, '00080020'))),
-      patients.size > 1 && h('p', { class: 'v-differ', role: 'alert' }, icon('warning'), t('vDiffer')),
-      h('p', { class: 'v-not' }, icon('warning'), h('strong', {}, t('notForDiagnosis'))),
-    );
+    const told = `${uid} ${patients.size}`;
+    if (this.told !== told) this.showBanner(study, facts, patients.size > 1);
+    this.told = told;
     if (this.railOf !== uid) {
       this.railOf = uid;
       fill(this.rail, h('ul', {}, series.map((one) => h('li', {}, this.thumbnail(uid, one)))));
@@ -181,6 +176,17 @@ class Viewer {
       if (isShown && this.isRailOpen) each.scrollIntoView({ block: 'nearest', inline: 'nearest' });
     }
     this.rail.hidden = !this.isRailOpen;
+  }
+
+  showBanner(study, facts, isOfTwo) {
+    fill(
+      this.banner,
+      h('button', { type: 'button', class: 'button plain v-back', onclick: () => this.onClose(), 'aria-label': t('vBack'), title: t('vBack') }, icon('back')),
+      h('div', { class: 'v-patient' }, h('h1', {}, name(study) || t('noName')), h('p', {}, facts.join(' · '))),
+      h('p', { class: 'v-examined' }, h('b', {}, text(study, '00081030') || t('noDescription')), ' ', date(text(study, '00080020'))),
+      isOfTwo && h('p', { class: 'v-differ', role: 'alert' }, icon('warning'), t('vDiffer')),
+      h('p', { class: 'v-not' }, icon('warning'), h('strong', {}, t('notForDiagnosis'))),
+    );
   }
 
   thumbnail(study, { uid, item }) {
@@ -215,7 +221,7 @@ class Viewer {
     if (this.panes.length > 1 || listed.size > 1) {
       parts.push(choice(t('vStudy'), [...listed].map(([uid, item]) => [uid, titled(item)]), study.uid, async (uid) => this.switchStudy(pane, uid)));
     }
-    parts.push(
+    if (study.series.length > 1) parts.push(
       choice(t('vSeries'), study.series.map(({ uid, item }) => [uid, seriesTitle(item)]), series.uid, (uid) => pane.open(study, study.series.find((each) => each.uid === uid))),
     );
     if (stacks.length > 1) parts.push(choice(t('vStack'), stacks.map((stack, place) => [place, stackTitle(stack, place)]), pane.stack, (place) => pane.pick(Number(place))));
@@ -226,7 +232,9 @@ class Viewer {
     const label = parts.map(({ value }) => value).join();
     if (pane.choicesShown === label && parts.length === pane.choices.childElementCount && !this.choicesStale(pane, parts)) return;
     pane.choicesShown = label;
+    const focused = [...pane.choices.children].find((one) => one === document.activeElement)?.title;
     fill(pane.choices, parts);
+    parts.find(({ title }) => title === focused)?.focus();
   }
 
   choicesStale = (pane, parts) => parts.some((part, place) => part.length !== pane.choices.children[place].length);

@@ -102,6 +102,7 @@ export class Pane {
     this.screen.clear();
     delete this.stage.dataset.slice;
     this.document.hidden = true;
+    this.slider.disabled = true;
     this.overlay.study(this.study?.study, this.series?.item);
     this.overlay.picture(null);
     this.overlay.view(null, this.view, this.room);
@@ -414,6 +415,7 @@ export class Pane {
     const needed = view.scale * Math.min(2, devicePixelRatio || 1);
     const part = frame?.columns && !frame.fixed && painted.exact && this.screen.base.width < image.width * Math.min(1, needed) * 0.9 && visible(view, image, this.room);
     if (!part) {
+      this.screen.blur();
       this.viewer.pictures.want(this.sharp, []);
       return;
     }

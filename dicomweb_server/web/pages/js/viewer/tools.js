@@ -22,26 +22,25 @@ export class Tools {
       this.group(t('vView'), VIEW),
       this.group(t('vShow'), ['text', 'link', 'help']),
     );
-    const isWide = matchMedia('(min-width: 60rem)');
-    const open = this.button('more', () => this.unfold(this.more.hidden));
+    const open = this.button('more', () => this.unfold());
     open.setAttribute('aria-controls', 'v-more');
     open.classList.add('v-opens');
     this.element = h(
       'div',
       { class: 'v-tools', role: 'toolbar', 'aria-label': t('vTools') },
       h('div', { class: 'v-group', role: 'group', 'aria-label': t('vDrag') }, DRAGS.map((name) => this.button(name, () => viewer.setTool(name)))),
-      h('div', { class: 'v-group' }, h('label', { class: 'v-select' }, this.presets, h('span', { 'aria-hidden': 'true' }, t('vPreset'))), this.button('invert'), this.button('reset')),
-      h('div', { class: 'v-group' }, this.button('play'), h('label', { class: 'v-select v-rate' }, this.rate, h('span', { 'aria-hidden': 'true' }, t('vRate')))),
+      h('div', { class: 'v-group v-extra' }, h('label', { class: 'v-select' }, this.presets, h('span', { 'aria-hidden': 'true' }, t('vPreset'))), this.button('invert'), this.button('reset')),
+      h('div', { class: 'v-group' }, this.button('play'), h('label', { class: 'v-select v-rate v-extra' }, this.rate, h('span', { 'aria-hidden': 'true' }, t('vRate')))),
       h('div', { class: 'v-group' }, this.button('series'), this.button('compare'), open),
       this.more,
     );
-    const unfold = () => this.unfold(isWide.matches);
-    isWide.onchange = unfold;
-    unfold();
+    this.buttons.compare.classList.add('v-extra');
+    open.setAttribute('aria-expanded', 'false');
   }
 
-  unfold(isOpen) {
-    this.more.hidden = !isOpen;
+  // What has no room is unfolded, and folded again. What is how wide, viewer.css tells.
+  unfold() {
+    const isOpen = this.element.classList.toggle('v-open');
     this.buttons.more.setAttribute('aria-expanded', String(isOpen));
   }
 
@@ -50,9 +49,9 @@ export class Tools {
   button(name, action = () => this.viewer.do(name)) {
     const key = keyOf(name);
     const label = t(`vDo.${name}`);
-    const attributes = { type: 'button', class: 'v-tool', dataset: { tool: name }, 'aria-label': label, onclick: action };
+    const attributes = { type: 'button', class: 'v-tool', dataset: { tool: name }, onclick: action };
     attributes.title = key ? `${label} (${key === ' ' ? '␣' : key.toUpperCase()})` : label;
-    const made = h('button', attributes, glyph(name), h('span', { 'aria-hidden': 'true' }, t(`vShort.${name}`)));
+    const made = h('button', attributes, glyph(name), h('span', {}, t(`vShort.${name}`)));
     this.buttons[name] = made;
     return made;
   }
@@ -74,8 +73,8 @@ export class Tools {
     const isPlayable = pane.length() > 1;
     for (const name of [...DRAGS, ...VIEW, 'invert', 'reset']) this.buttons[name].disabled = !isImage;
     this.buttons.play.disabled = this.rate.disabled = !isPlayable;
-    this.buttons.play.replaceChildren(glyph(playing ? 'pause' : 'play'), h('span', { 'aria-hidden': 'true' }, t(playing ? 'vShort.pause' : 'vShort.play')));
-    this.buttons.play.setAttribute('aria-label', t(playing ? 'vDo.pause' : 'vDo.play'));
+    this.buttons.play.replaceChildren(glyph(playing ? 'pause' : 'play'), h('span', {}, t(playing ? 'vShort.pause' : 'vShort.play')));
+    this.buttons.play.title = `${t(playing ? 'vDo.pause' : 'vDo.play')} (␣)`;
     const rates = RATES.includes(rate) ? RATES : [...RATES, rate].sort((a, b) => a - b);
     fill(this.rate, rates.map((value) => h('option', { value, selected: value === rate }, t('vPerSecond', { n: value }))));
     this.showPresets(pane);
