@@ -21,9 +21,9 @@ _LEFT, _PULSE = 8.0, 10.0
 _TRACE = 250.0
 _SPEED = 25.0  # mm/s
 _ROW = 27.5  # mm of a row of an electrocardiogram
-_LINE = 0.3
+_LINE, _THIN = 0.3, 0.2
 _MOST_LINES = 40  # of what was found in a waveform
-_COLUMNS_A_MM = 8  # that a trace is reduced to: finer than any screen shows
+_COLUMNS_A_MM, _COLUMNS_OF_STRIPS = 8, 4  # that a trace is reduced to
 
 _ROWS = (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6"))
 _TWELVE = frozenset(lead for row in _ROWS for lead in row)
@@ -186,7 +186,7 @@ class _Page:
         to_scale = paper and seconds <= _TRACE / _SPEED + 0.5
         speed = _SPEED if to_scale else _TRACE / seconds
         gain = _gain(group, samples, channels, seconds) if to_scale else 0.0
-        scales = f"{_SPEED:g} mm/s, {gain:g} mm/mV" if to_scale else f"{speed:.3g} mm/s"
+        scales = f"{_SPEED:g} mm/s, {gain:g} mm/mV" if to_scale else _speed(speed)
         left_out = group.count - len(group.channels)
         more = f"{left_out} more channels are not drawn" if left_out > 0 else ""
         self._heading(group, channels, scales, more)
@@ -268,11 +268,13 @@ class _Page:
         """`limits`: what is above or below, in mm, is cut off."""
         first = max(0, round((start - channel.skew) * group.frequency))
         last = max(0, round((start + seconds - channel.skew) * group.frequency)) + 1
-        columns = ceil(seconds * speed * _COLUMNS_A_MM)
+        on_paper = speed == _SPEED
+        columns = ceil(seconds * speed * (_COLUMNS_A_MM if on_paper else _COLUMNS_OF_STRIPS))
         places, heights = trace(group, channel, samples, first, last, columns)
         xs = x + (places / group.frequency + channel.skew - start) * speed
         ys = np.clip(y_of(heights), *limits)
-        self.shapes.append(Line(np.column_stack([xs, ys]), _LINE, _INK))
+        line = Line(np.column_stack([xs, ys]), _LINE if on_paper else _THIN, _INK)
+        self.shapes.append(line)
 
     def _heading(
         self, group: Group, channels: Iterable[Channel], scales: str, more: str = ""
@@ -326,6 +328,13 @@ def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _speed(speed: float) -> str:
+    """Millimetres a second, or what else is a number that says something."""
+    units = ("s", 1.0), ("min", 60.0), ("h", 3600.0)
+    unit, seconds = next((one for one in units if speed * one[1] >= 1), units[-1])
+    return f"{speed * seconds:.3g} mm/{unit}"
 
 
 def _step(least: float) -> float:
