@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from dicomweb_server.dicom.annotations import patient_lines
 from dicomweb_server.dicom.cda import document_page, document_text
 from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
 from dicomweb_server.dicom.drawing import Drawing, to_pixels, to_svg
@@ -25,6 +26,7 @@ from dicomweb_server.dicom.waveforms import (
     groups_of,
     inline_samples,
     is_waveform,
+    recording_lines,
 )
 from dicomweb_server.errors import ContentTooLarge, UndecodablePixels
 
@@ -105,11 +107,13 @@ class StoredSamples:
 
 @dataclass(frozen=True, slots=True)
 class WaveformForm:
-    """How a waveform is asked for: the most pixels of a side, and the quality of a JPEG."""
+    """How a waveform is asked for: the most pixels of a side, the quality of a JPEG, and what is
+    written above it (PS3.18 §8.3.5.1.1: `patient`, `technique`)."""
 
     width: int | None = None
     height: int | None = None
     quality: int = 90
+    annotations: tuple[str, ...] = ()
 
 
 def waveform_as(
@@ -135,7 +139,12 @@ def waveform_as(
     if not any(len(data) for _, data in groups):
         raise UndecodablePixels("the waveform has no samples")
     sop_class_uid = first_text(dataset, "00080016")
-    drawing = waveform_drawing(sop_class_uid, groups, annotations_of(dataset))
+    lines: list[str] = []
+    if "patient" in form.annotations:
+        lines.append("   ".join(patient_lines(dataset)))
+    if "technique" in form.annotations:
+        lines.append("   ".join(recording_lines(dataset)))
+    drawing = waveform_drawing(sop_class_uid, groups, annotations_of(dataset), lines)
     if media_type == SVG:
         return to_svg(drawing).encode("utf-8", errors="replace")
     return encode(to_pixels(drawing, _scale(drawing, form)), media_type, form.quality)

@@ -63,7 +63,7 @@ class _Page:
     def __init__(self, lines: list[str]) -> None:
         self.shapes: list[Line | Paper | Words] = []
         self.y = 4.0
-        for line in lines:
+        for line in filter(None, lines):
             self.y += 5
             self.shapes.append(Words(_LEFT, self.y, line, 3.6, bold=True))
 

@@ -6,6 +6,7 @@ picture can show: the least and greatest value of each column of it.
 
 import binascii
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -219,6 +220,18 @@ def _when(found: JsonDataset, groups: dict[int, Group]) -> str:
     if offsets:
         return f"{', '.join(offsets)} s"
     return ", ".join(moment(plain(value)) for value in values(found, "0040A13A")[:4])
+
+
+def recording_lines(dataset: JsonDataset) -> Iterator[str]:
+    """When, where and with what it was recorded, as far as that is known."""
+    recorded = first_text(dataset, "0008002A") or first_text(dataset, "00080023")
+    found = (
+        moment(recorded or first_text(dataset, "00080020")),
+        text_of(dataset, "00080080"),
+        text_of(dataset, "00080070"),
+        text_of(dataset, "00081090"),
+    )
+    yield from (" ".join(text.split())[:64] for text in found if text)
 
 
 def inline_samples(dataset: JsonDataset, group: Group) -> bytes:

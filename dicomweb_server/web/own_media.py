@@ -65,9 +65,8 @@ async def render_own_media(request: Request, asked: RenderedQuery) -> Response |
     uids = triple_of(request)
     viewport = asked.viewport  # what it says of a region has no meaning here
     quality = asked.quality or DEFAULT_QUALITY
-    form = WaveformForm(quality=quality)
-    if viewport is not None:
-        form = WaveformForm(viewport.width, viewport.height, quality)
+    width, height = (viewport.width, viewport.height) if viewport else (None, None)
+    form = WaveformForm(width, height, quality, asked.annotations)
     found = await own_media(archive_of(request), principal_of(request), *uids, form)
     if found is None:
         return None

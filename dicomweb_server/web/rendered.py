@@ -68,7 +68,7 @@ async def retrieve_rendered(request: Request) -> Response:
         if len(uids_of(request)) < 3 or "frames" in request.path_params:
             raise
         if answer := await render_own_media(request, asked):
-            return answer
+            return _warned(request, answer, asked)
         if isinstance(refusal, NotAcceptable):
             raise
         raise NotAcceptable([]) from None  # it is there, and has nothing to show (3.3.6)
@@ -94,6 +94,10 @@ async def _pictures(request: Request, asked: RenderedQuery) -> Response:
         response = await _of_instance(request, wanted, numbers)
     else:
         response = await _of_many(request, wanted)
+    return _warned(request, response, asked)
+
+
+def _warned(request: Request, response: Response, asked: RenderedQuery) -> Response:
     for text in asked.warnings:
         response.headers.append("Warning", warning(base_url_of(request), text))
     return response

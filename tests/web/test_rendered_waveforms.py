@@ -68,11 +68,18 @@ def test_neg_11_what_a_waveform_can_be_had_as(http: httpx.Client, ecg: Dataset) 
         assert problem["available"] == ["image/svg+xml", "image/png", "image/jpeg"]
 
 
-def test_patients_are_not_named(http: httpx.Client, ecg: Dataset) -> None:
+def test_patients_are_named_for_who_asks(http: httpx.Client, ecg: Dataset) -> None:
     """Nothing of whose recording it is stands in the picture without `annotation`."""
-    svg = http.get(f"{path_of(ecg)}/rendered").text
-    assert "Test" not in svg
-    assert ecg.PatientID not in svg
+    path = f"{path_of(ecg)}/rendered"
+    plain = http.get(path)
+    assert "Test" not in plain.text
+    assert ecg.PatientID not in plain.text
+    named = http.get(f"{path}?annotation=patient")
+    assert f"ID {ecg.PatientID}" in named.text
+    assert named.headers["etag"] != plain.headers["etag"]
+    recorded = http.get(f"{path}?annotation=technique,nothing")
+    assert "2024-01-02 10:15:00" in recorded.text
+    assert "nothing" in recorded.headers["warning"]
 
 
 @pytest.mark.parametrize("syntax", [DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian])
