@@ -11,6 +11,7 @@ from conformance.benchmark.processes import free_port
 from conformance.benchmark.servers import begin_ours, start_orthanc
 
 OURS, ORTHANC = "ours", "orthanc"
+ORIGIN = "https://viewer.example"  # that the checks of CORS come from
 MISSING = (
     "Orthanc is not installed: apt-get install --no-install-recommends orthanc orthanc-dicomweb "
     "orthanc-postgresql"
@@ -28,7 +29,7 @@ def started(which: str) -> Iterator[str]:
         if which == OURS:
             data = folder / "data"
             data.mkdir()
-            begun = begin_ours(stack, data, free_port(), ALLOW_DELETE="true")
+            begun = begin_ours(stack, data, free_port(), ALLOW_DELETE="true", CORS_ORIGINS=ORIGIN)
         else:
             program = orthanc.find_program()
             if program is None:

@@ -96,15 +96,15 @@ def run_checks(
 
     Raises NoAnswer if there is no server at all.
     """
-    _fill(run)
+    filled(run)
     try:
         outcomes = []
         for check in checks:
-            outcomes.append(_outcome(run, check))
+            outcomes.append(outcome_of(run, check))
             told(outcomes[-1])
         return outcomes
     finally:
-        _clear(run)
+        cleared(run)
 
 
 def chosen(areas: Sequence[str], names: Sequence[str] = ()) -> list[Check]:
@@ -118,7 +118,8 @@ def chosen(areas: Sequence[str], names: Sequence[str] = ()) -> list[Check]:
     ]
 
 
-def _outcome(run: Run, check: Check) -> Outcome:
+def outcome_of(run: Run, check: Check) -> Outcome:
+    """Run one check."""
     run.server.exchanges = []
     outcome = Outcome(check, Status.PASSED)
     begin = time.monotonic()
@@ -139,7 +140,8 @@ def _outcome(run: Run, check: Check) -> Outcome:
     return outcome
 
 
-def _fill(run: Run) -> None:
+def filled(run: Run) -> None:
+    """Store the shelf. Raises NoAnswer if there is no server."""
     for kind, instances in run.shelf.kinds.items():
         run.made.update(instance.study for instance in instances)
         try:
@@ -155,8 +157,8 @@ def _fill(run: Run) -> None:
             run.not_stored[kind] = "it was stored, and cannot be retrieved"
 
 
-def _clear(run: Run) -> None:
-    """PS3.18 has no way to delete; many servers have DELETE. What stays is told."""
+def cleared(run: Run) -> None:
+    """Remove what was stored, by DELETE, which is no part of PS3.18. What stays is told."""
     run.server.exchanges = []
     for study in sorted(run.made):
         try:

@@ -285,10 +285,33 @@ def _pdf(token: str) -> list[Dataset]:
     dataset.MIMETypeOfEncapsulatedDocument = "application/pdf"
     page = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]"
     page += b"/Count 0>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+    page += b"% what makes it too long to be inline\n" * 500
     page += b"\n" * (1 - len(page) % 2)
     dataset.EncapsulatedDocument = page + b"\0"
     dataset.EncapsulatedDocumentLength = len(page)
     return [dataset]
+
+
+def _latin(token: str) -> list[Dataset]:
+    """Text in ISO 8859-1, as many devices send it."""
+    dataset = dataset_of(
+        token,
+        SecondaryCaptureImageStorage,
+        "OT",
+        PatientID=f"{token}-4",
+        SpecificCharacterSet="ISO_IR 100",
+        PatientName=f"{token}^Åse",
+        StudyDescription="Genève, été",
+    )
+    return [add_image(dataset, gradient(8, 8, 4, np.uint8))]
+
+
+def _unfinite(token: str) -> list[Dataset]:
+    """Numbers that JSON does not have."""
+    dataset = dataset_of(token, SecondaryCaptureImageStorage, "OT", PatientID=f"{token}-4")
+    dataset.add_new(0x00189073, "FD", float("nan"))
+    dataset.add_new(0x00181271, "FL", [float("inf"), 1.5])
+    return [add_image(dataset, gradient(8, 8, 4, np.uint8))]
 
 
 def _values(token: str) -> list[Dataset]:
@@ -334,4 +357,6 @@ _KINDS: dict[str, Callable[[str], list[Dataset]]] = {
     "jpeg": _jpeg,
     "pdf": _pdf,
     "values": _values,
+    "latin": _latin,
+    "unfinite": _unfinite,
 }
