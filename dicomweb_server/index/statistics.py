@@ -25,7 +25,7 @@ SELECT held.name, greatest(held.rows, pg_stat_get_live_tuples(c.oid))::bigint AS
  WHERE c.relpages > 0 AND c.reltuples BETWEEN 0 AND 9
    AND greatest(held.rows, pg_stat_get_live_tuples(c.oid)) > 2 * c.reltuples + 1
 """
-_ANALYZE = "ANALYZE (SKIP_LOCKED) {}"  # what others are analysing is left to them
+_ANALYZE = "ANALYZE {}"
 
 
 @dataclass(slots=True)
