@@ -15,6 +15,7 @@ from dicomweb_server.archive.describing import Describer
 from dicomweb_server.archive.flights import Flights
 from dicomweb_server.archive.frame_lookups import FrameLookups
 from dicomweb_server.archive.neighbours import Neighbours
+from dicomweb_server.archive.new_series import NewSeries
 from dicomweb_server.archive.pictures import PictureCache
 from dicomweb_server.archive.scratch import scratch_path
 from dicomweb_server.archive.workers import WorkerPool
@@ -54,6 +55,7 @@ class Archive:
     attributes: AttributeList
     frame_lookups: FrameLookups
     neighbours: Neighbours | None  # where blobs are far away
+    new_series: NewSeries = field(default_factory=NewSeries)
     checksums: Checksums = field(default_factory=Checksums)
 
     @asynccontextmanager

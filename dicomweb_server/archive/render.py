@@ -1,5 +1,5 @@
-"""Rendered resources (PS3.18 §10.4.1.1.3) and thumbnails (§10.4.1.1.4): what is to be shown is
-found, and a worker makes a picture of it, with a small cache before it."""
+"""Rendered resources (PS3.18 §10.4.1.1.3): what is to be shown is found, and a worker makes a
+picture of it, with a small cache before it."""
 
 import asyncio
 import hashlib
@@ -18,19 +18,14 @@ from dicomweb_server.archive.presentation import (
 )
 from dicomweb_server.archive.segmentation import Segmented, find_segmented, segmented
 from dicomweb_server.archive.sources import made_of_frame, open_source, whole_of
-from dicomweb_server.archive.workers import WorkerFailed
 from dicomweb_server.dicom.frames import is_video
-from dicomweb_server.dicom.icons import kind_of
 from dicomweb_server.dicom.rendering import RenderOptions
 from dicomweb_server.dicom.segmentation import SEGMENTATIONS
 from dicomweb_server.dicom.viewing import DEFAULT_QUALITY
-from dicomweb_server.errors import ImageNotHere, NotAcceptable, NotFound, UndecodablePixels
+from dicomweb_server.errors import NotAcceptable, NotFound
 from dicomweb_server.index import retrieve as index
-from dicomweb_server.index.references import first_sop_class
 from dicomweb_server.index.retrieve import FrameLocation
 
-THUMBNAIL = 256  # pixels of the longest side (THB-04)
-_LARGEST_ICON = 1024  # pixels
 _LARGE_PACKED = 1 << 20  # bytes, which take a millisecond to be hashed
 
 
@@ -156,50 +151,6 @@ def _digest(*parts: bytes) -> bytes:
     for part in parts:
         digest.update(b"%d:" % len(part) + part)
     return digest.digest()
-
-
-async def thumbnail(
-    archive: Archive,
-    principal: Principal,
-    study: str,
-    series: str | None,
-    instance: str | None,
-    number: int | None,
-    wanted: Picture,
-) -> bytes:
-    """One small picture, or an icon where there is nothing to show (THB-02 to THB-05).
-
-    Raises NotFound for a resource that does not exist.
-    """
-    try:
-        if series is None or instance is None:
-            shown = await find_representative(archive, principal, study, series)
-        else:
-            uids = study, series, instance
-            shown = await find_shown(archive, principal, *uids, number, follow=False)
-        return await rendered(archive, shown, wanted)
-    except (NotAcceptable, UndecodablePixels, WorkerFailed, ImageNotHere):
-        kind = await _kind(archive, principal, study, series, instance)
-    except NotFound:
-        # Told apart from an instance without pixel data by asking what it is.
-        kind = await _kind(archive, principal, study, series, instance)
-        if number is not None:
-            raise
-    box = wanted.options.viewport
-    side = THUMBNAIL if box is None else min(box.width, box.height, _LARGEST_ICON)
-    return await archive.workers.run(work.icon, kind, wanted.media_type, side)
-
-
-async def _kind(
-    archive: Archive, principal: Principal, study: str, series: str | None, instance: str | None
-) -> str:
-    """Which icon stands for an instance, or for the first series. Raises NotFound."""
-    async with archive.session(principal, Action.RETRIEVE) as session:
-        conn, scope = session.conn, session.scope
-        if series is not None and instance is not None:
-            location = await index.locate_instance(conn, scope, study, series, instance)
-            return kind_of(location.sop_class_uid, location.transfer_syntax_uid)
-        return kind_of(await first_sop_class(conn, scope, study, series))
 
 
 async def rendered(archive: Archive, shown: Shown, wanted: Picture) -> bytes:

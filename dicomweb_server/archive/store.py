@@ -307,6 +307,7 @@ async def _conclude(
     match outcome:
         case None:
             archive.arrivals.note(candidate.scope, *candidate.instance.series_key)
+            archive.new_series.note(candidate.scope, *candidate.instance.series_key)
             return stored(entry, new=True)
         case Existing():
             return await _settle(archive, candidate, outcome)

@@ -16,7 +16,7 @@ from dicomweb_server.dicom.directory import Numbers, Record, Reference, records_
 from dicomweb_server.dicom.encodable import can_encode
 from dicomweb_server.dicom.fragments import drop_pad, join_fragments, list_fragments
 from dicomweb_server.dicom.image_pixel import image_pixel
-from dicomweb_server.dicom.images import encode, picture
+from dicomweb_server.dicom.images import encode, picture, thumbnail
 from dicomweb_server.dicom.json_values import first_number, first_text
 from dicomweb_server.dicom.packing import unpack_metadata
 from dicomweb_server.dicom.part10 import describe, inflate, is_deflated, read_file_meta
@@ -215,7 +215,7 @@ def frame_times_of(packed_metadata: bytes, count: int) -> list[int]:
 
 def icon(kind: str, media_type: str, longest: int) -> bytes:
     """The picture of what has none: the icon of its kind (THB-03, THB-05)."""
-    return encode(icons.icon(kind, longest), media_type)
+    return encode(thumbnail(icons.icon(kind, longest), longest), media_type)
 
 
 def warm_up() -> None:

@@ -3,8 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dicomweb_server.archive.render import THUMBNAIL, Picture, thumbnail
-from dicomweb_server.dicom.rendering import RenderOptions
+from dicomweb_server.archive.thumbnails import plain_thumbnail, thumbnail
 from dicomweb_server.errors import InvalidParameter
 from dicomweb_server.web.conditions import not_modified, tag_of
 from dicomweb_server.web.requests import archive_of, choice_of, principal_of, uids_of
@@ -18,10 +17,7 @@ async def retrieve_thumbnail(request: Request) -> Response:
     """A small picture, or an icon for what has none."""
     media_type = choice_of(request, rendered_offers(1)).offer.media_type
     viewport = parse_thumbnail_query(request.query_params.multi_items())
-    longest = None if viewport else THUMBNAIL
-    wanted = Picture(
-        RenderOptions(window=None, viewport=viewport), media_type, 80, longest, texts=False
-    )
+    wanted = plain_thumbnail(media_type, viewport)
     study, series, instance = (*uids_of(request), None, None)[:3]
     assert study is not None
     picture = await thumbnail(

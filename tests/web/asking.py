@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterable
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -37,6 +38,11 @@ def store(http: httpx.Client, *files: bytes) -> list[Dataset]:
     assert response.status_code in (200, 202), response.text
     assert FAILED not in response.json(), response.text
     return [dcmread(BytesIO(file), force=True) for file in files]
+
+
+def is_thumbnail(path: Path) -> bool:
+    """Whether a file of the derived-data cache holds a JPEG."""
+    return b"\xff\xd8\xff" in path.read_bytes()[:64]
 
 
 def reasons(response: httpx.Response, sequence: str = FAILED) -> list[int]:

@@ -11,16 +11,17 @@ from pydicom.uid import ExplicitVRLittleEndian, HTJ2KLossless, JPEG2000Lossless,
 
 from tests.make import small_image, small_pixels
 from tests.running import RunningServer
-from tests.web.asking import new_uid, path_of, store
+from tests.web.asking import is_thumbnail, new_uid, path_of, store
 
 OCTETS = "application/octet-stream"
 SHAPE = {"bits": 12, "frames": 3, "rows": 9, "columns": 7}
 
 
 def kept(server: RunningServer, dataset: Dataset) -> set[Path]:
-    """The files that belong to its study."""
+    """The files that belong to its study, without the thumbnail that comes by itself."""
     group = hashlib.sha256(dataset.StudyInstanceUID.encode()).hexdigest()[:16]
-    return set((server.data_dir / "cache").rglob(f"{group}-*"))
+    found = (server.data_dir / "cache").rglob(f"{group}-*")
+    return {path for path in found if not is_thumbnail(path)}
 
 
 @pytest.mark.parametrize(
