@@ -69,8 +69,9 @@ class Presented:
     packed: bytes  # metadata of the image
     image_values: dict[str, BulkValue]
     number: int
-    masks: FrameLocation | None
+    others: FrameLocation | None
     mask_numbers: tuple[int, ...]
+    averaged_numbers: tuple[int, ...]
 
     @property
     def version(self) -> bytes:
@@ -162,18 +163,20 @@ async def _locate_all(
     archive: Archive, principal: Principal, state: State, location: Location, number: int
 ) -> Presented:
     """Where all lies that frame `number` of an image is shown by."""
+    mask = state.plan.mask
     async with archive.session(principal, Action.RETRIEVE) as session:
         found, packed = await index.locate_rendered(
             session.conn, session.scope, *uids_of(location), number
         )
-    masks = None
-    numbers = state.plan.mask.frames_of(number)
-    if numbers:
+    others = None
+    masks, averaged = (rule(number) for rule in (mask.frames_of, mask.averaged_with))
+    if masks:
         try:
-            masks = await locate_frames(archive, principal, *uids_of(location), numbers)
+            numbers = [*masks, *averaged]
+            others = await locate_frames(archive, principal, *uids_of(location), numbers)
         except NotFound:
             raise UndecodablePixels("the image lacks a frame of the mask") from None
-        if masks.location.blob_key != found.location.blob_key:
+        if others.location.blob_key != found.location.blob_key:
             raise Unavailable("the instance was replaced meanwhile; ask again", retry_after=1)
     return Presented(
         state,
@@ -182,8 +185,9 @@ async def _locate_all(
         packed,
         await _values_of(archive, principal, found.location, _OF_IMAGE),
         number,
+        others,
         masks,
-        numbers,
+        averaged,
     )
 
 
@@ -225,16 +229,19 @@ async def presented(
     found = shown.found
     source = await open_source(archive, found.location)
     async with AsyncExitStack() as stack:
-        masks = []
-        if shown.masks is not None:
-            for position, number in enumerate(shown.mask_numbers):
-                frame = frame_for_worker(archive, source, shown.masks, position, number)
-                masks.append(await stack.enter_async_context(frame))
+        others = []
+        if shown.others is not None:
+            numbers = [*shown.mask_numbers, *shown.averaged_numbers]
+            for position, number in enumerate(numbers):
+                frame = frame_for_worker(archive, source, shown.others, position, number)
+                others.append(await stack.enter_async_context(frame))
+        masks = len(shown.mask_numbers)
         parts = StateParts(
             shown.state.packed,
             await _read(archive, shown.state.location, shown.state_values),
             await _read(archive, found.location, shown.image_values, source),
-            masks,
+            others[:masks],
+            others[masks:],
         )
         made = await made_of_frame(
             archive,

@@ -15,7 +15,7 @@ from dicomweb_server.dicom.image_pixel import image_pixel
 from dicomweb_server.dicom.images import finished
 from dicomweb_server.dicom.overlays import embedded_overlays
 from dicomweb_server.dicom.packing import unpack_metadata
-from dicomweb_server.dicom.pixels import NATIVE, decode_frame
+from dicomweb_server.dicom.pixels import NATIVE, Array, decode_frame
 from dicomweb_server.dicom.presentation_state import (
     MaskRule,
     mask_rule,
@@ -48,6 +48,7 @@ class StateParts:
     values: Mapping[str, bytes]
     image_values: Mapping[str, bytes]  # of the image, for its overlays
     masks: Sequence[Frame]
+    averaged: Sequence[Frame]
 
 
 def presented_frame(
@@ -72,7 +73,10 @@ def presented_frame(
     if transfer_syntax_uid in NATIVE:
         dataset |= embedded_overlays(dataset, data, image)
     decoded = decode_frame(data, image, transfer_syntax_uid)
-    masks = [decode_frame(read_frame(each), image, transfer_syntax_uid) for each in state.masks]
+
+    def others(frames: Sequence[Frame]) -> list[Array]:
+        return [decode_frame(read_frame(f), image, transfer_syntax_uid).array for f in frames]
+
     presentation = _dataset(state.packed, state.values)
     picture = present(
         decoded,
@@ -81,7 +85,8 @@ def presented_frame(
         number,
         presentation,
         options,
-        [mask.array for mask in masks],
+        others(state.masks),
+        others(state.averaged),
         longest=longest,
         texts=texts,
     )

@@ -77,6 +77,7 @@ class MaskRule:
 
     frames: tuple[int, ...] = ()  # AVG_SUB: these, counted from 1
     offset: int | None = None  # TID: the one this far before
+    averaged: int = 1  # frames, from that which is shown on, whose mean it is subtracted from
 
     def frames_of(self, frame: int) -> tuple[int, ...]:
         """Those whose mean is subtracted from `frame`; some may not exist."""
@@ -84,17 +85,25 @@ class MaskRule:
             return (frame - self.offset,) if self.offset else ()
         return self.frames
 
+    def averaged_with(self, frame: int) -> tuple[int, ...]:
+        """The frames after `frame` that it is averaged with before; some may not exist."""
+        return tuple(range(frame + 1, frame + self.averaged)) if self.frames_of(frame) else ()
+
 
 def mask_rule(state: JsonDataset) -> MaskRule:
-    """The Presentation State Mask Module. Contrast Frame Averaging is not done."""
+    """The Presentation State Mask Module, MAX_MASK_FRAMES of each kind at the most."""
     mask = first_item(state, "00286100") or {}
     operation = first_text(mask, "00286101")
+    contrast = first_number(mask, "00286112")  # Contrast Frame Averaging
+    averaged = int(min(max(contrast or 1, 1), MAX_MASK_FRAMES))
     if operation == "AVG_SUB":
         numbers = [number(value) for value in values(mask, "00286110")[:MAX_MASK_FRAMES]]
-        return MaskRule(tuple(int(n) for n in numbers if n is not None and 1 <= n < 2**31))
+        frames = tuple(int(n) for n in numbers if n is not None and 1 <= n < 2**31)
+        return MaskRule(frames, averaged=averaged)
     if operation == "TID":
         offset = first_number(mask, "00286120")
-        return MaskRule(offset=int(1 if offset is None or abs(offset) >= 2**31 else offset))
+        told = 1 if offset is None or abs(offset) >= 2**31 else int(offset)
+        return MaskRule(offset=told, averaged=averaged)
     return MaskRule()
 
 
@@ -106,6 +115,7 @@ def present(
     state: JsonDataset,
     options: RenderOptions,
     masks: Sequence[Array] = (),
+    averaged: Sequence[Array] = (),
     *,
     longest: int | None = None,
     texts: bool = True,
@@ -114,12 +124,14 @@ def present(
     (rows, columns, 3).
 
     `dataset` and `state` are DICOM JSON objects whose binary values are all inline. `masks` are
-    the stored values of the frames of its `mask_rule`. Of `options` only the viewport's width and
+    the stored values of the frames of its `mask_rule`, `averaged` those of the frames that are
+    averaged with this one. Of `options` only the viewport's width and
     height count (VP-09). `longest` is the most pixels a side of a thumbnail may have; without
     `texts` neither text objects nor overlays are drawn, which may hold names (THB-03).
     """
     uid = first_text(dataset, "00080018")
-    picture = _levels(decoded, image, dataset, frame, state, uid, masks)
+    mask = Mask(masks, _shift(state), averaged) if masks else None
+    picture = _levels(decoded, image, dataset, frame, state, uid, mask)
     rows, columns = picture.shape[:2]
     covered = shutter(state, dataset, rows, columns, frame, pixel_height(dataset, frame))
     if covered is not None:
@@ -147,7 +159,7 @@ def _levels(
     frame: int,
     state: JsonDataset,
     uid: str,
-    masks: Sequence[Array],
+    mask: Mask | None,
 ) -> Picture:
     sop_class = first_text(state, "00080016")
     palette = decoded.photometric_interpretation == "PALETTE COLOR"
@@ -160,7 +172,7 @@ def _levels(
         state if sop_class == PSEUDO_COLOR else _without_palette(state),
         _applying(state, "00283110", uid, frame),
         frame,
-        Mask(masks, _shift(state)) if masks else None,
+        mask,
         modality_of_image=sop_class == VARIABLE_MODALITY_LUT,
     )
 

@@ -36,14 +36,16 @@ _FUNCTIONAL_GROUPS = ("52009229", "52009230")
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """What is subtracted from a frame: the mean of `frames`, moved by `shift`.
+    """What is subtracted from a frame: the mean of `frames`, moved by `shift`; the frame itself
+    is averaged with others before.
 
-    `frames`: stored values, (rows, columns) each. `shift`: rows and columns, in pixels
-    (PS3.3 C.7.6.10.1.2).
+    `frames` and `averaged`: stored values, (rows, columns) each. `shift`: rows and columns, in
+    pixels (PS3.3 C.7.6.10.1.2).
     """
 
     frames: Sequence[Array]
     shift: tuple[float, float] = (0.0, 0.0)
+    averaged: Sequence[Array] = ()
 
 
 def softcopy(
@@ -74,7 +76,9 @@ def softcopy(
         values: Array = array
         step: Transform = modality
         if mask is not None:
-            values = by_value(array, modality) - _mean(mask, modality, array.shape)
+            still = _mean(mask.frames, modality, array.shape)
+            values = _mean([array, *mask.averaged], modality, array.shape)
+            values = values - (_moved(still, mask.shift) if any(mask.shift) else still)
             low, high = low - high, high - low
             step = _same
         levels = _voi(voi, low, high)
@@ -113,13 +117,12 @@ def _range(image: ImagePixel, modality: Rescale | Lookup) -> tuple[float, float]
     return (low, high) if low < high else (low, low + 1)
 
 
-def _mean(mask: Mask, modality: Transform, shape: tuple[int, ...]) -> Array:
-    """The mean of the mask's frames after the Modality LUT, moved."""
+def _mean(frames: Sequence[Array], modality: Transform, shape: tuple[int, ...]) -> Array:
+    """The mean of frames after the Modality LUT."""
     total = np.zeros(shape, np.float64)
-    for frame in mask.frames:
+    for frame in frames:
         total += by_value(frame, modality)
-    mean = total / max(1, len(mask.frames))
-    return _moved(mean, mask.shift) if mask.shift != (0.0, 0.0) else mean
+    return total / max(1, len(frames))
 
 
 def _moved(array: Array, shift: tuple[float, float]) -> Array:

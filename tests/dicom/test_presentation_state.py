@@ -128,6 +128,12 @@ def test_a_mask_is_subtracted_after_the_modality_lut():
     assert levels(contrast, window, masks=masks) == [[128, 255, 0, 255]]
 
 
+def test_frames_are_averaged_before_the_mask_is_subtracted():
+    first, second = np.array([[100, 0]], np.uint8), np.array([[0, 0]], np.uint8)
+
+    assert levels(first, masks=[second], averaged=[second, second]) == [[144, 128]]
+
+
 def test_a_mask_is_moved_by_fractions_of_a_pixel():
     still = np.array([[0, 100, 0, 0]], np.uint8)
     state = {
@@ -146,6 +152,9 @@ def test_which_frames_are_the_mask():
 
     assert rule(MaskOperation="AVG_SUB", MaskFrameNumbers=[2, 3]).frames_of(9) == (2, 3)
     assert rule(MaskOperation="TID", TIDOffset=2).frames_of(9) == (7,)
+    averaged = rule(MaskOperation="AVG_SUB", MaskFrameNumbers=[2], ContrastFrameAveraging=3)
+    assert averaged.averaged_with(9) == (10, 11)
+    assert rule(MaskOperation="NONE", ContrastFrameAveraging=3).averaged_with(9) == ()
     assert rule(MaskOperation="TID").frames_of(9) == (8,)
     assert rule(MaskOperation="NONE").frames_of(9) == ()
     assert mask_rule({}).frames_of(1) == ()
