@@ -15,8 +15,8 @@ const PAGE = 25; // studies
 const LANGUAGES = {
   en: { studies: 'Studies', warning: 'Not for diagnosis.', upload: 'Upload' },
   it: { studies: 'Esami', warning: 'Non per uso diagnostico.', upload: 'Carica' },
-  fr: { studies: 'Examens', warning: 'Pas pour le diagnostic.', upload: 'Envoyer' },
-  de: { studies: 'Untersuchungen', warning: 'Nicht zur Befundung.', upload: 'Hochladen' },
+  fr: { studies: 'Examens', warning: 'Non destiné au diagnostic.', upload: 'Envoyer' },
+  de: { studies: 'Untersuchungen', warning: 'Nicht für Diagnosezwecke.', upload: 'Hochladen' },
 };
 
 const rows = (page) => page.locator('.studies tbody tr');
@@ -169,6 +169,8 @@ async function theStudy(page) {
   const [one, other] = [task.shown.prior1.study, task.shown.prior0.study];
   assert.equal(await compare.getAttribute('href'), `#/view/${one},${other}`);
   await auditColours(page, task, 'study', { fullPage: true });
+  const { ohif } = await (await page.request.get(`${task.server}/page.json`)).json();
+  assert.equal(await page.getByRole('link', { name: 'Open in OHIF' }).count(), ohif ? 1 : 0);
   const zip = page.getByRole('link', { name: 'Download originals (ZIP)', exact: true });
   const [download] = await Promise.all([page.waitForEvent('download'), zip.click()]);
   assert.equal(readFileSync(await download.path()).subarray(0, 2).toString(), 'PK');

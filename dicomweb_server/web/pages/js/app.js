@@ -138,5 +138,5 @@ const told = json(`${ROOT}page.json`, { accept: 'application/json' });
 // What the view needs of it is links: a page without them is better than none.
 await told.then((about) => Object.assign(server, about)).catch(() => {});
 addEventListener('hashchange', () => go());
-addEventListener('stored', () => shown?.view?.load?.());
+addEventListener('stored', () => shown?.view?.refresh?.());
 await go({ focus: false });

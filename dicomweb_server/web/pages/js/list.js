@@ -73,6 +73,11 @@ class List {
     left = null;
   }
 
+  // Something was stored.
+  refresh() {
+    this.load();
+  }
+
   // The address has changed: by us, or by the browser's buttons.
   update(query) {
     const state = stateOf(query);

@@ -52,6 +52,11 @@ class StudyPage {
     this.showPriors(signal);
   }
 
+  // Something was stored, perhaps of this study.
+  refresh() {
+    this.load().catch(() => {}); // what there is stays
+  }
+
   // What is open over the page is in the address, so that the back button closes it.
   update(query, uid, { isFirst = false } = {}) {
     if (uid !== this.uid) return false;

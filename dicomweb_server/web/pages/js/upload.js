@@ -102,7 +102,7 @@ function chooser() {
       'p',
       { class: 'row centred' },
       button(t('chooseFiles'), { glyph: 'file', class: 'primary', onclick: () => files.click() }),
-      button(t('chooseFolder'), { glyph: 'folder', onclick: () => folder.click() }),
+      'webkitdirectory' in folder && button(t('chooseFolder'), { glyph: 'folder', onclick: () => folder.click() }),
     ),
     files,
     folder,

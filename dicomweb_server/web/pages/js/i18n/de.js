@@ -2,7 +2,7 @@ export default {
   "skip": "Zum Inhalt springen",
   "language": "Sprache",
   "darkColours": "Dunkle Farben",
-  "notForDiagnosis": "Nicht zur Befundung.",
+  "notForDiagnosis": "Nicht für Diagnosezwecke.",
   "notForDiagnosisText": "Bilder auf dieser Seite dienen nur der Ansicht.",
   "close": "Schließen",
   "loading": "Wird geladen…",
