@@ -8,6 +8,8 @@ can be looked at.
 import hashlib
 import os
 import re
+from collections.abc import Iterator
+from html import unescape
 from io import BytesIO
 from pathlib import Path
 from zlib import crc32
@@ -17,6 +19,7 @@ import numpy as np
 import orjson
 import pydicom
 import pytest
+from defusedxml.ElementTree import fromstring
 from PIL import Image
 from pydicom import Dataset, dcmread
 from pydicom.encaps import generate_frames
@@ -184,11 +187,39 @@ def check_picture(http: httpx.Client, dataset: Dataset) -> None:
     elif dataset.get("MIMETypeOfEncapsulatedDocument") == "application/pdf":
         assert kind == "application/pdf"
         assert rendered.content.startswith(b"%PDF")
+    elif "ContentSequence" in dataset:
+        assert kind.startswith("text/html")
+        check_report(http, dataset, unescape(rendered.text))
+    elif "WaveformSequence" in dataset:
+        assert kind == "image/svg+xml"
+        fromstring(rendered.content)
     elif rendered.status_code == 200:
         assert Image.open(BytesIO(rendered.content)).size == (dataset.Columns, dataset.Rows)
     else:
         assert not can_be_shown(dataset), rendered.text
     assert http.get(f"{path_of(dataset)}/thumbnail").status_code == 200
+
+
+def check_report(http: httpx.Client, dataset: Dataset, page: str) -> None:
+    """Every text, meaning and number of the content stands in the page, and in the plain text."""
+    plain = http.get(f"{path_of(dataset)}/rendered", headers={"Accept": "text/plain"}).text
+    for shown in (page, plain):
+        words = " ".join(shown.split())
+        for item in content_of(dataset):
+            for element in (
+                item.get("ConceptNameCodeSequence", []),
+                item.get("ConceptCodeSequence", []),
+            ):
+                assert all(" ".join(code.CodeMeaning.split()) in words for code in element)
+            assert " ".join(str(item.get("TextValue", "")).split()) in words
+            for reference in item.get("ReferencedSOPSequence", []):
+                assert reference.ReferencedSOPInstanceUID in words
+
+
+def content_of(dataset: Dataset) -> Iterator[Dataset]:
+    for item in dataset.get("ContentSequence", []):
+        yield item
+        yield from content_of(item)
 
 
 def can_be_shown(dataset: Dataset) -> bool:
