@@ -13,7 +13,7 @@ INSTALL := $(PIP) install --root-user-action=ignore --only-binary :all: --requir
 BESIDE := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run ohif test test-uvicorn test-s3 test-browser bench bench-memory bench-search bench-retrieve test-crash conformance conformance-orthanc check format requirements lock
+.PHONY: help run ohif test test-uvicorn test-s3 test-browser bench bench-memory bench-search bench-retrieve bench-render test-crash conformance conformance-orthanc check format requirements lock
 .DELETE_ON_ERROR:
 
 help: ## List the verbs
@@ -48,6 +48,9 @@ bench-search: $(VENV)/.ready-to-develop ## Measure searches at 100,000 studies a
 
 bench-retrieve: $(VENV)/.ready-to-develop ## Measure retrieving beside Orthanc and nginx (ARGS=--list names the items)
 	@$(PY) -m conformance.benchmark.retrieve --s3 $(ARGS)
+
+bench-render: $(VENV)/.ready-to-develop ## Measure rendering beside Orthanc and the codecs alone (ARGS=--quick: 2 minutes)
+	@$(PY) -m conformance.benchmark.render $(ARGS)
 
 test-crash: $(VENV)/.ready-to-develop ## Kill the server 200 times while it stores (CRASH_ROUNDS, CRASH_SEED)
 	@CRASH_ROUNDS=$${CRASH_ROUNDS:-200} $(PY) -m pytest -s tests/faults/test_kills.py $(ARGS)
