@@ -161,11 +161,14 @@ _FRAMES = replace(
 _VALUE = replace(_FRAMES, name="RetrieveBulkdataValue", summary="Retrieve one value")
 
 
-def _search(level: str, *keys: Parameter) -> Operation:
+def _search(level: str, *keys: Parameter, within: str = "") -> Operation:
+    """`within`: what the path names, which may not be there (QRY-03)."""
+    statuses = _SEARCH.statuses
     return replace(
         _SEARCH,
-        name=f"SearchFor{level}",
+        name=f"SearchFor{level}" + (f"Of{within}" if within else ""),
         summary=f"Search for {level.lower()}",
+        statuses=tuple(sorted({*statuses, 404})) if within else statuses,
         parameters=(*keys, *_LISTS),
     )
 
@@ -199,16 +202,9 @@ def _resource(path: str, name: str) -> dict[str, tuple[Operation, ...]]:
 SURFACE: dict[str, tuple[Operation, ...]] = {
     "/studies": (_SEARCH, _STORE),
     **_resource(STUDY, "study"),
-    STUDY + "/series": (replace(_search("Series", *_SERIES_KEYS), name="SearchForSeriesOfStudy"),),
-    STUDY + "/instances": (
-        replace(
-            _search("Instances", *_SERIES_KEYS, *_INSTANCE_KEYS), name="SearchForInstancesOfStudy"
-        ),
-    ),
+    STUDY + "/series": (_search("Series", *_SERIES_KEYS, within="Study"),),
     **_resource(SERIES, "series"),
-    SERIES + "/instances": (
-        replace(_search("Instances", *_INSTANCE_KEYS), name="SearchForInstancesOfSeries"),
-    ),
+    SERIES + "/instances": (_search("Instances", *_INSTANCE_KEYS, within="Series"),),
     **_resource(INSTANCE, "instance"),
     INSTANCE + "/bulkdata/{path}": (_VALUE,),
     FRAMES: (_FRAMES,),
