@@ -43,6 +43,8 @@ from dicomweb_server.wire.media_types import AS_STORED
 from dicomweb_server.wire.resources import instance_url
 
 XML = "text/xml"
+MP4, H265 = "video/mp4", "video/H265"
+_BOX = 8  # bytes of the head of a box (ISO/IEC 14496-12 §4.2)
 WAVEFORM_TYPES = (SVG, "image/png", "image/jpeg")
 
 # What is shown at our address may act as whoever looks at it: pages with scripts never are. The
@@ -81,9 +83,7 @@ async def own_media(
     """
     [location] = (await locate(archive, principal, study, series, instance)).items
     if is_video(location.transfer_syntax_uid):
-        media_type = media_type_of(location.transfer_syntax_uid)
-        make = partial(_video, archive, principal, location)
-        return OwnMedia(location, "video", (media_type,), make)
+        return await _as_video(archive, principal, location)
     row = await instance_metadata(archive, principal, location)
     # By a worker: it may have much to go through.
     inside = await archive.workers.run(look_inside, row.packed)
@@ -129,13 +129,26 @@ async def _clinical(
     return Content.of_bytes(made, f"{media_type}; charset=utf-8", "")
 
 
+async def _as_video(archive: Archive, principal: Principal, location: Location) -> OwnMedia:
+    """HEVC within MP4 is that first: players know video/mp4, and hardly any knows video/H265."""
+    make = partial(_video, archive, principal, location)
+    media_type = media_type_of(location.transfer_syntax_uid)
+    if media_type != H265:
+        return OwnMedia(location, "video", (media_type,), make)
+    content = await make(H265)
+    start = content.read_range(0, min(content.length, _BOX))
+    is_mp4 = b"".join([piece async for piece in start])[4:] == b"ftyp"
+    await content.close()
+    return OwnMedia(location, "video", (MP4, H265) if is_mp4 else (H265,), make)
+
+
 async def _video(
     archive: Archive, principal: Principal, location: Location, media_type: str
 ) -> Content:
-    del media_type  # there is one
     source = await open_source(archive, location)
     frames = await Frames.of(archive, principal, source, location)
-    return replace(await anext(frames.contents(AS_STORED)), transfer_syntax_uid="")
+    content = await anext(frames.contents(AS_STORED))
+    return replace(content, media_type=media_type, transfer_syntax_uid="")
 
 
 async def _document(

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.encaps import encapsulate
-from pydicom.uid import MPEG4HP41
+from pydicom.uid import HEVCMP51, MPEG4HP41
 
 from tests.make import encapsulated_pdf, pdf, small_image
 from tests.make.documents import clinical_document
@@ -81,6 +81,28 @@ def test_what_a_video_is_not(http: httpx.Client, video: Dataset) -> None:
     assert_problem(http.get(f"{path_of(video)}/frames/1/rendered"), 406)  # WADO-08
     assert_problem(http.get(f"{path_of(video)}/rendered?viewport=x"), 400)
     assert http.get(f"{path_of(video)}/thumbnail").headers["content-type"] == "image/jpeg"
+
+
+@pytest.mark.parametrize("within", ["an elementary stream", "MP4"])
+def test_hevc_within_mp4_is_had_as_what_players_know(http: httpx.Client, within: str) -> None:
+    is_mp4 = within == "MP4"
+    stream = (b"\0\0\0\x10ftyp" if is_mp4 else b"\0\0\0\1@\1\x0c\1") + STREAM
+    dataset = dcmread(BytesIO(small_image(**uids())))
+    dataset.file_meta.TransferSyntaxUID = HEVCMP51
+    dataset.PixelData = encapsulate([stream])
+    dataset.NumberOfFrames = 20
+    out = BytesIO()
+    dataset.save_as(out)
+    [stored] = store(http, out.getvalue())
+    path = f"{path_of(stored)}/rendered"
+    answer = http.get(path)
+    assert answer.headers["content-type"] == ("video/mp4" if is_mp4 else "video/H265")
+    assert answer.content.rstrip(b"\0") == stream
+    as_hevc = http.get(path, headers={"Accept": "video/H265", "Range": "bytes=4-7"})
+    assert as_hevc.headers["content-type"] == "video/H265"
+    assert as_hevc.content == stream[4:8]
+    refused = http.get(path, headers={"Accept": "video/mp4"})
+    assert refused.status_code == (200 if is_mp4 else 406)
 
 
 @pytest.mark.parametrize("data", [pdf(), LONG_PDF], ids=["inline", "bulk data"])
