@@ -203,6 +203,7 @@ SURFACE: dict[str, tuple[Operation, ...]] = {
     "/studies": (_SEARCH, _STORE),
     **_resource(STUDY, "study"),
     STUDY + "/series": (_search("Series", *_SERIES_KEYS, within="Study"),),
+    STUDY + "/instances": (_search("Instances", *_SERIES_KEYS, *_INSTANCE_KEYS, within="Study"),),
     **_resource(SERIES, "series"),
     SERIES + "/instances": (_search("Instances", *_INSTANCE_KEYS, within="Series"),),
     **_resource(INSTANCE, "instance"),
