@@ -25,6 +25,7 @@ from dicomweb_server.archive.neighbours import Neighbours
 from dicomweb_server.archive.pictures import PictureCache
 from dicomweb_server.archive.preparing import preparing
 from dicomweb_server.archive.scratch import sweep
+from dicomweb_server.archive.thumbnailing import thumbnailing
 from dicomweb_server.archive.workers import WorkerPool
 from dicomweb_server.blobs.filesystem import FilesystemBlobs
 from dicomweb_server.blobs.store import BlobDamaged, BlobStore
@@ -131,7 +132,12 @@ def create_app(settings: Settings) -> Starlette:
             app.state.archive = archive
             app.state.ohif = Ohif(settings.ohif_folder, settings.base_url)
             app.state.uploads = asyncio.Semaphore(settings.max_concurrent_uploads)
-            async with preparing(archive), expiring(archive), analyzing(archive):
+            async with (
+                preparing(archive),
+                thumbnailing(archive),
+                expiring(archive),
+                analyzing(archive),
+            ):
                 yield
 
     middleware = [Middleware(RequestLog), Middleware(TrailingSlash)]

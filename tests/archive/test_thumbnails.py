@@ -10,11 +10,13 @@ import pytest
 from PIL import Image
 
 from dicomweb_server.access.policy import Action, Scope
+from dicomweb_server.app import create_app
 from dicomweb_server.archive import thumbnails
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.new_series import NewSeries
 from dicomweb_server.archive.thumbnailing import thumbnailing
 from dicomweb_server.archive.thumbnails import plain_thumbnail, thumbnail
+from dicomweb_server.config import Settings
 from dicomweb_server.dicom.viewing import Viewport
 from dicomweb_server.errors import NotFound
 from tests.archive.opened import TESTER, opened, remove, store
@@ -65,6 +67,16 @@ async def test_a_series_has_its_thumbnail_soon_after_it_was_stored(
                 )
                 assert kept.read_bytes().endswith(data)
             assert (files(archive), kept.stat().st_mtime_ns) == ([kept], before)
+
+
+async def test_a_serving_process_makes_them(tmp_path: Path, database_url: str) -> None:
+    settings = Settings(data_dir=tmp_path, database_url=database_url, cpu_workers=1)
+    app = create_app(settings.model_copy(update={"min_free_bytes": 0}))
+    async with app.router.lifespan_context(app):
+        archive = app.state.archive
+        archive.new_series._quiet = 0.05
+        await store(archive, [image("served")])
+        await until(lambda: files(archive))
 
 
 async def test_one_that_is_gone_or_broken_is_in_nobodys_way(
