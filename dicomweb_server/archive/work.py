@@ -16,7 +16,7 @@ from dicomweb_server.dicom.directory import Numbers, Record, Reference, records_
 from dicomweb_server.dicom.encodable import can_encode
 from dicomweb_server.dicom.fragments import drop_pad, join_fragments, list_fragments
 from dicomweb_server.dicom.image_pixel import image_pixel
-from dicomweb_server.dicom.images import encode, picture, thumbnail
+from dicomweb_server.dicom.images import encode, picture_of, thumbnail
 from dicomweb_server.dicom.json_values import first_number, first_text
 from dicomweb_server.dicom.packing import unpack_metadata
 from dicomweb_server.dicom.part10 import describe, inflate, is_deflated, read_file_meta
@@ -187,11 +187,9 @@ def rendered_frame(
     as_stored: bool,
 ) -> bytes:
     """One frame as a picture (PS3.18 §10.4.1.1.3): decoded, displayed, encoded."""
-    metadata = unpack_metadata(packed_metadata)
-    data = read_frame(frame)
-    return picture(
-        metadata,
-        data,
+    return picture_of(
+        _kept_dataset(packed_metadata),
+        read_frame(frame),
         transfer_syntax_uid,
         number,
         options,
@@ -204,7 +202,7 @@ def rendered_frame(
 
 def representative_frame(packed_metadata: bytes, count: int) -> int:
     """The frame that stands for all `count`: as the instance tells, else the middle (THB-04)."""
-    told = first_number(_dataset(packed_metadata), "00286010")  # Representative Frame Number
+    told = first_number(_kept_dataset(packed_metadata), "00286010")  # Representative Frame Number
     return int(told) if told is not None and 1 <= told <= count else (count + 1) // 2
 
 
@@ -227,3 +225,24 @@ def _dataset(packed_metadata: bytes) -> JsonDataset:
     text = unpack_metadata(packed_metadata).replace(BULK_BASE, b"")
     dataset: JsonDataset = orjson.loads(text)
     return dataset
+
+
+_KEPT, _LARGEST_KEPT = 2, 8 << 20  # data sets; bytes of JSON of one, which takes 10 times as much
+_kept: list[tuple[bytes, JsonDataset]] = []
+
+
+def _kept_dataset(packed_metadata: bytes) -> JsonDataset:
+    """The data set, for reading alone: the next frame of the same instance will ask for it too.
+
+    Of 1,000 frames it takes longer to parse than to render one of them.
+    """
+    for place, (packed, dataset) in enumerate(_kept):
+        if packed == packed_metadata:
+            _kept.insert(0, _kept.pop(place))
+            return dataset
+    text = unpack_metadata(packed_metadata).replace(BULK_BASE, b"")
+    parsed: JsonDataset = orjson.loads(text)
+    if len(text) <= _LARGEST_KEPT:
+        _kept.insert(0, (packed_metadata, parsed))
+        del _kept[_KEPT:]
+    return parsed

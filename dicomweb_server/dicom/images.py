@@ -32,15 +32,41 @@ def picture(
     *,
     as_stored: bool = False,
 ) -> bytes:
+    """As `picture_of`, of the stored DICOM JSON text of the instance."""
+    dataset: JsonDataset = orjson.loads(metadata.replace(BULK_BASE, b""))
+    return picture_of(
+        dataset,
+        frame,
+        transfer_syntax_uid,
+        number,
+        options,
+        media_type,
+        quality,
+        longest,
+        as_stored=as_stored,
+    )
+
+
+def picture_of(
+    dataset: JsonDataset,
+    frame: bytes,
+    transfer_syntax_uid: str,
+    number: int,
+    options: RenderOptions,
+    media_type: str,
+    quality: int = DEFAULT_QUALITY,
+    longest: int | None = None,
+    *,
+    as_stored: bool = False,
+) -> bytes:
     """One stored frame as a file of `media_type`: decoded, rendered, made small, encoded.
 
-    `metadata` is the stored DICOM JSON text of the instance, `frame` the bytes of frame
+    `dataset` is the instance's DICOM JSON object, `frame` the bytes of frame
     `number` (from 1) as `decode_frame` takes them, `longest` the most pixels a side of a
     thumbnail may have, `as_stored` whether a JPEG stream that is a rendering may be sent as it is:
     nothing has been asked of it. Raises UndecodablePixels, InvalidParameter as `render` does, and
     NotAcceptable for another media type.
     """
-    dataset: JsonDataset = orjson.loads(metadata.replace(BULK_BASE, b""))
     image = image_pixel(dataset)
     if as_stored and is_rendering(frame, image, dataset, number, transfer_syntax_uid):
         return frame
