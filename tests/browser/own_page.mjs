@@ -191,6 +191,34 @@ async function theStudy(page) {
   await page.screenshot({ path: `${task.results}/page study ct.png`, fullPage: true });
 }
 
+// The picture in the viewer, as it is shown, is had as a file.
+async function aJpeg(page) {
+  const { study: uid, series, instance } = task.shown.ct;
+  await page.goto(`${task.server}/#/view/${uid}?series=${series}&instance=${instance}`);
+  await page.locator('.v-stage[data-slice]').first().waitFor({ timeout: WAIT });
+  const save = async () => {
+    const button = page.locator('[data-tool=save]');
+    const [file] = await Promise.all([page.waitForEvent('download'), button.click()]);
+    const bytes = readFileSync(await file.path());
+    assert.equal(bytes.subarray(0, 3).toString('hex'), 'ffd8ff');
+    assert.match(file.suggestedFilename(), /^[0-9.]+(-\d+)?\.jpg$/);
+    return page.evaluate(async (text) => {
+      const content = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+      const image = await createImageBitmap(new Blob([content], { type: 'image/jpeg' }));
+      const context = new OffscreenCanvas(image.width, image.height).getContext('2d');
+      context.drawImage(image, 0, 0);
+      const { data } = context.getImageData(0, 0, image.width, image.height);
+      let sum = 0;
+      for (let at = 0; at < data.length; at += 4) sum += data[at];
+      return sum / (data.length / 4);
+    }, bytes.toString('base64'));
+  };
+  const mean = await save();
+  await page.keyboard.press('i');
+  const inverted = await save();
+  assert.ok(Math.abs(mean + inverted - 255) < 3, `${mean} and its negative ${inverted}`);
+}
+
 // What is no image opens over the study, and closes by its button, Escape and the back button.
 const documents = {
   async sr(box) {
@@ -442,7 +470,7 @@ async function everyLanguage(first) {
   await page.context().close();
 }
 
-const LOOKS = { theList, search, order, slowServer, staleAnswers, theStudy, theDocuments, unknownStudy, uploadOfAFolder, uploadByDrop, aFolderDropped, behindAProxy, about, keysAlone, darkColours, aPhone, everyLanguage };
+const LOOKS = { theList, search, order, slowServer, staleAnswers, theStudy, aJpeg, theDocuments, unknownStudy, uploadOfAFolder, uploadByDrop, aFolderDropped, behindAProxy, about, keysAlone, darkColours, aPhone, everyLanguage };
 
 await watched(task, async (page) => {
   if (task.empty) {

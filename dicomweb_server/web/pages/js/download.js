@@ -1,28 +1,30 @@
 // Files out of the archive: the original DICOM as a ZIP file, and pictures.
-import { resource } from './api.js';
-import { linkButton } from './dom.js';
+import { get, resource } from './api.js';
+import { h, linkButton } from './dom.js';
 import { t } from './i18n.js';
 
 // The address of a ZIP file of the originals of a study, series or instance: a plain link, so
 // that the browser writes it to disk as it comes.
 export const zipUrl = (uids) => resource(uids, { accept: 'application/zip' });
 
-// The address of a picture of an instance or frame as it is shown; `options` are window,
-// viewport and the like.
-export const jpegUrl = (uids, options = {}) =>
-  resource(uids, 'rendered', { ...options, accept: 'image/jpeg' });
+export const zipLink = (uids) =>
+  linkButton(t('downloadZip'), zipUrl(uids), { glyph: 'download', download: '' });
 
-// A name for a file of a picture: no patient's name in it, for it may lie about in a folder.
-export function jpegName(instance, frame) {
-  return `${instance}${frame > 1 ? `-${frame}` : ''}.jpg`;
+// Save the picture at `address` as a JPEG file; `inverted` if it is shown so. Raises Problem.
+export async function savePicture(address, name, inverted) {
+  const picture = await (await get(address, { accept: 'image/jpeg' })).blob();
+  const href = URL.createObjectURL(inverted ? await negative(picture) : picture);
+  h('a', { href, download: `${name}.jpg` }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 60_000);
 }
 
-export const zipLink = (uids, label = t('downloadZip'), attributes = {}) =>
-  linkButton(label, zipUrl(uids), { glyph: 'download', download: '', ...attributes });
-
-export const jpegLink = (uids, options = {}, attributes = {}) =>
-  linkButton(t('downloadJpeg'), jpegUrl(uids, options), {
-    glyph: 'image',
-    download: jpegName(uids.instance ?? uids.series, uids.frame),
-    ...attributes,
-  });
+async function negative(picture) {
+  const image = await createImageBitmap(picture);
+  const canvas = h('canvas', { width: image.width, height: image.height });
+  const context = canvas.getContext('2d');
+  context.drawImage(image, 0, 0);
+  context.globalCompositeOperation = 'difference'; // from white
+  context.fillStyle = '#fff';
+  context.fillRect(0, 0, image.width, image.height);
+  return new Promise((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.95));
+}

@@ -105,7 +105,6 @@ export default {
   "openImages": "Bilder öffnen",
   "openOhif": "In OHIF öffnen",
   "downloadZip": "Originale laden (ZIP)",
-  "downloadJpeg": "Als JPEG laden",
   "noSeries": "Diese Untersuchung hat keine Serien",
   "seriesCount": {"one": "{n} Serie", "other": "{n} Serien"},
   "seriesNumber": "Serie {number}",

@@ -105,7 +105,6 @@ export default {
   "openImages": "Open images",
   "openOhif": "Open in OHIF",
   "downloadZip": "Download originals (ZIP)",
-  "downloadJpeg": "Download as JPEG",
   "noSeries": "This study has no series",
   "seriesCount": "{n} series",
   "seriesNumber": "Series {number}",

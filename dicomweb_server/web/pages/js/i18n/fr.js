@@ -105,7 +105,6 @@ export default {
   "openImages": "Ouvrir les images",
   "openOhif": "Ouvrir dans OHIF",
   "downloadZip": "Télécharger les originaux (ZIP)",
-  "downloadJpeg": "Télécharger en JPEG",
   "noSeries": "Cet examen n’a pas de série",
   "seriesCount": {"one": "{n} série", "other": "{n} séries"},
   "seriesNumber": "Série {number}",

@@ -105,7 +105,6 @@ export default {
   "openImages": "Apri le immagini",
   "openOhif": "Apri in OHIF",
   "downloadZip": "Scarica gli originali (ZIP)",
-  "downloadJpeg": "Scarica come JPEG",
   "noSeries": "Questo esame non ha serie",
   "seriesCount": "{n} serie",
   "seriesNumber": "Serie {number}",

@@ -69,6 +69,7 @@ export default {
   "vDo.flipUpDown": "Oben und unten spiegeln",
   "vDo.text": "Text auf dem Bild",
   "vDo.link": "Beide Seiten gemeinsam blättern",
+  "vDo.save": "Bild als JPEG laden",
   "vDo.help": "Hilfe und Tasten",
   "vDo.previous": "Voriges Bild",
   "vDo.next": "Nächstes Bild",
@@ -108,5 +109,6 @@ export default {
   "vShort.flipUpDown": "Kippen",
   "vShort.text": "Text",
   "vShort.link": "Koppeln",
+  "vShort.save": "JPEG",
   "vShort.help": "Hilfe"
 };

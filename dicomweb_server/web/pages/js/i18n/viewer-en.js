@@ -69,6 +69,7 @@ export default {
   "vDo.flipUpDown": "Mirror top and bottom",
   "vDo.text": "Text on the image",
   "vDo.link": "Scroll both sides together",
+  "vDo.save": "Download the image as JPEG",
   "vDo.help": "Help and keys",
   "vDo.previous": "Previous image",
   "vDo.next": "Next image",
@@ -108,5 +109,6 @@ export default {
   "vShort.flipUpDown": "Flip",
   "vShort.text": "Text",
   "vShort.link": "Link",
+  "vShort.save": "JPEG",
   "vShort.help": "Help"
 };

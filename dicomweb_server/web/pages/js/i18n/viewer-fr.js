@@ -69,6 +69,7 @@ export default {
   "vDo.flipUpDown": "Miroir haut-bas",
   "vDo.text": "Texte sur l’image",
   "vDo.link": "Défiler les deux côtés ensemble",
+  "vDo.save": "Télécharger l’image en JPEG",
   "vDo.help": "Aide et touches",
   "vDo.previous": "Image précédente",
   "vDo.next": "Image suivante",
@@ -108,5 +109,6 @@ export default {
   "vShort.flipUpDown": "Retourner",
   "vShort.text": "Texte",
   "vShort.link": "Lier",
+  "vShort.save": "JPEG",
   "vShort.help": "Aide"
 };

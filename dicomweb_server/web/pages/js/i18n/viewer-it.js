@@ -69,6 +69,7 @@ export default {
   "vDo.flipUpDown": "Specchia alto e basso",
   "vDo.text": "Testo sull’immagine",
   "vDo.link": "Scorri insieme i due lati",
+  "vDo.save": "Scarica l’immagine come JPEG",
   "vDo.help": "Aiuto e tasti",
   "vDo.previous": "Immagine precedente",
   "vDo.next": "Immagine successiva",
@@ -108,5 +109,6 @@ export default {
   "vShort.flipUpDown": "Capovolgi",
   "vShort.text": "Testo",
   "vShort.link": "Collega",
+  "vShort.save": "JPEG",
   "vShort.help": "Aiuto"
 };

@@ -1,6 +1,7 @@
 // The image viewer: one study, or two beside each other.
 import { isAbort, name, number, resource, text, values, Problem } from '../api.js';
 import { announce, fill, h, icon } from '../dom.js';
+import { savePicture } from '../download.js';
 import { date, t } from '../i18n.js';
 import { GLYPHS } from '../kinds.js';
 import { badge, born, picture } from '../parts.js';
@@ -9,7 +10,7 @@ import { actionOf, openHelp } from './keys.js';
 import * as linking from './linking.js';
 import { Pane } from './pane.js';
 import { Pictures } from './pictures.js';
-import { loadOthers, loadPicture, loadStudy } from './series.js';
+import { address, loadOthers, loadPicture, loadStudy } from './series.js';
 import { Tools, presetsOf } from './tools.js';
 
 // Decoded pictures that are kept; a phone has less.
@@ -310,6 +311,14 @@ class Viewer {
     this.isBare = !this.isBare;
     this.element.classList.toggle('v-bare', this.isBare);
     this.updateTools();
+  }
+
+  // The whole image as it is painted, at its full size; its name is no patient's.
+  on_save({ painted, inverted }) {
+    if (!painted) return;
+    const { frame, window } = painted;
+    const name = frame.frame > 1 ? `${frame.instance}-${frame.frame}` : frame.instance;
+    savePicture(address(frame, { window }), name, inverted).catch(() => announce(t('failed')));
   }
 
   on_series() {

@@ -20,7 +20,7 @@ export class Tools {
       'div',
       { class: 'v-more', id: 'v-more' },
       this.group(t('vView'), VIEW),
-      this.group(t('vShow'), ['text', 'link', 'help']),
+      this.group(t('vShow'), ['text', 'link', 'save', 'help']),
     );
     const open = this.button('more', () => this.unfold());
     open.setAttribute('aria-controls', 'v-more');
@@ -71,7 +71,7 @@ export class Tools {
     this.buttons.link.disabled = !compared;
     const isImage = Boolean(pane.current && !pane.current.document);
     const isPlayable = pane.length() > 1;
-    for (const name of [...DRAGS, ...VIEW, 'invert', 'reset']) this.buttons[name].disabled = !isImage;
+    for (const name of [...DRAGS, ...VIEW, 'invert', 'reset', 'save']) this.buttons[name].disabled = !isImage;
     this.buttons.play.disabled = this.rate.disabled = !isPlayable;
     this.buttons.play.replaceChildren(glyph(playing ? 'pause' : 'play'), h('span', {}, t(playing ? 'vShort.pause' : 'vShort.play')));
     this.buttons.play.title = `${t(playing ? 'vDo.pause' : 'vDo.play')} (␣)`;
