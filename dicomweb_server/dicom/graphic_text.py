@@ -26,7 +26,8 @@ MAX_LINES = 40
 _SMALLEST, _LARGEST = 11.0, 40.0  # pixels of the height of letters, in a picture of 512
 _OUTLINE_OPACITY = 0.7
 _WIDEST = 8192  # pixels of a line
-_COST = 16  # what a pixel of text takes, in those of graphics
+# Units of the budget for a text, a character and a pixel of it
+_OF_TEXT, _OF_CHARACTER, _OF_PIXEL = 1_000_000, 4_000, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,9 @@ class _Lettering:
 def _write(
     canvas: Canvas, lines: list[str], box: _Box, colour: Colour, align: str, budget: Budget
 ) -> None:
+    budget.units -= _OF_TEXT + _OF_CHARACTER * sum(map(len, lines))
+    if budget.units < 0:
+        return
     along, across = box.right - box.left, box.bottom - box.top
     if box.rotation in (90, 270):
         along, across = across, along
@@ -146,8 +150,8 @@ def _write(
         min(int(text.width) + 2 * edge + 2, _WIDEST),
         text.pitch * len(text.lines) + 2 * edge,
     )
-    budget.pixels -= _COST * size[0] * size[1]
-    if budget.pixels < 0:
+    budget.units -= _OF_PIXEL * size[0] * size[1]
+    if budget.units < 0:
         return
     turns = -(box.rotation // 90)
     around, letter = (np.rot90(_mask(text, size, align, width), turns) for width in (edge, 0))

@@ -24,9 +24,10 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 MAX_OBJECTS = 2000  # of one picture
 MAX_POINTS = 200_000
-_MOST_PAINTED = 1 << 29  # pixels of masks for one picture, about ten seconds
+_MOST_DRAWN = 1 << 31  # units of about a nanosecond for one picture: a pixel of a mask is one
 _FINENESS = 4  # pixels of a mask for one of the picture, each way
 _LARGE = 1 << 25  # pixels of a mask that is too large to be that fine
+_OF_LENGTH, _OF_POINT = 256, 8000  # units for a pixel of a line, and for a point of it
 _FAR = 1e5  # pixels of the picture; what lies further away is brought to there
 _CURVE = 8  # lines between two points of a curve
 _ROUND = 96  # lines of a circle or an ellipse
@@ -53,7 +54,7 @@ class Budget:
 
     objects: int = MAX_OBJECTS
     points: int = MAX_POINTS
-    pixels: int = _MOST_PAINTED
+    units: int = _MOST_DRAWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,10 +232,10 @@ def _paint_mask(
     left, top, right, bottom = bounds
     columns, rows = right - left, bottom - top
     fine = _FINENESS
-    while fine > 1 and columns * rows * fine**2 > min(_LARGE, budget.pixels):
+    while fine > 1 and columns * rows * fine**2 > min(_LARGE, budget.units):
         fine //= 2
-    budget.pixels -= columns * rows * fine**2
-    if budget.pixels < 0:
+    budget.units -= columns * rows * fine**2
+    if budget.units < 0:
         return
     mask = Image.new("L", (columns * fine, rows * fine), 0)
     draw = ImageDraw.Draw(mask)
@@ -246,10 +247,20 @@ def _paint_mask(
         if line.dot:
             draw.circle(points[0], 1.75 * width, fill=255)
             continue
+        budget.units -= _cost(line.points * fine, width, max(mask.size))
+        if budget.units < 0:
+            break
         for part in _dashes(points, 5 * width) if style.dashed else [points]:
             draw.line(part, fill=255, width=width, joint="curve")
     covered = np.asarray(mask.reduce(fine) if fine > 1 else mask)
     canvas.paint(covered, colour, opacity, left, top)
+
+
+def _cost(points: Points, width: int, side: int) -> int:
+    """What a line takes, in a mask whose longer side has `side` pixels, in units of the budget."""
+    steps = np.hypot(*np.diff(points, axis=0).T)
+    length = float(np.minimum(steps, 1.5 * side).sum())
+    return int(length * (width + _OF_LENGTH)) + _OF_POINT * len(points)
 
 
 def _scaled(points: Points, left: int, top: int, fine: int) -> list[tuple[float, float]]:

@@ -212,14 +212,18 @@ def test_lines_longer_than_the_picture_are_broken():
     assert bottom - top > 45
 
 
+MANY = np.random.default_rng(0).uniform(0, 512, (100, 400)).tolist()
+
+
 @pytest.mark.parametrize(
     "made",
     [
         [graphic("CIRCLE", 256, 256, 256, n % 400, LineStyleSequence=[
             item(PatternOnColorCIELabValue=[65535, n, n])]) for n in range(300)],
-        [text("\n".join(["M" * 25] * 40), (0, 0, 512, 512)) for _ in range(50)],
+        [text("\n".join(["M" * 25] * 40), (0, 0, 512, 512)) for _ in range(300)],
         [graphic("POLYLINE", *range(4000), LineStyleSequence=[
             item(PatternOnColorCIELabValue=BLUE, LineDashingStyle="DASHED")])] * 50,
+        [graphic("POLYLINE", *points) for points in MANY],
     ],
 )  # fmt: skip
 def test_what_is_drawn_is_bounded(made):
@@ -227,6 +231,6 @@ def test_what_is_drawn_is_bounded(made):
     state = {"GraphicLayerSequence": [layer()], "GraphicAnnotationSequence": [annotation(*made)]}
     began = time.process_time()
 
-    assert shown(square(512), state, box=(1000, 1000)).shape[:2] == (1000, 1000)
+    assert shown(square(512), state, box=(2000, 2000)).shape[:2] == (2000, 2000)
 
     assert time.process_time() - began < 15
