@@ -6,12 +6,12 @@ from typing import Any
 
 import httpx
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 from pydicom import Dataset, dcmread
-from pydicom.uid import ExplicitVRBigEndian
+from pydicom.uid import ColorSoftcopyPresentationStateStorage, ExplicitVRBigEndian
 
 from tests.make import small_image, uid
-from tests.make.files import part10
+from tests.make.files import ABSENT, part10
 from tests.make.states import annotation, graphic, item, layer, overlay, presentation_state, text
 from tests.make.states import reference as reference_to
 from tests.web.asking import assert_problem, new_uid, parts_of, path_of, store
@@ -215,3 +215,19 @@ def test_a_mask_is_subtracted_from_the_mean_of_frames(http: httpx.Client) -> Non
     difference = pixels[2:].mean(axis=0) - pixels[:2].mean(axis=0)
     assert abs(made - (difference + 255) / 2).max() <= 1
     assert_problem(http.get(f"{path_of(state)}/frames/2/rendered"), 406)  # there is no frame 5
+
+
+def test_the_profile_of_a_colour_state_goes_with_its_picture(http: httpx.Client) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    shown = image(http, photometric="RGB")
+    colour = {
+        "SOPClassUID": ColorSoftcopyPresentationStateStorage,
+        "PresentationLUTShape": ABSENT,
+        "ICCProfile": profile + b"\0" * (len(profile) % 2),
+    }
+    state = state_of(http, shown, **colour)
+
+    response = http.get(f"{path_of(state)}/rendered", headers=PNG)
+
+    assert np.array_equal(picture(response), shown.pixel_array)
+    assert Image.open(BytesIO(response.content)).info["icc_profile"][:128] == profile[:128]
