@@ -15,11 +15,16 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from dicomweb_server.index.database import open_pool
 from dicomweb_server.index.embedded import start_postgres
 from dicomweb_server.index.migrate import migrate
 from tests.s3 import s3_server
+
+# An example takes as long as whatever runs beside it lets it.
+settings.register_profile("beside others", deadline=None)
+settings.load_profile("beside others")
 
 _PREFIX = f"dicomweb_test_{os.getpid()}"
 _numbers = itertools.count(1)
