@@ -44,6 +44,7 @@ from dicomweb_server.index.frame_batches import AskedFrame, locate_many
 from dicomweb_server.index.retrieve import FrameLocation, Location
 
 _BATCH = 64  # images that are looked for at once
+_MOST_FRAMES = 10_000  # that are counted; it takes a moment
 _MOST_VALUES = 4 << 20  # bytes of binary values that are passed to a worker
 _OF_IMAGE = frozenset(overlay_data_tags())
 _OF_STATE = _OF_IMAGE | {"00700022", "00283006"}  # Graphic Data, LUT Data
@@ -151,6 +152,10 @@ async def find_presented(
     count = 0
     async for location, number in frames_shown(archive, principal, state):
         count += 1
+        if ordinal > _MOST_FRAMES:
+            raise NotFound(
+                f"only the first {_MOST_FRAMES} frames of a presentation state are shown"
+            )
         if count < ordinal:
             continue
         return await _locate_all(archive, principal, state, location, number)

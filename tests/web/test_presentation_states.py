@@ -94,7 +94,8 @@ def test_each_of_several_images_has_its_place(http: httpx.Client) -> None:
     assert all(np.array_equal(*pair) for pair in zip(pictures, frames, strict=True))
     whole = picture(http.get(f"{path_of(state)}/rendered", headers=PNG))
     assert np.array_equal(whole, frames[0])
-    assert_problem(http.get(f"{path_of(state)}/frames/4/rendered"), 404)
+    for beyond in (4, 10_001):
+        assert_problem(http.get(f"{path_of(state)}/frames/{beyond}/rendered"), 404)
 
 
 def test_thb_03_a_thumbnail_has_no_text(http: httpx.Client) -> None:
