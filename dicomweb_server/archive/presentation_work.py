@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from dicomweb_server.dicom.presentation_state import (
     references,
 )
 from dicomweb_server.dicom.viewing import PROFILES, RenderOptions
+from dicomweb_server.errors import UndecodablePixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,9 @@ def presented_frame(
         longest=longest,
         texts=texts,
     )
-    profile = source_profile(presentation, 1, 1)
+    profile = b""
+    with suppress(UndecodablePixels):
+        profile = source_profile(presentation, 1, 1)
     if profile and not options.icc_profile and media_type in PROFILES:
         options = replace(options, icc_profile="yes")  # digest 3.3.5
     return finished(picture, dataset, number, options, media_type, quality, profile)

@@ -2,6 +2,7 @@
 made, or an icon where there is nothing to show (THB-02 to THB-05)."""
 
 import asyncio
+from collections.abc import Hashable
 
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
@@ -14,6 +15,7 @@ from dicomweb_server.archive.render import (
     Shown,
     find_representative,
     find_shown,
+    frame_shown,
     rendered,
     representative_frame,
 )
@@ -58,15 +60,21 @@ async def thumbnail(
     Raises NotFound for a resource that does not exist.
     """
     uids = study, series, instance
+    broken: Hashable = None
     try:
         shown = await _find(archive, principal, *uids, number)
-        return await _kept(archive, study, shown, wanted)
+        broken = ("broken", shown.version, frame_shown(shown), wanted)
+        icon = archive.pictures.get(broken)
+        return await _kept(archive, study, shown, wanted) if icon is None else icon
     except _NO_PICTURE:
         pass
     except NotFound:
         if number is not None:
             raise
-    return await _icon(archive, await _kind(archive, principal, *uids), wanted)
+    icon = await _icon(archive, await _kind(archive, principal, *uids), wanted)
+    if broken is not None:  # it may have taken long to find out
+        archive.pictures.put(broken, icon)
+    return icon
 
 
 async def _find(

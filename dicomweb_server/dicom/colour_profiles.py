@@ -17,6 +17,7 @@ from dicomweb_server.dicom.json_values import (
     functional_group,
     values,
 )
+from dicomweb_server.errors import UndecodablePixels
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -58,10 +59,14 @@ def standard_profile(name: str) -> bytes:
 
 def source_profile(dataset: JsonDataset, frame: int, count: int, stream: bytes = b"") -> bytes:
     """The profile that a file states for the colours of a frame, from 1 of `count`: of its optical
-    path, of the image, or within its code `stream`; empty if there is none that makes sense."""
+    path, of the image, or within its code `stream`; empty if there is none that makes sense.
+
+    Raises UndecodablePixels for one that is too large to be in the metadata: to take the colours
+    for others would show wrong ones.
+    """
     candidates = (
         _of_optical_path(dataset, frame, count),
-        binary(dataset, _ICC_PROFILE),
+        _stated(dataset),
         _in_stream(stream),
     )
     return next((found for found in candidates if found and is_rgb(found)), b"")
@@ -79,7 +84,14 @@ def _of_optical_path(dataset: JsonDataset, frame: int, count: int) -> bytes | No
         chosen = [path for path in paths if first_text(path, _IDENTIFIER) == identifier]
     else:
         chosen = [paths[min((frame - 1) * len(paths) // max(count, 1), len(paths) - 1)]]
-    return binary(chosen[0], _ICC_PROFILE) if chosen else None
+    return _stated(chosen[0]) if chosen else None
+
+
+def _stated(dataset: JsonDataset) -> bytes | None:
+    element = dataset.get(_ICC_PROFILE)
+    if isinstance(element, dict) and "BulkDataURI" in element:
+        raise UndecodablePixels("the ICC profile of the image is too large to be applied")
+    return binary(dataset, _ICC_PROFILE)
 
 
 def _in_stream(stream: bytes) -> bytes | None:

@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom import dcmread
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGBaseline8Bit
 
 from dicomweb_server.access.policy import Action, Scope
 from dicomweb_server.app import create_app
@@ -125,6 +128,20 @@ async def test_thb_04_the_middle_frame_or_the_one_that_is_named_stands_for_all(
             assert not np.array_equal(frame, other)
             for level in (1, 2, 3):
                 np.testing.assert_array_equal(np.asarray(await made(archive, *uids[:level])), frame)
+
+
+async def test_a_broken_image_is_decoded_once(tmp_path: Path, database_url: str) -> None:
+    dataset = dcmread(BytesIO(image("broken")))
+    dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    dataset.PixelData = encapsulate([b"\xff\xd8 no picture at all"])
+    file = BytesIO()
+    dataset.save_as(file)
+    async with opened(tmp_path, database_url) as archive:
+        await store(archive, [file.getvalue()])
+        first = np.asarray(await made(archive, uid("broken")))
+        await archive.workers.close()  # nothing can be made any more
+        np.testing.assert_array_equal(np.asarray(await made(archive, uid("broken"))), first)
+        assert files(archive) == []
 
 
 async def test_an_icon_fits_the_viewport(tmp_path: Path, database_url: str) -> None:

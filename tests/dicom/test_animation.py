@@ -5,7 +5,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageSequence
 
@@ -51,6 +51,7 @@ def test_an_animation_has_its_frames_one_after_the_other(shape):
         np.testing.assert_array_equal(seen, whole)
 
 
+@settings(deadline=None)  # the first call loads codecs and fonts
 @given(st.binary(max_size=60), st.integers(0, 400))
 def test_any_bytes_are_a_frame_or_refused(junk, cut):
     whole = encode(np.zeros((5, 5), np.uint8), "image/gif")

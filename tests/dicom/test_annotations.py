@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dicomweb_server.dicom.annotations import annotated, patient_lines, technique_lines
@@ -97,6 +97,7 @@ def test_names_of_any_letters_are_seen(name):
     assert (drawn((200, 200), dataset) != 128).any()
 
 
+@settings(deadline=None)  # the first call loads codecs and fonts
 @given(
     st.integers(1, 120),
     st.integers(1, 120),

@@ -5,7 +5,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
@@ -13,6 +13,7 @@ from dicomweb_server.dicom.boxes import Box, first_box
 from dicomweb_server.dicom.colour_profiles import managed, source_profile, standard_profile
 from dicomweb_server.dicom.images import encode
 from dicomweb_server.dicom.viewing import PROFILES
+from dicomweb_server.errors import UndecodablePixels
 
 SPACES = ("srgb", "adobergb", "rommrgb")
 LEVELS = np.array([0, 40, 128, 200, 255], np.uint8)
@@ -143,6 +144,7 @@ def test_a_stream_may_have_the_profile():
     assert source_profile({}, 1, 1, file.getvalue()[:30]) == b""
 
 
+@settings(deadline=None)  # the first call loads codecs and fonts
 @given(st.integers(0, 600), st.binary(max_size=40), st.sampled_from(SPACES))
 def test_a_damaged_profile_is_none(at, junk, space):
     """ICC bombs and worse: whatever the bytes are, a picture comes out."""
@@ -159,3 +161,8 @@ def test_profiles_of_other_spaces_count_as_absent():
     assert source_profile({"00282000": element(lab)}, 1, 1) == b""
     assert source_profile({"00282000": {"vr": "OB", "InlineBinary": "!"}}, 1, 1) == b""
     assert source_profile({"00282000": element(b"")}, 1, 1) == b""
+
+
+def test_a_profile_that_is_not_at_hand_is_not_taken_for_another():
+    with pytest.raises(UndecodablePixels):
+        source_profile({"00282000": {"vr": "OB", "BulkDataURI": "00282000"}}, 1, 1)

@@ -1,0 +1,55 @@
+"""Pictures of many frames: made as they are taken, and no longer than they are."""
+
+from pathlib import Path
+
+import pytest
+
+from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.read_ahead import MOST_FRAMES
+from dicomweb_server.archive.render import Frame, Picture, find_shown
+from dicomweb_server.archive.rendered_parts import animation, pictures_of
+from dicomweb_server.dicom.viewing import RenderOptions
+from dicomweb_server.errors import ContentTooLarge
+from tests.archive.opened import TESTER, opened, store
+from tests.make import small_image, uid
+
+UIDS = uid("parts"), uid("parts", 1), uid("parts", 2)
+
+
+async def filled(archive: Archive, frames: int) -> None:
+    uids = zip(("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"), UIDS, strict=True)
+    await store(archive, [small_image(rows=6, columns=7, frames=frames, **dict(uids))])
+
+
+def gif() -> Picture:
+    return Picture(RenderOptions(), "image/gif")
+
+
+async def test_who_leaves_ends_the_work(tmp_path: Path, database_url: str) -> None:
+    async with opened(tmp_path, database_url) as archive:
+        await filled(archive, 30)
+        parts = pictures_of(archive, TESTER, *UIDS[:2], gif())
+        numbers = [(await anext(parts)).number for _ in range(3)]
+        await parts.aclose()
+        assert numbers == [1, 2, 3]
+        assert len(archive.pictures._pictures) <= 3 + MOST_FRAMES
+
+
+async def test_all_frames_come_in_their_order(tmp_path: Path, database_url: str) -> None:
+    async with opened(tmp_path, database_url, cpu_workers=4) as archive:
+        await filled(archive, 130)
+        parts = [part async for part in pictures_of(archive, TESTER, *UIDS[:1], None, gif())]
+        assert [part.number for part in parts] == list(range(1, 131))
+        assert len({part.content.data for part in parts}) > 100
+
+
+async def test_an_animation_has_its_bounds(tmp_path: Path, database_url: str) -> None:
+    async with opened(tmp_path, database_url, max_rendered_frames=5) as archive:
+        await filled(archive, 6)
+        shown = await find_shown(archive, TESTER, *UIDS, None)
+        assert isinstance(shown, Frame)
+        with pytest.raises(ContentTooLarge, match="6 frames"):
+            await anext(animation(archive, TESTER, shown, gif()))
+    async with opened(tmp_path, database_url, pixel_limit_bytes=6 * 6 * 7 - 1) as archive:
+        with pytest.raises(ContentTooLarge, match="pixels"):
+            await anext(animation(archive, TESTER, shown, gif()))
