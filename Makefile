@@ -13,7 +13,7 @@ INSTALL := $(PIP) install --root-user-action=ignore --only-binary :all: --requir
 BESIDE := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run ohif test test-uvicorn test-s3 test-browser bench bench-memory bench-search bench-retrieve bench-render test-crash conformance conformance-orthanc check format requirements lock
+.PHONY: help run ohif test test-uvicorn test-s3 test-browser bench bench-memory bench-search bench-retrieve bench-render test-crash fuzz conformance conformance-orthanc check format requirements lock
 .DELETE_ON_ERROR:
 
 help: ## List the verbs
@@ -55,6 +55,9 @@ bench-render: $(VENV)/.ready-to-develop ## Measure rendering beside Orthanc and 
 test-crash: $(VENV)/.ready-to-develop ## Kill the server 200 times while it stores (CRASH_ROUNDS, CRASH_SEED)
 	@CRASH_ROUNDS=$${CRASH_ROUNDS:-200} $(PY) -m pytest -s tests/faults/test_kills.py $(ARGS)
 
+fuzz: build/fuzz-venv/.ready ## Fuzz every parser for MINUTES (1) each (ARGS= names some); crashes in build/fuzz
+	@build/fuzz-venv/bin/python -m tests.fuzz --minutes $(or $(MINUTES),1) $(ARGS)
+
 conformance: $(VENV)/.ready-to-develop ## Hold our server to PS3.18 (URL= for another; reports in build/conformance)
 	@mkdir -p build/conformance
 	@$(PY) -m conformance $(or $(URL),ours) $(REPORTS) $(ARGS)
@@ -89,6 +92,7 @@ lock: ## Write the lock files anew from pyproject.toml
 	@build/uv/bin/python -m pip -qq --disable-pip-version-check install uv
 	@$(LOCK) --extra build -o requirements.lock
 	@$(LOCK) -c requirements.lock --all-extras -o requirements-dev.lock
+	@echo atheris | $(LOCK:pyproject.toml=-) -o tests/fuzz/requirements.lock
 
 # The project itself, so that its command is there too: .venv/bin/dicomweb-server.
 OURSELVES = $(PIP) install --root-user-action=ignore --no-index --no-deps --no-build-isolation -e .
@@ -114,4 +118,13 @@ $(VENV)/.ready-to-develop: requirements-dev.lock pyproject.toml | $(VENV)/.made
 	@echo "Installing what tests and checks need into $(VENV); this takes a minute, once"
 	@$(INSTALL) -r requirements-dev.lock
 	@$(OURSELVES)
+	@touch $@
+
+# Atheris has wheels for few versions of Python and no other use, so it stays out of the
+# environment above; all else is that one's.
+build/fuzz-venv/.ready: tests/fuzz/requirements.lock $(VENV)/.ready-to-develop
+	@$(PY) -m venv build/fuzz-venv
+	@$(INSTALL:$(PY)=build/fuzz-venv/bin/python) -r $<
+	@$(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
+		"$$(build/fuzz-venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/all_else.pth"
 	@touch $@

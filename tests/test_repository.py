@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LOCKS = ["requirements.lock", "requirements-dev.lock"]
+ALL_LOCKS = [*LOCKS, "tests/fuzz/requirements.lock"]
 
 
 def pins(lock):
@@ -22,7 +23,7 @@ def pins(lock):
     }
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", ALL_LOCKS)
 def test_a_lock_names_no_address_and_has_a_hash_for_everything(lock):
     text = (ROOT / lock).read_text()
     assert "://" not in text
