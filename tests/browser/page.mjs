@@ -27,7 +27,7 @@ export async function watched(task, look) {
     try {
       await look(page);
     } catch (error) {
-      problems.push(error.message.split('\n')[0]);
+      problems.push(error.message.split('\n').slice(0, 6).join(' '), error.stack.split('\n').find((line) => line.includes('.mjs')));
       await screenshot(page, task, 'failure');
     }
   } finally {
