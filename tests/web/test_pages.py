@@ -49,6 +49,13 @@ def test_every_file_of_the_page_is_sent_with_its_type_and_guards(server: Running
         assert "unsafe" not in policy
 
 
+def test_what_the_page_links_to_is_there(server: RunningServer) -> None:
+    found = re.findall(r'(?:href|src)="([^"#:]+)"', files()["index.html"].decode())
+    assert "js/app.js" in found
+    for link in found:
+        assert httpx.get(f"{server.url}/{link}").status_code == 200, link
+
+
 def test_nothing_of_the_page_is_inline() -> None:
     """What the policy would bar."""
     page = files()["index.html"].decode()

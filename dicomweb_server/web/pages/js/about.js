@@ -3,13 +3,16 @@ import { ROOT, json } from './api.js';
 import { announce, button, h, icon } from './dom.js';
 import { bytes, count, t } from './i18n.js';
 
+let dialogs = 0; // that there have been, for their names
+
 // A dialog with a heading and a button that closes it; it is gone when it is closed.
 export function dialog(title, kind, ...children) {
-  const heading = h('h2', { id: 'dialog-title', tabindex: '-1' }, title);
+  const id = `dialog-${++dialogs}`;
+  const heading = h('h2', { id, tabindex: '-1' }, title);
   const close = button(t('close'), { glyph: 'close', quiet: true, class: 'plain', onclick: () => box.close() });
   const box = h(
     'dialog',
-    { class: `dialog ${kind}`, 'aria-labelledby': 'dialog-title' },
+    { class: `dialog ${kind}`, 'aria-labelledby': id },
     h('div', { class: 'dialog-head' }, heading, close),
     h('div', { class: 'dialog-body' }, children),
   );

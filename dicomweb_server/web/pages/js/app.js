@@ -111,6 +111,7 @@ function languages() {
 
 function frame() {
   document.getElementById('skip').textContent = t('skip');
+  document.body.dataset.drop = t('dropHere');
   fill(
     document.getElementById('tools'),
     button(t('upload'), { glyph: 'upload', class: 'primary upload-button', onclick: () => upload.openPanel() }),
@@ -131,12 +132,14 @@ document.getElementById('skip').addEventListener('click', (event) => {
   target.focus();
 });
 
+// What the views need of it is links: a page without them is better than none.
+const told = json(`${ROOT}page.json`, { accept: 'application/json' })
+  .then((about) => Object.assign(server, about))
+  .catch(() => {});
 await speak(preferred());
 frame();
 upload.listen();
-const told = json(`${ROOT}page.json`, { accept: 'application/json' });
-// What the view needs of it is links: a page without them is better than none.
-await told.then((about) => Object.assign(server, about)).catch(() => {});
+await told;
 addEventListener('hashchange', () => go());
 addEventListener('stored', () => shown?.view?.refresh?.());
 await go({ focus: false });

@@ -350,7 +350,7 @@ function row(study) {
     h('td', { class: 'picture' }, picture(resource({ study: uid }, 'thumbnail'))),
     cell(
       'patient',
-      h('a', { href: `#/study/${uid}`, class: 'through' }, patient),
+      h('a', { href: `#/study/${uid}`, class: 'through', dir: 'auto' }, patient),
       h('small', {}, details.join(' · ')),
     ),
     cell('study', h('span', {}, described || t('noDescription')), h('small', {}, text(study, '00080050'))),

@@ -5,6 +5,7 @@ import { date, t } from './i18n.js';
 
 // What a modality is, for those who do not know its code; the code itself of rare ones.
 export function explained(code) {
+  if (!code) return '';
   const key = `modality.${code}`;
   const words = t(key);
   return words === key ? code : words;

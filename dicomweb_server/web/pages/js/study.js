@@ -121,7 +121,7 @@ class StudyPage {
       'header',
       { class: 'study-head' },
       h('a', { class: 'back', href: lastSearch() }, icon('back'), t('toList')),
-      h('h1', {}, name(study) || t('noName')),
+      h('h1', {}, h('bdi', {}, name(study) || t('noName'))),
       h('p', { class: 'born' }, born(study)),
       h('p', { class: 'described' }, h('strong', {}, text(study, '00081030') || t('noDescription')), when && h('span', {}, when), badges(values(study, '00080061'))),
       h('dl', { class: 'facts' }, facts.map(([key, value]) => h('div', { class: key }, h('dt', {}, t(`fact.${key}`)), h('dd', {}, value)))),
@@ -153,7 +153,7 @@ class StudyPage {
     // Of more documents than were asked for the rest is taken to be alike.
     const only = items.length > 0 && (items.length >= total || this.isCut);
     const kind = only ? kindOf(text(items[0], '00080016')) : 'image';
-    const title = text(one, '0008103E') || explained(modality);
+    const title = text(one, '0008103E') || explained(modality) || t('noDescription');
     const numbered = number(one, '00200011');
     const uids = { study: this.uid, series: uid };
     const target = only ? this.openLink(items[0]) : isUnseen(modality) ? null : `#/view/${this.uid}?series=${uid}`;
@@ -169,7 +169,7 @@ class StudyPage {
         h(
           'p',
           { class: 'row' },
-          badge(modality),
+          modality && badge(modality),
           numbered !== null && h('span', {}, t('seriesNumber', { number: String(numbered) })),
           target && h('span', {}, only ? countOf(kind, total) : t('objects', { n: total })),
         ),

@@ -323,9 +323,11 @@ class Job {
     if (hadFocus) this.actions.querySelector('a, button')?.focus();
   }
 
-  // What needs to be read first: failures, then warnings, then what was left out.
+  // What needs to be read first: failures, then warnings, then what was left out; what is stored
+  // when all of it is.
   drawResults() {
-    const order = ['failed', 'warned', 'skipped', 'stored'];
+    const order = ['failed', 'warned', 'skipped'];
+    if (!this.isRunning) order.push('stored');
     const told = this.entries.filter(({ state }) => order.includes(state));
     told.sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state));
     const lines = told.slice(0, SHOWN).map(line);
