@@ -97,14 +97,17 @@ class Tile:
 def slice_of(dataset: JsonDataset, frame: int, count: int, *, alone: bool) -> Slice:
     """The slice of frame `frame` of a segmentation of `count` frames; with no other frame if
     `alone`."""
-    segments = _segments_of_frames(dataset, count)
-    chosen = [frame]
-    if not alone and segments is not None:
+    grouped = count == 1 or bool(values(dataset, PER_FRAME_FUNCTIONAL_GROUPS))
+    if alone:
+        chosen = [frame]
+    elif grouped:
         key = _key(dataset, frame)
         chosen = [n for n in range(1, count + 1) if n == frame or _key(dataset, n) == key]
-    elif not alone:
+    else:
         chosen = _tiled(dataset, frame, count)
-    told = [(n, segments[n - 1] if segments else _tiled_segment(dataset, n, count)) for n in chosen]
+    told = [
+        (n, _segment(dataset, n) if grouped else _tiled_segment(dataset, n, count)) for n in chosen
+    ]
     told.sort(key=lambda pair: pair[1] or 0)
     told = told[:MAX_FRAMES]
     series, known = _referenced_series(dataset)
@@ -161,13 +164,6 @@ def _numbers(dataset: JsonDataset, tag: str, count: int) -> tuple[float, ...] | 
 
 
 # --- which frames -----------------------------------------------------------------------------
-
-
-def _segments_of_frames(dataset: JsonDataset, count: int) -> list[int | None] | None:
-    """The segment of each frame; None for all if frames have no functional groups of their own."""
-    if not values(dataset, PER_FRAME_FUNCTIONAL_GROUPS):
-        return None if count > 1 else [_segment(dataset, 1)]
-    return [_segment(dataset, frame) for frame in range(1, count + 1)]
 
 
 def _segment(dataset: JsonDataset, frame: int) -> int | None:
