@@ -1,6 +1,6 @@
 """Colour pixels to RGB of 8 bits a sample (PS3.3 C.7.6.3.1.2, PS3.18 digest 3.3.5).
 
-No conversion between RGB spaces: ICC profiles are neither applied nor embedded.
+No conversion between RGB spaces: that is done by ``colour_profiles``, for who asks for it.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """Stored values to the displayed picture (PS3.18 §8.3.5.1, digest 3.3).
 
-The image's own grey or colour transforms, then the region and the viewport (RND-01). Neither
-overlays (GRY-11), annotations nor ICC profiles are drawn or applied.
+The image's own grey or colour transforms, then the region and the viewport (RND-01). No
+overlays are drawn (GRY-11); ICC profiles and annotations come after this, in ``images``.
 """
 
 from math import ceil, floor
