@@ -480,6 +480,7 @@ await watched(task, async (page) => {
   const browser = page.context().browser();
   const failures = [];
   for (const [name, look] of Object.entries(LOOKS)) {
+    // LOOK names the ones that are wanted, separated by commas.
     if (process.env.LOOK && !process.env.LOOK.split(',').includes(name)) continue;
     const own = await newPage(browser, task);
     own.setDefaultTimeout(WAIT);
