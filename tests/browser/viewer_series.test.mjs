@@ -118,6 +118,14 @@ test('what is no image is no frame, but is there', () => {
   assert.ok(state.phases[0][0].fixed && !state.phases[0][0].grey);
 });
 
+test('what the server shows in colours has no window', () => {
+  const grey = (more) => read(slice(1, null, more)).frames[0].grey;
+  assert.ok(grey({}));
+  assert.ok(!grey({ '00080016': attribute('1.2.840.10008.5.1.4.1.1.66.4') })); // a segmentation
+  assert.ok(!grey({ '00280004': attribute('PALETTE COLOR') }));
+  assert.ok(!grey({ '00089205': attribute('MIXED') }));
+});
+
 test('empty and broken attributes are as if they were not there', () => {
   const [frame] = read(slice(1, null, { '00200032': attribute(0, 'x', 1), '00200037': { vr: 'DS' }, '00281050': attribute(null), '00281051': attribute(0), '00280008': attribute(0) })).frames;
   assert.deepEqual([frame.position, frame.orientation, frame.windows, frame.count], [null, null, [], 1]);

@@ -5,6 +5,7 @@ import { savePicture } from '../download.js';
 import { date, t } from '../i18n.js';
 import { GLYPHS } from '../kinds.js';
 import { badge, born, picture } from '../parts.js';
+import { choice, likeSeries, pickSeries, seriesTitle, stackTitle } from './choices.js';
 import { Cine } from './cine.js';
 import { actionOf, openHelp } from './keys.js';
 import * as linking from './linking.js';
@@ -348,7 +349,9 @@ class Viewer {
     } else {
       const second = this.addPane();
       const when = text(pane.study.study, '00080020');
-      const others = this.others.filter((item) => text(item, '0020000D') !== pane.study.uid);
+      // Of one name, too: a Patient ID alone is sometimes another one's
+      const isPrior = (item) => text(item, '0020000D') !== pane.study.uid && name(item) === name(pane.study.study);
+      const others = this.others.filter(isPrior);
       const prior = others.find((item) => text(item, '00080020') <= when) ?? others[0];
       Object.assign(second, { study: pane.study, series: pane.series });
       if (prior) await this.switchStudy(second, text(prior, '0020000D'));
@@ -402,34 +405,3 @@ const MOVES = {
   panLeft: (pane) => pane.move(40, 0),
   panRight: (pane) => pane.move(-40, 0),
 };
-
-function choice(label, options, selected, choose) {
-  const made = h('select', { 'aria-label': label, title: label }, options.map(([value, written]) => h('option', { value, selected: String(value) === String(selected) }, written)));
-  made.addEventListener('change', () => choose(made.value));
-  return made;
-}
-
-function seriesTitle(item) {
-  const order = number(item, '00200011');
-  return [order === null ? '' : `${order}.`, text(item, '0008103E') || text(item, '00080060') || t('noDescription')].filter(Boolean).join(' ');
-}
-
-function stackTitle({ phases, document }, place) {
-  if (document) return document.title || t(`kind.${document.kind === 'nothing' ? 'file' : document.kind}`);
-  return t('vStackOf', { n: place + 1, images: phases.reduce((sum, frames) => sum + frames.length, 0) });
-}
-
-// The series to begin with: the one that is named, else the first with pictures.
-function pickSeries({ series }, wanted) {
-  const named = series.find(({ uid }) => uid === wanted);
-  const shown = series.find(({ item }) => !['SR', 'KO', 'PR', 'RTSTRUCT', 'RTPLAN', 'REG', 'SEG', 'DOC'].includes(text(item, '00080060')));
-  const found = named ?? shown ?? series[0];
-  if (!found) throw new Problem(404, '', '');
-  return found;
-}
-
-// The series of another study that is most like the one that is shown.
-function likeSeries(study, shown) {
-  const alike = ({ item }) => ['00080060', '0008103E', '00180015', '00201209'].reduce((sum, tag, place) => sum + (text(item, tag) === text(shown?.item, tag) ? 8 >> place : 0), 0);
-  return [...study.series].sort((a, b) => alike(b) - alike(a))[0] ?? pickSeries(study);
-}

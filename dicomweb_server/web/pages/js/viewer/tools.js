@@ -68,7 +68,7 @@ export class Tools {
     this.press('compare', compared);
     this.press('text', !isBare);
     this.press('series', isRailOpen);
-    this.buttons.link.disabled = !compared;
+    this.buttons.link.hidden = !compared;
     const isImage = Boolean(pane.current && !pane.current.document);
     const isPlayable = pane.length() > 1;
     for (const name of [...DRAGS, ...VIEW, 'invert', 'reset', 'save']) this.buttons[name].disabled = !isImage;
