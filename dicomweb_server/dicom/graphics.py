@@ -28,6 +28,8 @@ _MOST_DRAWN = 1 << 31  # units of about a nanosecond for one picture: a pixel of
 _FINENESS = 4  # pixels of a mask for one of the picture, each way
 _LARGE = 1 << 25  # pixels of a mask that is too large to be that fine
 _OF_LENGTH, _OF_POINT = 256, 8000  # units for a pixel of a line, and for a point of it
+_OF_DASH = 2000  # also for one that lies outside
+_OF_EDGE, _OF_CROSSING = 2, 32  # for each row of an area: each edge, and each that crosses the row
 _FAR = 1e5  # pixels of the picture; what lies further away is brought to there
 _CURVE = 8  # lines between two points of a curve
 _ROUND = 96  # lines of a circle or an ellipse
@@ -241,13 +243,16 @@ def _paint_mask(
     draw = ImageDraw.Draw(mask)
     width = max(1, round(style.width * fine))
     for area in areas:
+        budget.units -= _cost_of_area(area.points * fine, mask.size[1])
+        if budget.units < 0:
+            break
         draw.polygon(_scaled(area.points, left, top, fine), fill=255)
     for line in lines:
         points = _scaled(line.points, left, top, fine)
         if line.dot:
             draw.circle(points[0], 1.75 * width, fill=255)
             continue
-        budget.units -= _cost(line.points * fine, width, max(mask.size))
+        budget.units -= _cost(line.points * fine, width, max(mask.size), dashed=style.dashed)
         if budget.units < 0:
             break
         for part in _dashes(points, 5 * width) if style.dashed else [points]:
@@ -256,11 +261,21 @@ def _paint_mask(
     canvas.paint(covered, colour, opacity, left, top)
 
 
-def _cost(points: Points, width: int, side: int) -> int:
+def _cost(points: Points, width: int, side: int, *, dashed: bool) -> int:
     """What a line takes, in a mask whose longer side has `side` pixels, in units of the budget."""
     steps = np.hypot(*np.diff(points, axis=0).T)
     length = float(np.minimum(steps, 1.5 * side).sum())
-    return int(length * (width + _OF_LENGTH)) + _OF_POINT * len(points)
+    cost = length * (width + _OF_LENGTH) + _OF_POINT * len(points)
+    if dashed:
+        cost += _OF_DASH * float(steps.sum()) / (10 * width)
+    return int(cost)
+
+
+def _cost_of_area(points: Points, rows: int) -> int:
+    """What an area takes to be filled, in a mask of `rows`, in units of the budget: each edge is
+    looked at for each row, and where edges cross the row is sorted."""
+    crossings = float(np.minimum(np.abs(np.diff(points[:, 1])), rows).sum())
+    return int(_OF_CROSSING * crossings) + _OF_EDGE * len(points) * rows
 
 
 def _scaled(points: Points, left: int, top: int, fine: int) -> list[tuple[float, float]]:

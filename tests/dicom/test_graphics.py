@@ -213,6 +213,9 @@ def test_lines_longer_than_the_picture_are_broken():
 
 
 MANY = np.random.default_rng(0).uniform(0, 512, (100, 400)).tolist()
+TEETH = [(n / 40, n % 2 * 512) for n in range(20_000)]
+TEETH = [float(each) for point in [*TEETH, TEETH[0]] for each in point]
+OUTSIDE = [(n % 2 * 5000 - 2500, 99) for n in range(10_000)]
 
 
 @pytest.mark.parametrize(
@@ -224,6 +227,10 @@ MANY = np.random.default_rng(0).uniform(0, 512, (100, 400)).tolist()
         [graphic("POLYLINE", *range(4000), LineStyleSequence=[
             item(PatternOnColorCIELabValue=BLUE, LineDashingStyle="DASHED")])] * 50,
         [graphic("POLYLINE", *points) for points in MANY],
+        [graphic("POLYLINE", *TEETH, GraphicFilled="Y", FillStyleSequence=[
+            item(FillMode="SOLID")])] * 8,
+        [graphic("POLYLINE", *(each for point in OUTSIDE for each in point), LineStyleSequence=[
+            item(LineDashingStyle="DASHED")])] * 3,
     ],
 )  # fmt: skip
 def test_what_is_drawn_is_bounded(made):
