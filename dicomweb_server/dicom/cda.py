@@ -20,6 +20,7 @@ _MAX_DEPTH = 60
 
 _V3 = "{urn:hl7-org:v3}"
 _CUSTODIAN = "custodian/assignedCustodian/representedCustodianOrganization/name"
+_PARTS = frozenset(f"{_V3}{name}" for name in ("thead", "tbody", "tfoot"))
 _BREAK = "\N{LINE SEPARATOR}"
 _LINE = frozenset({"content", "sub", "sup", "linkHtml", "footnote", "footnoteRef", "br"})
 
@@ -179,9 +180,12 @@ def _table(table: Element) -> Iterator[Block]:
     caption = _flat(table.find(f"{_V3}caption"))
     if caption:
         yield Block("paragraph", caption)
+    # Rows below these alone: a table in a cell is part of its text, however deep they are nested
+    inside = [table, *(part for part in table if part.tag in _PARTS)]
     rows = tuple(
         tuple((_flat(cell), cell.tag == f"{_V3}th") for cell in row)
-        for row in table.iter(f"{_V3}tr")
+        for part in inside
+        for row in part.findall(f"{_V3}tr")
     )
     yield Block("table", rows=rows)
 

@@ -7,8 +7,8 @@ allows this style by its hash, and nothing else.
 import re
 from html import escape
 
-# What HTML has no place for, even escaped.
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+# What HTML or XML has no place for, even escaped.
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 
 STYLE = """
 :root{color-scheme:light dark;--ink:#1a1f24;--dim:#59636e;--paper:#fff;--line:#d8dee4;

@@ -20,6 +20,7 @@ WAVEFORM_SEQUENCE, WAVEFORM_DATA = "54000100", "54001010"
 MAX_GROUPS, MAX_CHANNELS = 16, 128  # of one recording, that are drawn
 MAX_ANNOTATIONS = 2000
 _BLOCK = 1 << 20  # samples of a channel that are looked at together
+_LONGEST = 80  # characters of a label or unit; nobody reads more
 
 _Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -126,7 +127,7 @@ def _group(group: JsonDataset, number: int, most: int) -> Group | None:
     count = int(first_number(group, "003A0005") or 0)
     samples = int(first_number(group, "003A0010") or 0)
     frequency = first_number(group, "003A001A") or 0.0
-    if not (0 < count < 2**16 and 0 < samples < 2**40 and 0 < frequency < 1e9 and most > 0):
+    if not (0 < count < 2**16 and 0 < samples < 2**40 and 1e-9 < frequency < 1e9 and most > 0):
         return None
     definitions += [{}] * max(0, min(count, most) - len(definitions))
     shown = definitions[: min(count, most)]
@@ -134,7 +135,7 @@ def _group(group: JsonDataset, number: int, most: int) -> Group | None:
     inline = padding.get("InlineBinary") if isinstance(padding, dict) else None
     return Group(
         item=number,
-        label=first_text(group, "003A0020"),
+        label=first_text(group, "003A0020")[:_LONGEST],
         derived=first_text(group, "003A0004") == "DERIVED",
         samples=samples,
         frequency=frequency,
@@ -161,7 +162,7 @@ def _channel(channel: JsonDataset, place: int, frequency: float) -> Channel:
     if skew is None:
         skew = (first_number(channel, "003A0215") or 0.0) / frequency
     offset = first_number(channel, "003A0218") or 0.0
-    label = first_text(channel, "003A0203") or str(source)
+    label = (first_text(channel, "003A0203") or str(source))[:_LONGEST]
     scale = (1.0 if sensitivity is None else sensitivity) * (
         1.0 if correction is None else correction
     )
@@ -169,7 +170,7 @@ def _channel(channel: JsonDataset, place: int, frequency: float) -> Channel:
         place=place,
         label=label or f"Channel {place + 1}",
         lead=_lead(source.value, source.meaning or label),
-        unit="" if sensitivity is None else unit_of(code_of(channel, "003A0211")),
+        unit="" if sensitivity is None else unit_of(code_of(channel, "003A0211"))[:_LONGEST],
         scale=scale,
         baseline=first_number(channel, "003A0213") or 0.0,
         skew=skew + offset,

@@ -87,6 +87,13 @@ def test_bounds() -> None:
         clinical_document(made(finding="<paragraph>" * 99 + "</paragraph>" * 99))
 
 
+def test_tables_in_tables_are_text_of_their_cell() -> None:
+    """However deep they are nested, each is read once."""
+    inner, outer = "<table><tr><td>" * 3000, "</td></tr></table>" * 3000
+    text = document_text(made(finding=f"{inner}inmost{outer}"))
+    assert text.count("inmost") == 1
+
+
 MARKUP = st.recursive(
     st.sampled_from(["x", " ", "<br/>", "<!-- c -->", "<?p i?>", "<td/>", "&lt;"]),
     lambda inner: st.builds(

@@ -258,6 +258,24 @@ def test_an_svg_holds_nothing_but_shapes_and_words() -> None:
     )
 
 
+def test_labels_of_any_length_and_letters_are_drawn() -> None:
+    """What XML cannot hold is left out (XML 1.0 §2.2); what nobody reads is cut off."""
+    sound = {"003A0005": {"Value": [1]}, "003A0010": {"Value": [2]}, "003A001A": {"Value": [1]}}
+    for label in ("a\uffff\ufffe\ud800\x0b", "x" * 1_100_000):
+        sensitivity = {"003A0210": {"Value": [1]}, "003A0211": _codes(label)}
+        one = {"003A0203": {"Value": [label]}, **sensitivity}
+        found = {**sound, "003A0020": {"Value": [label]}, "003A0200": {"Value": [one]}}
+        dataset = {"54000100": {"Value": [found]}}
+        drawing = waveform_drawing(ECG, [(one, bytes(4)) for one in groups_of(dataset)], [])
+        fromstring(to_svg(drawing).encode(errors="replace"))
+        assert max(map(len, words(drawing))) < 300
+        assert to_pixels(drawing, 1).shape[2] == 3
+
+
+def _codes(value: str) -> Any:
+    return {"Value": [{"00080100": {"Value": [value]}}]}
+
+
 def test_pixels_are_where_the_shapes_are() -> None:
     drawing = drawing_of(waveform(twelve()))
     pixels = to_pixels(drawing, 4)
@@ -281,7 +299,7 @@ def test_more_channels_than_anybody_looks_at() -> None:
     assert "72 more channels are not drawn" in words(drawing)[0]
 
 
-NUMBER = st.sampled_from([None, -1, 0, 1, 2, 300, 1e308, "x", "1e400", 2**70, [], {}])
+NUMBER = st.sampled_from([None, -1, 0, 1, 2, 300, 1e308, 1e-310, "x", "1e400", 2**70, [], {}])
 TAGS = (
     "003A0005 003A0010 003A001A 003A0200 003A0202 003A0203 003A0208 003A0210 003A0211 003A0212 "
     "003A0213 003A0214 003A0215 003A0218 003A0220 00181068 54001004 54001006 5400100A 54001010 "
