@@ -56,6 +56,9 @@ def show(
     return with_colours(grey, decoded.array, image, dataset, number)
 
 
+_LEAST_SIDE = 1e-3  # pixels of a region: of less, nothing is left once numbers are rounded
+
+
 def fit(picture: Picture, viewport: Viewport, tall: float) -> Picture:
     """Crop, scale until one side of the viewport is filled, flip (VP-02 to VP-07).
 
@@ -68,7 +71,7 @@ def fit(picture: Picture, viewport: Viewport, tall: float) -> Picture:
     width = columns - x if viewport.region_width is None else viewport.region_width
     height = rows - y if viewport.region_height is None else viewport.region_height
     width, height = min(width, columns - x), min(height, rows - y)
-    if not (x >= 0 and y >= 0 and width > 0 and height > 0):
+    if not (x >= 0 and y >= 0 and width >= _LEAST_SIDE and height >= _LEAST_SIDE):
         raise InvalidParameter(
             "viewport",
             f"{viewport.width},{viewport.height},{x:g},{y:g},…",

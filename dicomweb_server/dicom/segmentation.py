@@ -36,6 +36,7 @@ OPACITY = 0.5  # of segments over an image
 MAX_FRAMES = 256  # that are drawn over each other
 MAX_SOURCES = 8  # images that are looked for
 MAX_SEGMENTS = 65535
+_FARTHEST = 1e9  # mm or another unit; what is beyond is a mistake
 _NEAR = 1e-2  # mm, within which positions are the same
 
 Key = tuple[Any, ...]  # of a slice
@@ -160,7 +161,8 @@ def frame_at(dataset: JsonDataset, place: Place | Tile, count: int) -> int | Non
 
 def _numbers(dataset: JsonDataset, tag: str, count: int) -> tuple[float, ...] | None:
     found = [number(value) for value in values(dataset, tag)]
-    return tuple(float(v) for v in found if v is not None) if len(found) == count else None
+    known = tuple(v for v in found if v is not None and abs(v) < _FARTHEST)
+    return known if len(known) == len(found) == count else None
 
 
 # --- which frames -----------------------------------------------------------------------------
@@ -190,9 +192,9 @@ def _tiles(dataset: JsonDataset) -> int:
     sides = []
     for total, side in (("00480007", "00280010"), ("00480006", "00280011")):
         whole, part = first_number(dataset, total), first_number(dataset, side)
-        sides.append(ceil(whole / part) if whole and part and whole > 0 and part > 0 else 1)
+        sides.append(ceil(whole / part) if whole and part and whole > 0 and part >= 1 else 1)
     planes = first_number(dataset, "00480303") or 1  # Total Pixel Matrix Focal Planes
-    return max(1, int(sides[0] * sides[1] * max(1, planes)))
+    return max(1, sides[0] * sides[1] * int(max(1, planes)))
 
 
 def _tile_of(dataset: JsonDataset, frame: int) -> Tile | None:
@@ -257,7 +259,8 @@ def _images(holder: JsonDataset, known: dict[str, tuple[str, str]]) -> tuple[Sou
             continue
         uid = first_text(image, "00081155")
         if uid and first_text(image, "0028135A") in ("", "YES"):  # Spatial Locations Preserved
-            frame = int(first_number(image, "00081160") or 0)
+            told = first_number(image, "00081160")
+            frame = int(told) if told is not None and 1 <= told < 2**31 else 0
             found.append(SourceImage(*known.get(uid, ("", "")), uid, frame))
         if len(found) == MAX_SOURCES:
             break

@@ -19,6 +19,7 @@ from dicomweb_server.dicom.report_values import code_of, moment, plain, text_of,
 WAVEFORM_SEQUENCE, WAVEFORM_DATA = "54000100", "54001010"
 MAX_GROUPS, MAX_CHANNELS = 16, 128  # of one recording, that are drawn
 MAX_ANNOTATIONS = 2000
+_LONGEST_SKEW = 1e9  # seconds
 _BLOCK = 1 << 20  # samples of a channel that are looked at together
 _LONGEST = 80  # characters of a label or unit; nobody reads more
 
@@ -161,7 +162,7 @@ def _channel(channel: JsonDataset, place: int, frequency: float) -> Channel:
     skew = first_number(channel, "003A0214")
     if skew is None:
         skew = (first_number(channel, "003A0215") or 0.0) / frequency
-    offset = first_number(channel, "003A0218") or 0.0
+    skew += first_number(channel, "003A0218") or 0.0
     label = (first_text(channel, "003A0203") or str(source))[:_LONGEST]
     scale = (1.0 if sensitivity is None else sensitivity) * (
         1.0 if correction is None else correction
@@ -173,7 +174,7 @@ def _channel(channel: JsonDataset, place: int, frequency: float) -> Channel:
         unit="" if sensitivity is None else unit_of(code_of(channel, "003A0211"))[:_LONGEST],
         scale=scale,
         baseline=first_number(channel, "003A0213") or 0.0,
-        skew=skew + offset,
+        skew=skew if abs(skew) < _LONGEST_SKEW else 0.0,
         low=first_number(channel, "003A0220") or 0.0,
         high=first_number(channel, "003A0221") or 0.0,
         notch=first_number(channel, "003A0222") or 0.0,

@@ -13,7 +13,8 @@ import orjson
 from dicomweb_server.errors import InvalidParameter
 
 _EXPECTED = "what a Link header of the same search had"
-_LONGEST = 1 << 15  # characters of a cursor: eight long keys of any script
+_LONGEST = 1 << 15  # characters of a cursor without its order: eight long keys of any script
+_LONGEST_CHARACTER = 8  # characters of a cursor for one of its order, such as \u0001
 _BIGGEST = 2**63
 
 Place = tuple[int | str | None, ...]
@@ -27,7 +28,7 @@ def make_cursor(place: Place, orderby: str) -> str:
 def read_cursor(text: str, orderby: str) -> Place:
     """The place. Raises InvalidParameter for what is no cursor of this order."""
     try:
-        if len(text) > _LONGEST:
+        if len(text) > _LONGEST + _LONGEST_CHARACTER * len(orderby):
             raise ValueError(text)
         padded = text + "=" * (-len(text) % 4)
         values = orjson.loads(urlsafe_b64decode(padded.encode("ascii")))

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import traceback
 from pathlib import Path
+from random import Random
 
 BUILD = Path("build/fuzz")
 _MEMORY = 2048  # MB that a process may hold
@@ -89,6 +90,7 @@ def _fuzz(name: str, minutes: float, seed: int) -> None:
     import atheris
 
     from tests.fuzz import targets
+    from tests.fuzz.changes import changed
     from tests.fuzz.seeds import seeds_of
 
     folder = BUILD / name
@@ -104,6 +106,11 @@ def _fuzz(name: str, minutes: float, seed: int) -> None:
         except Exception as error:
             _keep(folder, data, error)
 
+    def change(data: bytes, longest: int, seed: int) -> bytes:
+        random = Random(seed)
+        made = changed(name, data, random) if random.randrange(3) else None
+        return atheris.Mutate(data, longest) if made is None else made[:longest]
+
     arguments = [
         f"-max_total_time={max(1, round(minutes * 60))}",
         f"-max_len={targets.LONGEST if max(map(len, seeds_of(name))) > 4096 else 4096}",
@@ -116,7 +123,8 @@ def _fuzz(name: str, minutes: float, seed: int) -> None:
         str(corpus),
         str(seeds),
     ]
-    atheris.Setup([sys.argv[0], *arguments], give)
+    more = {"custom_mutator": change} if changed(name, seeds_of(name)[0], Random(0)) else {}
+    atheris.Setup([sys.argv[0], *arguments], give, **more)
     atheris.Fuzz()
 
 

@@ -6,10 +6,13 @@ import zlib
 from random import Random
 from urllib.parse import parse_qsl
 
+import numpy as np
+
 from dicomweb_server.access.policy import Scope
 from dicomweb_server.dicom.match_values import match_values, prefilter
 from dicomweb_server.dicom.matching import matches_query
 from dicomweb_server.dicom.query import Level, Returned
+from dicomweb_server.dicom.rendering import fit
 from dicomweb_server.errors import (
     ContentTooLarge,
     InvalidParameter,
@@ -214,6 +217,10 @@ def rendered(data: bytes) -> None:
     params = parse_qsl(data.decode("latin-1"), keep_blank_values=True)
     with contextlib.suppress(InvalidParameter):
         query = parse_rendered_query(params)
+        if query.viewport is not None and query.viewport.width * query.viewport.height < 10_000:
+            picture = fit(np.zeros((8, 8), np.uint8), query.viewport, 1.0)
+            assert picture.shape[0] <= query.viewport.height
+            assert picture.shape[1] <= query.viewport.width
         assert query.quality is None or 1 <= query.quality <= 100
     with contextlib.suppress(InvalidParameter):
         viewport = parse_thumbnail_query(params)

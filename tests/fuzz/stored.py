@@ -1,6 +1,7 @@
 """Targets: the readers of stored files (PS3.5, PS3.10) and of what their attributes say."""
 
 import contextlib
+import re
 from base64 import b64encode
 from functools import cache
 
@@ -11,7 +12,7 @@ from dicomweb_server.dicom.annotations import annotated, patient_lines
 from dicomweb_server.dicom.colour_profiles import source_profile
 from dicomweb_server.dicom.description import BULK_BASE, FrameTable, JsonDataset
 from dicomweb_server.dicom.directory import PATIENT, SERIES, STUDY, Reference, records_of
-from dicomweb_server.dicom.drawing import to_svg
+from dicomweb_server.dicom.drawing import to_pixels, to_svg
 from dicomweb_server.dicom.encodable import can_encode
 from dicomweb_server.dicom.fragments import list_fragments, skip_encapsulated
 from dicomweb_server.dicom.frames import (
@@ -203,7 +204,11 @@ def waveform(data: bytes) -> None:
     annotations = annotations_of(attributes)
     for sop_class in ("1.2.840.10008.5.1.4.1.1.9.1.1", "1.2.840.10008.5.1.4.1.1.9.4.1"):
         if any(len(samples) for _, samples in groups):
-            to_svg(waveform_drawing(sop_class, groups, annotations, lines))
+            drawing = waveform_drawing(sop_class, groups, annotations, lines)
+            paths = re.findall(r' (?:d|x|y|width|height)="([^"]*)"', to_svg(drawing))
+            assert not any("nan" in path or "inf" in path for path in paths)
+            if data[0] & 64:
+                assert to_pixels(drawing, 0.5).dtype == np.uint8
 
 
 _SIDE = 8  # pixels of the image below
@@ -285,7 +290,8 @@ def segmentation(data: bytes) -> None:
     place = place_of(attributes, chosen)
     if place is not None:
         frame_at(attributes, place, count)
-    assert found is not None
+    if found.place is not None:
+        frame_at(attributes, found.place, count)
     picture, decoded = _image()
     background = np.zeros((_SIDE, _SIDE), np.uint8)
     with contextlib.suppress(UndecodablePixels):

@@ -26,6 +26,12 @@ def test_a_cursor_leads_to_the_place_it_was_made_of(
         read_cursor(cursor, orderby + "x")
 
 
+def test_a_cursor_of_a_long_order_leads_on_too() -> None:
+    orderby = "-StudyDate" + "\r\n" * 20_000
+
+    assert read_cursor(make_cursor(("20240102",), orderby), orderby) == ("20240102",)
+
+
 @given(st.text() | st.text("WyIiLDFd-_=A", max_size=20), st.sampled_from(["", "StudyDate"]))
 def test_any_text_is_a_cursor_or_refused(text: str, orderby: str) -> None:
     with contextlib.suppress(InvalidParameter):
