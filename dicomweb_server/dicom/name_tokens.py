@@ -9,10 +9,9 @@ no beginning.
 """
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import accumulate
-from typing import Any
 
 from dicomweb_server.dicom.person_name import fold, groups
 from dicomweb_server.dicom.phonetics import MOST_CODES, codes
@@ -74,7 +73,7 @@ def _sounds(word: str) -> frozenset[str]:
     return frozenset(f"~{code}" for code in codes(word))
 
 
-def name_tokens(value: Mapping[str, Any] | str) -> frozenset[str]:
+def name_tokens(value: object) -> frozenset[str]:
     """All tokens by which a stored name can be found (MAT-03); none for a name without words.
 
     `value` is a PN object of the DICOM JSON Model, or text with its groups separated by ``=``.

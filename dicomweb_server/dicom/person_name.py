@@ -7,7 +7,6 @@ and "muller^jorg^^^" are one name to a search. What is returned is never folded.
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import Any
 
 GROUPS = ("Alphabetic", "Ideographic", "Phonetic")  # as the DICOM JSON Model names them (F.2.2)
 
@@ -53,15 +52,16 @@ def fold(text: str) -> str:
     return "^".join(components).rstrip("^")
 
 
-def groups(value: Mapping[str, Any] | str) -> tuple[str, str, str]:
+def groups(value: object) -> tuple[str, str, str]:
     """The alphabetic, ideographic and phonetic group of one name, empty where there is none.
 
     `value` is a PN object of the DICOM JSON Model, or one value of an element or of a query as
     text, groups separated by ``=`` (PS3.5 §6.2.1.2). What stands after a third group is dropped.
+    A number, in a file that gives a name the VR of one, is its text.
     """
-    if isinstance(value, str):
-        parts = value.split("=", 3)[:3]
-    else:
+    if isinstance(value, Mapping):
         parts = [part if isinstance(part := value.get(name), str) else "" for name in GROUPS]
+    else:
+        parts = str(value).split("=", 3)[:3]
     alphabetic, ideographic, phonetic = (*parts, "", "", "")[:3]
     return alphabetic, ideographic, phonetic

@@ -20,7 +20,8 @@ from dicomweb_server.errors import Refusal
 
 # Targets whose input is a data set behind one byte that tells, among others, its encoding.
 OF_DATASETS = frozenset(
-    {"dataset", "report", "waveform", "presentation_state", "image", "segmentation", "directory"}
+    {"dataset", "matching", "report", "waveform", "presentation_state", "image", "segmentation"}
+    | {"directory"}
 )
 
 _NUMBERS = {

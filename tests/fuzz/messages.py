@@ -44,6 +44,7 @@ from dicomweb_server.wire.rendered_offers import rendered_offers
 from dicomweb_server.wire.rendering import parse_rendered_query, parse_thumbnail_query
 from dicomweb_server.wire.resources import is_uid, parse_bulk_path, parse_frame_list, parse_uid
 from dicomweb_server.wire.search import parse_search
+from tests.fuzz.stored import in_window
 
 BOUNDARY = "b"
 
@@ -217,6 +218,7 @@ def rendered(data: bytes) -> None:
     params = parse_qsl(data.decode("latin-1"), keep_blank_values=True)
     with contextlib.suppress(InvalidParameter):
         query = parse_rendered_query(params)
+        in_window(query.window)
         if query.viewport is not None and query.viewport.width * query.viewport.height < 10_000:
             picture = fit(np.zeros((8, 8), np.uint8), query.viewport, 1.0)
             assert picture.shape[0] <= query.viewport.height

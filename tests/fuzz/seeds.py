@@ -81,6 +81,22 @@ def _datasets() -> list[bytes]:
     ]
 
 
+def _named() -> bytes:
+    return _bare(
+        instance_with(
+            PatientName="Müller^Hans=山田^太郎=やまだ^たろう",
+            StudyDate="20240131",
+            StudyTime="101500.5",
+            AcquisitionDateTime=["20240131101500-0500", "2024"],
+            TimezoneOffsetFromUTC="+0130",
+            SliceThickness="1.250",
+            Rows=512,
+            ImageType=["ORIGINAL", "", "AXIAL "],
+            FrameIncrementPointer=0x00181063,
+        )
+    )
+
+
 def _reports() -> list[bytes]:
     content = [
         text("Finding", "A nodule\nof 8 mm"),
@@ -399,6 +415,7 @@ _MAKERS: dict[str, Callable[[], list[bytes]]] = {
         ct_instance(study_uid="1.2", series_uid="1.3", sop_uid="1.4", rows=2, columns=2),
     ],
     "dataset": _datasets,
+    "matching": lambda: [*_datasets(), _named()],
     "fragments": _encapsulated,
     "native_frames": _native,
     "lookup_tables": _tables,

@@ -3,7 +3,9 @@
 import contextlib
 import re
 from base64 import b64encode
+from collections.abc import Mapping
 from functools import cache
+from urllib.parse import quote
 
 import numpy as np
 import orjson
@@ -24,11 +26,14 @@ from dicomweb_server.dicom.frames import (
 )
 from dicomweb_server.dicom.image_pixel import ImagePixel, image_pixel
 from dicomweb_server.dicom.lookup_tables import lookup_table
+from dicomweb_server.dicom.match_values import Prefilter, match_values, prefilter
+from dicomweb_server.dicom.matching import matches_dataset, vr_of, wildcard_matches
 from dicomweb_server.dicom.native_xml_text import to_xml
 from dicomweb_server.dicom.overlays import embedded_overlays
 from dicomweb_server.dicom.part10 import describe, inflate, is_deflated, read_file_meta
 from dicomweb_server.dicom.pixels import Decoded, decode_frame
 from dicomweb_server.dicom.presentation_state import mask_rule, present, references
+from dicomweb_server.dicom.query import Condition, Equal, Level, Path, Range, Wildcard
 from dicomweb_server.dicom.rendering import render
 from dicomweb_server.dicom.report_html import referenced_instances, report_page
 from dicomweb_server.dicom.report_text import report_text
@@ -57,6 +62,7 @@ from dicomweb_server.errors import (
     UndecodablePixels,
 )
 from dicomweb_server.index.rows import entry_of
+from dicomweb_server.wire.search import parse_search
 
 _INFLATED = 1 << 20  # bytes
 
@@ -115,6 +121,55 @@ def dataset(data: bytes) -> None:
     attributes = _walked(data)
     if attributes is not None:
         to_xml(attributes)
+
+
+_VALUES = {
+    "DA": ("20240101-20240131", "2024"),
+    "TM": ("10-12", "101500.5"),
+    "DT": ("20240101101500+0100-", "2024"),
+    "PN": ("M*^?", '"Müller Hans"', "A=B"),
+    "UI": ("1.2.3,1.2.4", "1.2.3"),
+}
+_SWITCHES = ("", "&fuzzymatching=true", "&multiplevaluematching=true", "&emptyvaluematching=true")
+
+
+@cache
+def _conditions(name: str, vr: str) -> tuple[Mapping[Path, Condition], ...]:
+    """What may be asked of an attribute, in all ways that it can be asked."""
+    found = []
+    for value in (*_VALUES.get(vr, ("1", "a*?", "-1.50e3")), '""', ""):
+        for switch in _SWITCHES:
+            query_string = f"{name}={quote(value)}{switch}"
+            with contextlib.suppress(InvalidParameter):
+                found.append(parse_search(Level.INSTANCE, query_string).query.conditions)
+    return tuple(found)
+
+
+def matching(data: bytes) -> None:
+    """Whatever a data set holds, a query matches it or not, and so do its index values."""
+    attributes = _walked(data)
+    if attributes is None:
+        return
+    for key, attribute in list(attributes.items())[:20]:
+        tag = int(key, 16)
+        assert all("\0" not in value for value in match_values((tag,), attributes))
+        for conditions in _conditions(key, vr_of(tag, attribute)):
+            met = matches_dataset(conditions, attributes)
+            for path, condition in conditions.items():
+                needed = prefilter(path, condition)
+                assert needed is None or not met or _meets(needed, path, attributes)
+
+
+def _meets(needed: Prefilter, path: Path, attributes: JsonDataset) -> bool:
+    """Whether one of the values that are indexed meets what the index is asked for (C.2.2.2)."""
+    values = match_values(path, attributes)
+    match needed:
+        case Equal(wanted):
+            return not values.isdisjoint(wanted)
+        case Wildcard(patterns):
+            return any(wildcard_matches(pattern, one) for pattern in patterns for one in values)
+        case Range(low, high):
+            return any((low or one) <= one <= (high or one) for one in values)
 
 
 def fragments(data: bytes) -> None:
@@ -226,6 +281,14 @@ _IMAGE: JsonDataset = {
 }
 
 
+def in_window(window: Window | None) -> None:
+    """The image below, in a window that a request asks for."""
+    image, decoded = _image()
+    picture = render(decoded, image, _IMAGE, 1, RenderOptions(window))
+    assert picture.dtype == np.uint8
+    assert picture.shape[:2] == (_SIDE, _SIDE)
+
+
 @cache
 def _image() -> tuple[ImagePixel, Decoded]:
     image = image_pixel(_IMAGE)
@@ -243,9 +306,18 @@ def presentation_state(data: bytes) -> None:
     rule = mask_rule(state)
     assert all(isinstance(number, int) for number in rule.frames_of(2))
     with contextlib.suppress(UndecodablePixels, InvalidParameter):
+        box = Viewport(40, 30) if data[0] & 64 else None
         picture = present(
-            decoded, image, dict(_IMAGE), 1, state, RenderOptions(), longest=48, texts=False
+            decoded,
+            image,
+            dict(_IMAGE),
+            1,
+            state,
+            RenderOptions(viewport=box),
+            longest=None if box else 48,
+            texts=bool(data[0] & 32),
         )
+        assert box is None or (picture.shape[0] <= 30 and picture.shape[1] <= 40)
         assert picture.dtype == np.uint8
     source_profile(state, 1, 1)
 

@@ -29,6 +29,7 @@ TARGETS: dict[str, Target] = {
         texts.character_sets,
         stored.part10,
         stored.dataset,
+        stored.matching,
         stored.fragments,
         stored.native_frames,
         stored.lookup_tables,
