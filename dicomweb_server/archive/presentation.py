@@ -1,7 +1,7 @@
 """Images as presentation states show them (PS3.18 §10.4.1.1.3, digest 3.3.6): the state, the image
 that it refers to, and what of both has to be read, for a worker to put together."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -142,6 +142,22 @@ async def all_presented(
         yield await _locate_all(archive, principal, state, location, number)
 
 
+async def these_presented(
+    archive: Archive, principal: Principal, state: State, ordinals: Sequence[int]
+) -> AsyncIterator[Presented]:
+    """Of the frames that a state shows and that are here those at `ordinals`, counted from 1, in
+    this order; they are looked for once. Raises NotFound for one beyond them."""
+    places: list[tuple[Location, int]] = []
+    async for place in frames_shown(archive, principal, state):
+        places.append(place)
+        if len(places) == min(max(ordinals), _MOST_FRAMES):
+            break
+    for ordinal in ordinals:
+        if ordinal > len(places):
+            raise NotFound(f"the presentation state shows {len(places)} frames")
+        yield await _locate_all(archive, principal, state, *places[ordinal - 1])
+
+
 async def find_presented(
     archive: Archive, principal: Principal, state: State, ordinal: int
 ) -> Presented:
@@ -200,16 +216,22 @@ async def _values_of(
     archive: Archive, principal: Principal, location: Location, tags: frozenset[str]
 ) -> dict[str, BulkValue]:
     """Where binary values of some attributes lie that are not in the metadata, by path; as many
-    as may be passed on."""
+    as may be passed on.
+
+    Raises NotFound, and Unavailable if the instance is not what it was: the picture would be made
+    without them, and kept.
+    """
+    uids = uids_of(location)
     try:
-        uids = uids_of(location)
         now, values = await locate_all_bulk(archive, principal, *uids, pixels_only=False)
-    except NotFound:
-        return {}
+    except NotFound:  # it has none, or is no longer there
+        [now], values = (await locate(archive, principal, *uids)).items, {}
+    if now.blob_key != location.blob_key:
+        raise Unavailable("the instance was replaced meanwhile; ask again", retry_after=1)
     found: dict[str, BulkValue] = {}
     left = _MOST_VALUES
     for path, value in values.items():
-        if path[-8:] in tags and now.blob_key == location.blob_key and value.length <= left:
+        if path[-8:] in tags and value.length <= left:
             found[path] = value
             left -= value.length
     return found

@@ -10,7 +10,12 @@ from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import Content
-from dicomweb_server.archive.presentation import State, all_presented, frames_shown
+from dicomweb_server.archive.presentation import (
+    State,
+    all_presented,
+    frames_shown,
+    these_presented,
+)
 from dicomweb_server.archive.read_ahead import MOST_FRAMES, in_order
 from dicomweb_server.archive.render import Frame, Picture, find_shown, rendered
 from dicomweb_server.archive.retrieve import all_of, uids_of, version
@@ -23,6 +28,7 @@ from dicomweb_server.dicom.animation import (
 )
 from dicomweb_server.dicom.frames import is_video
 from dicomweb_server.dicom.pixels import DECODABLE
+from dicomweb_server.dicom.segmentation import SEGMENTATIONS
 from dicomweb_server.errors import ContentTooLarge, NotAcceptable
 from dicomweb_server.index import pictures as index
 from dicomweb_server.index.retrieve import Location, Page, Position
@@ -45,11 +51,12 @@ class Part:
 class ShownOfMany:
     """What is to be shown of a study or series.
 
-    `digest`: of all that the pictures follow from, but for how they are asked for; `omitted`:
-    images in transfer syntaxes that have no decoder here.
+    `digest`: of all that the pictures follow from, but for how they are asked for; None where they
+    also follow from images elsewhere. `omitted`: images in transfer syntaxes that have no decoder
+    here.
     """
 
-    digest: bytes
+    digest: bytes | None
     omitted: int
 
 
@@ -60,7 +67,9 @@ async def count_pictures(
     nothing, ContentTooLarge where it is too much (WADO-10)."""
     now = await version(archive, principal, study, series)
     async with archive.session(principal, Action.RETRIEVE) as session:
-        counts = await index.count_frames(session.conn, session.scope, study, series)
+        counts = await index.count_frames(
+            session.conn, session.scope, study, series, sorted(SEGMENTATIONS)
+        )
     frames = sum(each.frames for each in counts if each.transfer_syntax_uid in DECODABLE)
     if not frames:
         raise NotAcceptable([])
@@ -70,7 +79,9 @@ async def count_pictures(
         for each in counts
         if each.transfer_syntax_uid not in DECODABLE and not is_video(each.transfer_syntax_uid)
     ]
-    return ShownOfMany(now.digest, sum(unknown))
+    # Segmentations lie on images of other series, or studies
+    follow = any(each.segmentations for each in counts)
+    return ShownOfMany(None if follow else now.digest, sum(unknown))
 
 
 def refuse_too_many(archive: Archive, count: int) -> None:
@@ -164,13 +175,24 @@ async def count_presented(archive: Archive, principal: Principal, state: State) 
 
 
 async def pictures_of_state(
-    archive: Archive, principal: Principal, state: State, count: int, wanted: Picture
+    archive: Archive,
+    principal: Principal,
+    state: State,
+    numbers: Sequence[int],
+    count: int,
+    wanted: Picture,
 ) -> AsyncGenerator[Part, None]:
-    """A picture for each frame that a presentation state shows, of `count` (3.3.6)."""
-    number = 0
-    async for shown in all_presented(archive, principal, state):
-        number += 1
-        picture = await rendered(archive, shown, wanted)
+    """A picture for each of the frames that a presentation state shows which `numbers` name, or
+    for all of them, of `count` (3.3.6)."""
+    if numbers:
+        shown = these_presented(archive, principal, state, numbers)
+    else:
+        shown = all_presented(archive, principal, state)
+    place = 0
+    async for each in shown:
+        number = numbers[place] if numbers else place + 1
+        place += 1
+        picture = await rendered(archive, each, wanted)
         content = Content.of_bytes(picture, wanted.media_type, "")
         yield Part(content, state.location, number, count)
 

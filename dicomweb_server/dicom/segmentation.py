@@ -25,6 +25,7 @@ from dicomweb_server.dicom.json_values import (
 )
 from dicomweb_server.dicom.lookup_tables import LookupTable
 from dicomweb_server.dicom.pixels import Array, ImagePixel
+from dicomweb_server.errors import UndecodablePixels
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -34,6 +35,7 @@ SEGMENTATIONS: frozenset[str] = frozenset({SEGMENTATION, LABEL_MAP_SEGMENTATION}
 
 OPACITY = 0.5  # of segments over an image
 MAX_FRAMES = 256  # that are drawn over each other
+MAX_LOOKED_AT = 100_000  # frames; a file with a bit for each may have millions
 MAX_SOURCES = 8  # images that are looked for
 MAX_SEGMENTS = 65535
 _FARTHEST = 1e9  # mm or another unit; what is beyond is a mistake
@@ -103,12 +105,15 @@ def slice_of(dataset: JsonDataset, frame: int, count: int, *, alone: bool) -> Sl
         chosen = [frame]
     elif grouped:
         key = _key(dataset, frame)
-        chosen = [n for n in range(1, count + 1) if n == frame or _key(dataset, n) == key]
+        looked_at = range(1, min(count, MAX_LOOKED_AT) + 1)
+        others = [n for n in looked_at if n != frame and _key(dataset, n) == key]
+        chosen = sorted([frame, *others])
     else:
         chosen = _tiled(dataset, frame, count)
-    told = [
-        (n, _segment(dataset, n) if grouped else _tiled_segment(dataset, n, count)) for n in chosen
-    ]
+    if grouped:
+        told = [(n, _segment(dataset, n)) for n in chosen]
+    else:
+        told = _tiled_segments(dataset, chosen)
     told.sort(key=lambda pair: pair[1] or 0)
     told = told[:MAX_FRAMES]
     series, known = _referenced_series(dataset)
@@ -126,7 +131,7 @@ def representative(dataset: JsonDataset, count: int) -> int:
     if not values(dataset, PER_FRAME_FUNCTIONAL_GROUPS):
         return (min(count, _tiles(dataset)) + 1) // 2
     slices: dict[Key, int] = {}
-    for frame in range(1, count + 1):
+    for frame in range(1, min(count, MAX_LOOKED_AT) + 1):
         slices.setdefault(_key(dataset, frame), frame)
     keys = list(slices)
     if all(isinstance(value, int) for key in keys for value in key):
@@ -208,15 +213,16 @@ def _tile_of(dataset: JsonDataset, frame: int) -> Tile | None:
 def _tiled(dataset: JsonDataset, frame: int, count: int) -> list[int]:
     """Of TILED_FULL: the same tile of each segment, which come one after the other (C.7.6.17.3)."""
     tiles = _tiles(dataset)
-    return list(range((frame - 1) % tiles + 1, count + 1, tiles))
+    return list(range((frame - 1) % tiles + 1, count + 1, tiles)[:MAX_LOOKED_AT])
 
 
-def _tiled_segment(dataset: JsonDataset, frame: int, count: int) -> int | None:
+def _tiled_segments(dataset: JsonDataset, frames: Sequence[int]) -> list[tuple[int, int | None]]:
+    """Of TILED_FULL: each of `frames` with its segment."""
     if first_text(dataset, "00620001") == "LABELMAP":
-        return None
-    numbers = _segment_numbers(dataset)
-    index = (frame - 1) // _tiles(dataset)
-    return numbers[index] if index < len(numbers) else None
+        return [(frame, None) for frame in frames]
+    numbers, tiles = _segment_numbers(dataset), _tiles(dataset)
+    places = ((frame, (frame - 1) // tiles) for frame in frames)
+    return [(n, numbers[place] if place < len(numbers) else None) for n, place in places]
 
 
 def _segment_numbers(dataset: JsonDataset) -> list[int]:
@@ -299,7 +305,8 @@ def overlaid(
     image: ImagePixel,
     dataset: JsonDataset,
 ) -> Picture:
-    """Segments over a picture: (rows, columns, 3) uint8.
+    """Segments over a picture: (rows, columns, 3) uint8. Raises UndecodablePixels for more labels
+    than there may be segments.
 
     `frames` are stored values, (rows, columns) each, and the segment of each, None where the
     values are segment numbers. `background` is a picture of the same size, None for black.
@@ -342,7 +349,9 @@ def _paint_labels(
     of_palette = image.photometric_interpretation == "PALETTE COLOR"
     tables = palette(dataset, image) if of_palette else None
     padding = first_number(dataset, "00280120")
-    labels, places = np.unique(array, return_inverse=True)
+    labels, places = np.unique(np.nan_to_num(array), return_inverse=True)
+    if len(labels) > MAX_SEGMENTS + 1:
+        raise UndecodablePixels(f"a segmentation of more than {MAX_SEGMENTS} segments")
     shown = np.empty((len(labels), 3), np.uint8)
     for n, label in enumerate(labels.tolist()):
         shown[n] = colours.get(int(label)) or _of_palette(tables, label) or distinct(int(label))

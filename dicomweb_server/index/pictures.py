@@ -21,7 +21,8 @@ from dicomweb_server.index.retrieve import (
 )
 
 COUNT_FRAMES = f"""
-SELECT i.transfer_syntax_uid, count(*) AS instances, sum(i.frame_count) AS frames
+SELECT i.transfer_syntax_uid, count(*) AS instances, sum(i.frame_count) AS frames,
+       count(*) FILTER (WHERE i.sop_class_uid = ANY ($5::text[])) AS segmentations
   FROM {TABLES}
  WHERE i.frame_count > 0
    AND e.study_id = {STUDY_OF}
@@ -40,18 +41,22 @@ SELECT {LOCATION}, i.frame_count, {NUMBERS}
 
 @dataclass(frozen=True, slots=True)
 class FrameCount:
-    """How many instances of a transfer syntax there are, and how many frames they have."""
+    """How many instances of a transfer syntax there are, how many frames they have, and how many
+    of the instances are segmentations."""
 
     transfer_syntax_uid: str
     instances: int
     frames: int
+    segmentations: int
 
 
 async def count_frames(
-    conn: Connection, scope: Scope, study: str, series: str | None
+    conn: Connection, scope: Scope, study: str, series: str | None, segmentations: Sequence[str]
 ) -> list[FrameCount]:
-    """What has frames of a study or series, by transfer syntax; nothing if it does not exist."""
-    rows = await conn.fetch(COUNT_FRAMES, *scope_arguments(study, scope), series)
+    """What has frames of a study or series, by transfer syntax; nothing if it does not exist.
+    `segmentations`: the SOP classes of such."""
+    arguments = *scope_arguments(study, scope), series, list(segmentations)
+    rows = await conn.fetch(COUNT_FRAMES, *arguments)
     return [FrameCount(*row) for row in rows]
 
 

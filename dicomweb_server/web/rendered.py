@@ -159,16 +159,15 @@ async def _of_instance(request: Request, wanted: Picture, numbers: Sequence[int]
     it shows."""
     archive, principal = archive_of(request), principal_of(request)
     shown = await find_shown(archive, principal, *triple_of(request), max((*numbers, 1)))
+    of = archive, principal
     if isinstance(shown, Presented):
-        location = shown.state.location
-        count = max(numbers) if numbers else await count_presented(archive, principal, shown.state)
+        state = shown.state
+        refuse_too_many(archive, len(numbers))
+        count = max(numbers) if numbers else await count_presented(*of, state)
+        parts = pictures_of_state(*of, state, numbers, count, wanted)
     else:
         location, count = shown.found.location, shown.found.table.count
         refuse_too_many(archive, len(numbers) or count)
-    of = archive, principal
-    if isinstance(shown, Presented) and not numbers:
-        parts = pictures_of_state(*of, shown.state, count, wanted)
-    else:
         which = numbers or range(1, count + 1)
         parts = pictures_of_frames(*of, location, which, count, wanted)
     tag = None
@@ -183,7 +182,9 @@ async def _of_many(request: Request, wanted: Picture) -> Response:
     study, series = (*uids_of(request), None)[:2]
     assert study is not None
     shown = await count_pictures(archive, principal, study, series)
-    tag = _tag(shown.digest, [], wanted, "parts", base_url_of(request))
+    tag = None
+    if shown.digest is not None:
+        tag = _tag(shown.digest, [], wanted, "parts", base_url_of(request))
     parts = pictures_of(archive, principal, study, series, wanted)
     response = await _parts(request, parts, wanted, tag)
     if shown.omitted and response.status_code == 200:

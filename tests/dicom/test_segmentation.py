@@ -2,6 +2,7 @@
 (PS3.3 C.8.20)."""
 
 import base64
+import time
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from dicomweb_server.dicom.segmentation import (
     representative,
     slice_of,
 )
+from dicomweb_server.errors import UndecodablePixels
 
 
 def element(*values: Any) -> dict[str, Any]:
@@ -262,6 +264,43 @@ def datasets(depth: int) -> st.SearchStrategy[Any]:
     inner = VALUES if depth == 0 else VALUES | st.lists(datasets(depth - 1), max_size=2)
     element_of = inner.map(lambda value: {"vr": "??", "Value": value})
     return st.dictionaries(st.sampled_from(TAGS), element_of, max_size=6)
+
+
+@pytest.mark.parametrize("z", [None, 1e307, -1e307])
+def test_positions_that_are_none(z):
+    dataset = dataset_of(group(1, (0, 0, z)), group(1, (0, 0, 1)))
+    place = Place("", (0.0, 0.0, 1.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), (4, 6))
+
+    assert slice_of(dataset, 2, 2, alone=False).frames == ((2, 1),)
+    assert representative(dataset, 2) in (1, 2)
+    assert frame_at(dataset, place, 2) is None
+    slide = {"00480006": element(1e308), "00480007": element(1e308), "00480303": element(1e308)}
+    dataset = dataset_of(**slide) | {"52009230": element()}
+    assert len(slice_of(dataset, 1, 9, alone=False).frames) == 1
+
+
+def test_millions_of_frames_are_not_all_looked_at():
+    """A file of 10 MB has 80 million of one bit."""
+    began = time.process_time()
+    dataset = dataset_of(group(1, (0, 0, 1)))
+
+    frame = representative(dataset, 80_000_000)
+    assert slice_of(dataset, 70_000_000, 80_000_000, alone=False).frames
+    assert slice_of(dataset, frame, 80_000_000, alone=False).frames
+    dataset = dataset_of(**{"00620002": element(*({"00620004": element(n)} for n in range(4000)))})
+    dataset["52009230"] = element()
+    assert slice_of(dataset, 1, 80_000_000, alone=False).frames
+
+    assert time.process_time() - began < 10
+
+
+def test_no_more_labels_than_there_may_be_segments():
+    labels = np.arange(300 * 300, dtype=np.uint32).reshape(300, 300)
+    dataset = dataset_of(kind="LABELMAP", **{"00280010": element(300), "00280011": element(300)})
+    with pytest.raises(UndecodablePixels):
+        overlaid(None, [(labels, None)], image_pixel(dataset), dataset)
+    none = np.full((300, 300), np.nan)
+    assert not overlaid(None, [(none, None)], image_pixel(dataset), dataset).any()
 
 
 @settings(max_examples=60, deadline=None)

@@ -161,6 +161,26 @@ def test_a_state_in_parts_has_one_for_each_frame_that_it_shows(http: httpx.Clien
     assert [data for _, data in parts] == [answer.content for answer in alone]
 
 
+def test_named_frames_of_a_state_in_parts(http: httpx.Client) -> None:
+    """In the order in which they are named, no more than may be shown (WADO-10)."""
+    shown = image(http, frames=50)
+    state = state_of(http, shown)
+    headers = {"Accept": 'multipart/related; type="image/png"'}
+    path = f"{path_of(state)}/frames"
+
+    parts = parts_of(http.get(f"{path}/50,2,7/rendered", headers=headers))
+
+    base = f"{http.base_url}{path}"
+    assert [fields["Content-Location"] for fields, _ in parts] == [
+        f"{base}/{n}" for n in (50, 2, 7)
+    ]
+    alone = [http.get(f"{path}/{n}/rendered", headers=PNG) for n in (50, 2, 7)]
+    assert [data for _, data in parts] == [answer.content for answer in alone]
+    many = ",".join(map(str, range(1, 42)))
+    assert_problem(http.get(f"{path}/{many}/rendered", headers=headers), 413)
+    assert_problem(http.get(f"{path}/1,51/rendered", headers=headers), 404)
+
+
 def test_a_series_of_states_shows_the_first_of_them(http: httpx.Client) -> None:
     shown = image(http)
     first = state_of(http, shown, PresentationLUTShape="INVERSE", InstanceNumber="1")

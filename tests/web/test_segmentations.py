@@ -1,5 +1,6 @@
 """Segmentations through HTTP: drawn over the images that they were made from (digest 3.3.6 [D])."""
 
+import copy
 from io import BytesIO
 from typing import Any
 
@@ -140,6 +141,31 @@ def test_an_image_of_a_series_that_is_not_named(http: httpx.Client, images: Any)
     made = stored(http, made)
 
     assert np.array_equal(shown(http, made)[25:], under(http, images[1])[25:])
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_parts_have_no_tag_that_stays_when_the_image_comes(
+    http: httpx.Client, slices: Any, level: int
+) -> None:
+    """What they lie on is of another series, whose changes change them (RFC 9110 §8.8.3)."""
+    here = {n: copy.deepcopy(each) for n, each in enumerate(slices)}
+    study, series = new_uid(), new_uid()
+    for each in here.values():
+        each.StudyInstanceUID, each.SeriesInstanceUID = study, series
+        each.SOPInstanceUID = each.file_meta.MediaStorageSOPInstanceUID = new_uid()
+    made = segmentation(list(here.values()), two_segments())
+    made.SOPInstanceUID, made.SeriesInstanceUID = new_uid(), new_uid()
+    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+    path = f"{path_of(stored(http, made), level)}/rendered"
+    parts = {"Accept": 'multipart/related; type="image/png"'}
+    before = http.get(path, headers=parts)
+    store(http, *map(file_of, here.values()))
+
+    held = {"If-None-Match": before.headers.get("etag", '"none"')}
+    after = http.get(path, headers={**parts, **held})
+
+    assert after.status_code == 200
+    assert after.content != before.content
 
 
 def test_window_and_viewport(http: httpx.Client, images: Any) -> None:
