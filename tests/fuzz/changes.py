@@ -4,6 +4,7 @@ A byte that is changed at random mostly leaves a data set that cannot be walked;
 one is reached by other values in their places, attributes left out or repeated, and other VRs.
 """
 
+import re
 import struct
 from base64 import b64decode, b64encode
 from contextlib import suppress
@@ -66,6 +67,8 @@ def changed(name: str, data: bytes, random: Random) -> bytes | None:
     """`data` with changes of the kind that suits a target; None if none does."""
     if name in OF_DATASETS:
         return changed_dataset(data, random)
+    if name in ("posted_xml", "clinical_document"):
+        return changed_xml(data, random)
     return changed_json(data, random) if name == "posted_json" else None
 
 
@@ -104,6 +107,33 @@ def changed_json(data: bytes, random: Random) -> bytes | None:
         return orjson.dumps(made)
     except (ValueError, TypeError):
         return None
+
+
+_PIECE = re.compile(rb"(<[^>]*>)")
+_QUOTED = re.compile(rb'"[^"]*"')
+
+
+def changed_xml(data: bytes, random: Random) -> bytes:
+    """XML with some of its tags, texts and values of attributes left out, doubled or changed."""
+    pieces = [piece for piece in _PIECE.split(data) if piece]
+    for _ in range(random.randint(1, 4) if pieces else 0):
+        at = random.randrange(len(pieces))
+        odd = str(random.choice([*_TEXTS, *filter(None, _ODD)])).encode("utf-8", "replace")
+        match random.randrange(6):
+            case 0:
+                del pieces[at]
+            case 1:
+                pieces[at:at] = pieces[at : at + random.randint(1, 30)]
+            case 2 | 3 if pieces[at].startswith(b"<"):
+                found = _QUOTED.findall(pieces[at])
+                if found:
+                    pieces[at] = pieces[at].replace(random.choice(found), b'"%b"' % odd, 1)
+            case 4:
+                pieces[at:at] = [random.choice(pieces)]
+            case _:
+                pieces[at] = odd
+        pieces = pieces or [b""]
+    return b"".join(pieces)
 
 
 def _changed_node(node: Any, random: Random) -> Any:

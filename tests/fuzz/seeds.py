@@ -200,6 +200,14 @@ def _images() -> list[bytes]:
         small_image(
             rows=4,
             columns=4,
+            frames=3,
+            FrameIncrementPointer=0x00181065,
+            FrameTimeVector=["0", "40", "41.5"],
+            CineRate=25,
+        ),
+        small_image(
+            rows=4,
+            columns=4,
             signed=True,
             RescaleIntercept="-1024",
             RescaleSlope="1",

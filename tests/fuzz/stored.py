@@ -10,6 +10,7 @@ from urllib.parse import quote
 import numpy as np
 import orjson
 
+from dicomweb_server.dicom.animation import frame_times
 from dicomweb_server.dicom.annotations import annotated, patient_lines
 from dicomweb_server.dicom.colour_profiles import source_profile
 from dicomweb_server.dicom.description import BULK_BASE, FrameTable, JsonDataset
@@ -347,6 +348,7 @@ def image(data: bytes) -> None:
         picture = render(decoded, found, attributes, 1, options)
         assert picture.dtype == np.uint8
         count = min(found.number_of_frames, 1000)
+        assert len(frame_times(attributes, count)) == count
         annotated(picture, ANNOTATIONS, attributes, 1, count, window)
 
 
