@@ -92,7 +92,7 @@ lock: ## Write the lock files anew from pyproject.toml
 	@build/uv/bin/python -m pip -qq --disable-pip-version-check install uv
 	@$(LOCK) --extra build -o requirements.lock
 	@$(LOCK) -c requirements.lock --all-extras -o requirements-dev.lock
-	@echo atheris | $(LOCK:pyproject.toml=-) -o tests/fuzz/requirements.lock
+	@echo 'atheris<3.1' | $(LOCK:pyproject.toml=-) -o tests/fuzz/requirements.lock
 
 # The project itself, so that its command is there too: .venv/bin/dicomweb-server.
 OURSELVES = $(PIP) install --root-user-action=ignore --no-index --no-deps --no-build-isolation -e .
@@ -120,8 +120,8 @@ $(VENV)/.ready-to-develop: requirements-dev.lock pyproject.toml | $(VENV)/.made
 	@$(OURSELVES)
 	@touch $@
 
-# Atheris has wheels for few versions of Python and no other use, so it stays out of the
-# environment above; all else is that one's.
+# Atheris has wheels for few versions of Python (3.0 is the last for 3.11) and no other use, so
+# it stays out of the environment above; all else is that one's.
 build/fuzz-venv/.ready: tests/fuzz/requirements.lock $(VENV)/.ready-to-develop
 	@$(PY) -m venv build/fuzz-venv
 	@$(INSTALL:$(PY)=build/fuzz-venv/bin/python) -r $<

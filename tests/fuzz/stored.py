@@ -246,7 +246,7 @@ def report(data: bytes) -> None:
         return
     with contextlib.suppress(ContentTooLarge):
         links = dict.fromkeys(referenced_instances(attributes)[:10], "/x")
-        report_page(attributes, links)
+        assert "<b>&" not in report_page(attributes, links)  # which is among the changed values
         report_text(attributes)
 
 
@@ -261,7 +261,9 @@ def waveform(data: bytes) -> None:
     for sop_class in ("1.2.840.10008.5.1.4.1.1.9.1.1", "1.2.840.10008.5.1.4.1.1.9.4.1"):
         if any(len(samples) for _, samples in groups):
             drawing = waveform_drawing(sop_class, groups, annotations, lines)
-            paths = re.findall(r' (?:d|x|y|width|height)="([^"]*)"', to_svg(drawing))
+            svg = to_svg(drawing)
+            assert "<b>&" not in svg
+            paths = re.findall(r' (?:d|x|y|width|height)="([^"]*)"', svg)
             assert not any("nan" in path or "inf" in path for path in paths)
             if data[0] & 64:
                 assert to_pixels(drawing, 0.5).dtype == np.uint8
