@@ -10,6 +10,7 @@ class PictureCache:
     def __init__(self, limit: int) -> None:
         """`limit` in bytes."""
         self._limit = limit
+        self.largest = limit // 8  # bytes of a picture that is kept
         self._size = 0
         self._pictures: OrderedDict[Hashable, bytes] = OrderedDict()
 
@@ -20,7 +21,7 @@ class PictureCache:
         return picture
 
     def put(self, key: Hashable, picture: bytes) -> None:
-        if len(picture) > self._limit // 8:
+        if len(picture) > self.largest:
             return
         previous = self._pictures.pop(key, b"")
         self._pictures[key] = picture

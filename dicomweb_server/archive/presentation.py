@@ -11,6 +11,7 @@ from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.bulk_data import locate_all_bulk
+from dicomweb_server.archive.content import ScratchFile
 from dicomweb_server.archive.metadata import instance_metadata
 from dicomweb_server.archive.presentation_work import (
     Plan,
@@ -24,7 +25,6 @@ from dicomweb_server.archive.sources import (
     frame_for_worker,
     made_of_frame,
     open_source,
-    whole_of,
 )
 from dicomweb_server.archive.work import WORDS, uncompressed_value
 from dicomweb_server.dicom.description import BulkValue
@@ -246,8 +246,9 @@ async def presented(
     quality: int,
     longest: int | None,
     texts: bool,
-) -> bytes:
-    """The picture of a frame as a state shows it. `texts`: with what may hold names (THB-03).
+) -> bytes | ScratchFile:
+    """The picture of a frame as a state shows it, as ``made_of_frame`` gives it. `texts`: with
+    what may hold names (THB-03).
 
     Raises InvalidParameter for what cannot be asked of a presentation state (WIN-03, VP-09), and
     UndecodablePixels.
@@ -270,7 +271,7 @@ async def presented(
             others[:masks],
             others[masks:],
         )
-        made = await made_of_frame(
+        return await made_of_frame(
             archive,
             source,
             found,
@@ -287,7 +288,6 @@ async def presented(
             longest,
             texts,
         )
-    return made if isinstance(made, bytes) else await whole_of(made)
 
 
 def _refuse_more_than_a_box(options: RenderOptions) -> None:

@@ -9,6 +9,7 @@ from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive import work
 from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.content import Content, ScratchFile
 from dicomweb_server.archive.presentation import (
     Presented,
     find_presented,
@@ -153,8 +154,9 @@ def _digest(*parts: bytes) -> bytes:
     return digest.digest()
 
 
-async def rendered(archive: Archive, shown: Shown, wanted: Picture) -> bytes:
-    """What was found as a picture, from the cache or made.
+async def rendered(archive: Archive, shown: Shown, wanted: Picture) -> Content:
+    """What was found as a picture, from the cache or made; one that is too large to be kept in
+    memory is a scratch file.
 
     Raises UndecodablePixels, WorkerFailed, and InvalidParameter for a viewport that does not fit
     the image, or for what cannot be asked of a presentation state.
@@ -162,12 +164,30 @@ async def rendered(archive: Archive, shown: Shown, wanted: Picture) -> bytes:
     key = (shown.version, frame_shown(shown), wanted)
     picture = archive.pictures.get(key)
     if picture is None:
-        picture = await _made(archive, shown, wanted)
+        made = await _made(archive, shown, wanted)
+        if not isinstance(made, bytes) and made.size > archive.pictures.largest:
+            return Content.of_scratch(made, wanted.media_type, "")
+        picture = made if isinstance(made, bytes) else await whole_of(made)
         archive.pictures.put(key, picture)
-    return picture
+    return Content.of_bytes(picture, wanted.media_type, "")
 
 
-async def _made(archive: Archive, shown: Shown, wanted: Picture) -> bytes:
+async def picture_bytes(archive: Archive, shown: Shown, wanted: Picture) -> bytes:
+    """The same, all of it in memory."""
+    return await bytes_of(await rendered(archive, shown, wanted))
+
+
+async def bytes_of(content: Content) -> bytes:
+    """All of a picture, which is given back."""
+    if content.data is not None:
+        return content.data
+    try:
+        return b"".join([piece async for piece in content.read()])
+    finally:
+        await content.close()
+
+
+async def _made(archive: Archive, shown: Shown, wanted: Picture) -> bytes | ScratchFile:
     if isinstance(shown, Presented):
         return await presented(
             archive,
@@ -186,7 +206,7 @@ async def _made(archive: Archive, shown: Shown, wanted: Picture) -> bytes:
         )
     found = shown.found
     source = await open_source(archive, found.location)
-    made = await made_of_frame(
+    return await made_of_frame(
         archive,
         source,
         found,
@@ -202,4 +222,3 @@ async def _made(archive: Archive, shown: Shown, wanted: Picture) -> bytes:
         wanted.longest,
         wanted.as_stored,
     )
-    return made if isinstance(made, bytes) else await whole_of(made)

@@ -17,7 +17,7 @@ from dicomweb_server.archive.presentation import (
     these_presented,
 )
 from dicomweb_server.archive.read_ahead import MOST_FRAMES, in_order
-from dicomweb_server.archive.render import Frame, Picture, find_shown, rendered
+from dicomweb_server.archive.render import Frame, Picture, bytes_of, find_shown, rendered
 from dicomweb_server.archive.retrieve import all_of, uids_of, version
 from dicomweb_server.archive.work import frame_times_of
 from dicomweb_server.dicom.animation import (
@@ -161,8 +161,7 @@ async def _part(
     wanted: Picture,
 ) -> Part:
     shown = await find_shown(archive, principal, *uids_of(location), number, follow=False)
-    picture = await rendered(archive, shown, wanted)
-    return Part(Content.of_bytes(picture, wanted.media_type, ""), location, number, count)
+    return Part(await rendered(archive, shown, wanted), location, number, count)
 
 
 async def count_presented(archive: Archive, principal: Principal, state: State) -> int:
@@ -192,9 +191,7 @@ async def pictures_of_state(
     async for each in shown:
         number = numbers[place] if numbers else place + 1
         place += 1
-        picture = await rendered(archive, each, wanted)
-        content = Content.of_bytes(picture, wanted.media_type, "")
-        yield Part(content, state.location, number, count)
+        yield Part(await rendered(archive, each, wanted), state.location, number, count)
 
 
 async def animation(
@@ -211,8 +208,7 @@ async def animation(
     frames = pictures_of_frames(archive, principal, shown.found.location, numbers, count, wanted)
     async with aclosing(frames):
         async for part in frames:
-            assert part.content.data is not None
-            picture = part.content.data
+            picture = await bytes_of(part.content)
             if part.number == 1:
                 columns, rows = gif_size(picture)
                 if count * columns * rows > archive.settings.pixel_limit_bytes:

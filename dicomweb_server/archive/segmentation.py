@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.content import ScratchFile
 from dicomweb_server.archive.large_frames import PASSED
 from dicomweb_server.archive.retrieve import locate_frames, uids_of
 from dicomweb_server.archive.segmentation_work import (
@@ -21,7 +22,6 @@ from dicomweb_server.archive.sources import (
     frame_for_worker,
     made_of_frame,
     open_source,
-    whole_of,
 )
 from dicomweb_server.dicom.frames import frame_range, is_video
 from dicomweb_server.dicom.segmentation import Place, Slice, Tile
@@ -171,9 +171,9 @@ async def segmented(
     *,
     quality: int,
     longest: int | None,
-) -> bytes:
-    """The picture. Raises UndecodablePixels, and InvalidParameter for a viewport that does not
-    fit the image."""
+) -> bytes | ScratchFile:
+    """The picture, as ``made_of_frame`` gives it. Raises UndecodablePixels, and InvalidParameter
+    for a viewport that does not fit the image."""
     found, image = shown.found, shown.image
     source = await open_source(archive, found.location)
     (number, _), *others = shown.frames
@@ -194,7 +194,7 @@ async def segmented(
                 image.found.location.transfer_syntax_uid,
                 image.number,
             )
-        made = await made_of_frame(
+        return await made_of_frame(
             archive,
             source,
             found,
@@ -212,4 +212,3 @@ async def segmented(
             quality,
             longest,
         )
-    return made if isinstance(made, bytes) else await whole_of(made)

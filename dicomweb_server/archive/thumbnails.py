@@ -16,7 +16,7 @@ from dicomweb_server.archive.render import (
     find_representative,
     find_shown,
     frame_shown,
-    rendered,
+    picture_bytes,
     representative_frame,
 )
 from dicomweb_server.archive.workers import WorkerFailed
@@ -100,11 +100,11 @@ async def _kept(archive: Archive, study: str, shown: Shown, wanted: Picture) -> 
     """From the cache on the disk, or made and put there. What follows from more than one file is
     kept in memory alone."""
     if not isinstance(shown, Frame):
-        return await rendered(archive, shown, wanted)
+        return await picture_bytes(archive, shown, wanted)
     key = key_of(study, "thumbnail", shown.version, shown.number, repr(wanted))
     kept = await asyncio.to_thread(archive.derived.get, key)
     if kept is None:
-        kept = await rendered(archive, shown, wanted)
+        kept = await picture_bytes(archive, shown, wanted)
         await asyncio.to_thread(archive.derived.put, key, kept)
     return kept
 

@@ -35,7 +35,8 @@ def is_rendering(
 
 
 def _is_baseline(data: bytes) -> bool:
-    """Whether the first frame header is SOF0, before which there may be other segments."""
+    """Whether the first frame header is SOF0, before which there may be other segments but Exif:
+    browsers turn a picture as that says, and DICOM does not."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]
@@ -44,6 +45,8 @@ def _is_baseline(data: bytes) -> bool:
             continue
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             return marker == 0xC0
+        if marker == 0xE1 and data[at + 4 : at + 8] == b"Exif":
+            return False
         at += 2 + int.from_bytes(data[at + 2 : at + 4])
     return False
 

@@ -51,6 +51,7 @@ from dicomweb_server.web.responses import (
     multipart_type,
     without_body,
 )
+from dicomweb_server.web.single_part import single_part
 from dicomweb_server.wire.rendered_offers import rendered_offers
 from dicomweb_server.wire.rendering import RenderedQuery, parse_rendered_query
 from dicomweb_server.wire.resources import frame_url, instance_url, parse_frame_list
@@ -147,7 +148,9 @@ async def one_picture(request: Request, shown: Shown, wanted: Picture) -> Respon
     if answer := not_modified(request, headers):
         return answer
     picture = await while_connected(request, rendered(archive_of(request), shown, wanted))
-    return Ready([picture], wanted.media_type, headers)
+    if picture.data is None:
+        return await single_part(request, picture, headers, ranges=False)
+    return Ready([picture.data], wanted.media_type, headers)
 
 
 def _tag(version: bytes, numbers: Sequence[int], wanted: Picture, *more: str) -> str:

@@ -1,12 +1,14 @@
 """Pictures of many frames: made as they are taken, and no longer than they are."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.content import ScratchFile
 from dicomweb_server.archive.read_ahead import MOST_FRAMES
-from dicomweb_server.archive.render import Frame, Picture, find_shown
+from dicomweb_server.archive.render import Frame, Picture, bytes_of, find_shown, rendered
 from dicomweb_server.archive.rendered_parts import animation, pictures_of
 from dicomweb_server.dicom.viewing import RenderOptions
 from dicomweb_server.errors import ContentTooLarge
@@ -41,6 +43,28 @@ async def test_all_frames_come_in_their_order(tmp_path: Path, database_url: str)
         parts = [part async for part in pictures_of(archive, TESTER, *UIDS[:1], None, gif())]
         assert [part.number for part in parts] == list(range(1, 131))
         assert len({part.content.data for part in parts}) > 100
+
+
+async def test_what_is_too_large_to_be_kept_is_a_file(tmp_path: Path, database_url: str) -> None:
+    """A client that reads slowly holds no more memory for it."""
+    png = Picture(RenderOptions(), "image/png")
+    uids = zip(("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"), UIDS, strict=True)
+    file = small_image(rows=1300, columns=1300, bits=8, frames=2, **dict(uids))
+    async with opened(tmp_path, database_url) as archive:
+        await store(archive, [file])
+        shown = await find_shown(archive, TESTER, *UIDS, 1)
+        kept = await rendered(archive, shown, png)
+        archive.pictures.largest = 1
+        other = replace(png, quality=7)  # of which a PNG makes nothing
+
+        made = await rendered(archive, shown, other)
+
+        assert kept.data is not None and len(kept.data) == made.length
+        assert made.data is None
+        assert await bytes_of(made) == kept.data
+        assert isinstance(made.scratch, ScratchFile) and made.scratch.number == -1
+        parts = pictures_of(archive, TESTER, *UIDS[:2], other)
+        assert [await bytes_of(part.content) async for part in parts][:1] == [kept.data]
 
 
 async def test_an_animation_has_its_bounds(tmp_path: Path, database_url: str) -> None:

@@ -95,6 +95,19 @@ def test_grey_values_that_are_changed_do_not(interpretation, more):
     assert made(stream, GREY, interpretation, **more) != stream
 
 
+def test_browsers_turn_what_exif_says_is_turned():
+    """DICOM has the pixels as they are (PS3.5 §8.2.1), whatever Orientation Exif tells."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = BytesIO()
+    Image.fromarray(COLOUR).save(file, "JPEG", exif=exif)
+
+    sent = made(file.getvalue(), COLOUR, "YBR_FULL_422")
+
+    assert sent != file.getvalue()
+    assert not Image.open(BytesIO(sent)).getexif()
+
+
 def test_a_progressive_stream_is_made_baseline():
     stream = jpeg(COLOUR, progressive=True)
     sent = made(stream, COLOUR, "YBR_FULL_422")

@@ -1,5 +1,6 @@
 """Pictures as files, thumbnails, icons, and the whole way from a stored frame to a picture."""
 
+import time
 from io import BytesIO
 
 import imagecodecs
@@ -175,3 +176,18 @@ def test_every_real_still_image_is_a_thumbnail_or_refused():
         name.startswith("generated_encapsulated") or "embedded-sequence-delimiter" in name
         for name in refused
     ), refused
+
+
+def test_a_large_gif_takes_a_moment_and_keeps_what_is_small() -> None:
+    """Its colours are chosen of some of its pixels, and one of each kind."""
+    rng = np.random.default_rng(0)
+    array = np.repeat(rng.integers(0, 200, (1500, 1500, 1), dtype=np.uint8), 3, axis=2)
+    array += rng.integers(0, 20, (1500, 1500, 3), dtype=np.uint8)
+    array[701:704, 901:904] = 255, 0, 0
+    began = time.process_time()
+
+    made = np.asarray(Image.open(BytesIO(encode(array, "image/gif"))).convert("RGB"))
+
+    assert time.process_time() - began < 2
+    assert np.abs(made.astype(int) - array).mean() < 8
+    assert np.abs(made[702, 902] - np.array([255, 0, 0])).max() < 9
