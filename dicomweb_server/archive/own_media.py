@@ -44,6 +44,7 @@ from dicomweb_server.wire.resources import instance_url
 
 XML = "text/xml"
 MP4, H265 = "video/mp4", "video/H265"
+_LONG = 64 << 20  # bytes of samples that take seconds to be gone through
 _BOX = 8  # bytes of the head of a box (ISO/IEC 14496-12 §4.2)
 WAVEFORM_TYPES = (SVG, "image/png", "image/jpeg")
 
@@ -205,11 +206,14 @@ async def _waveform(
         for item in range(1, MAX_GROUPS + 1)
         if (value := values.get(f"{WAVEFORM_SEQUENCE}/{item}/{WAVEFORM_DATA}"))
     }
-    if sum(value.length for value in wanted.values()) > MAX_WHOLE:
+    size = sum(value.length for value in wanted.values())
+    if size > MAX_WHOLE:
         raise ContentTooLarge("the waveform is too large to be drawn")
     source = await open_source(archive, location)
     big_endian = location.transfer_syntax_uid == ExplicitVRBigEndian
     async with AsyncExitStack() as files:
+        if size > _LONG:
+            await files.enter_async_context(archive.workers.turn())
         stored = []
         for item, value in wanted.items():
             file = in_file(archive, source, value.offset, value.length)

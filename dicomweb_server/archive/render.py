@@ -3,6 +3,7 @@ picture of it, with a small cache before it."""
 
 import asyncio
 import hashlib
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from dicomweb_server.access.policy import Action
@@ -27,6 +28,7 @@ from dicomweb_server.errors import NotAcceptable, NotFound
 from dicomweb_server.index import retrieve as index
 from dicomweb_server.index.retrieve import FrameLocation
 
+_LARGE_BOX = 1 << 24  # pixels of a viewport
 _LARGE_PACKED = 1 << 20  # bytes, which take a millisecond to be hashed
 
 
@@ -164,12 +166,19 @@ async def rendered(archive: Archive, shown: Shown, wanted: Picture) -> Content:
     key = (shown.version, frame_shown(shown), wanted)
     picture = archive.pictures.get(key)
     if picture is None:
-        made = await _made(archive, shown, wanted)
+        async with archive.workers.turn() if _is_large(wanted) else nullcontext():
+            made = await _made(archive, shown, wanted)
         if not isinstance(made, bytes) and made.size > archive.pictures.largest:
             return Content.of_scratch(made, wanted.media_type, "")
         picture = made if isinstance(made, bytes) else await whole_of(made)
         archive.pictures.put(key, picture)
     return Content.of_bytes(picture, wanted.media_type, "")
+
+
+def _is_large(wanted: Picture) -> bool:
+    """Whether it may take seconds to be encoded."""
+    box = wanted.options.viewport
+    return box is not None and box.width * box.height > _LARGE_BOX
 
 
 async def picture_bytes(archive: Archive, shown: Shown, wanted: Picture) -> bytes:

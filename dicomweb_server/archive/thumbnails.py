@@ -2,7 +2,9 @@
 made, or an icon where there is nothing to show (THB-02 to THB-05)."""
 
 import asyncio
+import time
 from collections.abc import Hashable
+from dataclasses import replace
 
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
@@ -61,11 +63,12 @@ async def thumbnail(
     """
     uids = study, series, instance
     broken: Hashable = None
+    since = time.time()  # what is deleted from now on may not be kept
     try:
         shown = await _find(archive, principal, *uids, number)
         broken = ("broken", shown.version, frame_shown(shown), wanted)
         icon = archive.pictures.get(broken)
-        return await _kept(archive, study, shown, wanted) if icon is None else icon
+        return await _kept(archive, study, shown, wanted, since) if icon is None else icon
     except _NO_PICTURE:
         pass
     except NotFound:
@@ -96,12 +99,13 @@ async def _find(
     return shown
 
 
-async def _kept(archive: Archive, study: str, shown: Shown, wanted: Picture) -> bytes:
+async def _kept(archive: Archive, study: str, shown: Shown, wanted: Picture, since: float) -> bytes:
     """From the cache on the disk, or made and put there. What follows from more than one file is
     kept in memory alone."""
     if not isinstance(shown, Frame):
         return await picture_bytes(archive, shown, wanted)
     key = key_of(study, "thumbnail", shown.version, shown.number, repr(wanted))
+    key = replace(key, since=since)
     kept = await asyncio.to_thread(archive.derived.get, key)
     if kept is None:
         kept = await picture_bytes(archive, shown, wanted)

@@ -1,5 +1,7 @@
 """Pictures of many frames: made as they are taken, and no longer than they are."""
 
+import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from dicomweb_server.archive.content import ScratchFile
 from dicomweb_server.archive.read_ahead import MOST_FRAMES
 from dicomweb_server.archive.render import Frame, Picture, bytes_of, find_shown, rendered
 from dicomweb_server.archive.rendered_parts import animation, pictures_of
-from dicomweb_server.dicom.viewing import RenderOptions
+from dicomweb_server.dicom.viewing import RenderOptions, Viewport
 from dicomweb_server.errors import ContentTooLarge
 from tests.archive.opened import TESTER, opened, store
 from tests.make import small_image, uid
@@ -65,6 +67,21 @@ async def test_what_is_too_large_to_be_kept_is_a_file(tmp_path: Path, database_u
         assert isinstance(made.scratch, ScratchFile) and made.scratch.number == -1
         parts = pictures_of(archive, TESTER, *UIDS[:2], other)
         assert [await bytes_of(part.content) async for part in parts][:1] == [kept.data]
+
+
+async def test_large_pictures_leave_workers_to_others(tmp_path: Path, database_url: str) -> None:
+    async with opened(tmp_path, database_url) as archive:
+        await filled(archive, 1)
+        shown = await find_shown(archive, TESTER, *UIDS, None)
+        large, small = (Picture(RenderOptions(viewport=Viewport(n, n)), "image/jpeg")
+                        for n in (5000, 50))  # fmt: skip
+        async with AsyncExitStack() as turns:
+            for _ in range(max(1, archive.workers.size // 2)):
+                await turns.enter_async_context(archive.workers.turn())
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(rendered(archive, shown, large), 0.2)
+            assert (await rendered(archive, shown, small)).length
+        assert (await rendered(archive, shown, large)).length
 
 
 async def test_an_animation_has_its_bounds(tmp_path: Path, database_url: str) -> None:

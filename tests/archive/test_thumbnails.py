@@ -4,6 +4,7 @@ import asyncio
 import time
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,6 +112,26 @@ async def test_a_thumbnail_goes_with_its_study(tmp_path: Path, database_url: str
         assert [path for path in files(archive) if not path.name.endswith(".forgotten")] == []
         with pytest.raises(NotFound):
             await made(archive, uid("going"))
+
+
+async def test_a_thumbnail_that_is_made_while_its_study_goes_is_not_kept(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows were read before the study went, and its file after."""
+    async with opened(tmp_path, database_url) as archive:
+        await store(archive, [image("gone")])
+        find = thumbnails._find
+
+        async def found_before_it_went(*args: Any) -> Any:
+            shown = await find(*args)
+            archive.derived.forget(uid("gone"))
+            await asyncio.sleep(0.05)
+            return shown
+
+        monkeypatch.setattr(thumbnails, "_find", found_before_it_went)
+        await made(archive, uid("gone"))
+
+        assert [path for path in files(archive) if not path.name.endswith(".forgotten")] == []
 
 
 async def test_thb_04_the_middle_frame_or_the_one_that_is_named_stands_for_all(
