@@ -20,6 +20,7 @@ from dicomweb_server.dicom.elements import (
     EXTENDED_OFFSET_TABLE_LENGTHS,
     LONG_FORM,
     LUT_DESCRIPTORS,
+    PIXEL_DATA,
     SPECIFIC_CHARACTER_SET,
     is_private_creator,
     public_vr,
@@ -204,6 +205,8 @@ class _Encoder(Generic[S]):
         if values is not None and not isinstance(values, list):
             raise self._refusal(tag, "a Value that is no array")
         if vr == "SQ":
+            if tag in PIXEL_DATA:  # whose items would be read as fragments
+                raise self._refusal(tag, "is no sequence")
             if inline is not None or uri is not None:
                 raise self._refusal(tag, "a sequence without items")
             self._sequence(tag, values or [])

@@ -6,6 +6,7 @@ an UndecodablePixels. Codecs are loaded when first needed: importing this module
 Decoders of untrusted data may still crash or run long: call them in a process one can kill.
 """
 
+import sys
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -259,6 +260,8 @@ def _first_that_decodes(decoders: tuple[Decoder, ...], data: bytes, image: Image
     for decoder in decoders:
         try:
             return np.asarray(decoder(data, image))
+        except UndecodablePixels:
+            raise  # damaged, however lenient the next one may be
         except Exception as error:
             failure = error
     raise UndecodablePixels("the compressed frame is damaged") from failure
@@ -303,7 +306,16 @@ def _openjpeg(data: bytes, image: ImagePixel) -> Any:
 def _openjph(data: bytes, image: ImagePixel) -> Any:
     import imagecodecs
 
-    return imagecodecs.htj2k_decode(data, planar=False)
+    # imagecodecs cannot raise what OpenJPH says of damaged code blocks, and gives black for them
+    failures: list[str] = []
+    before, sys.unraisablehook = sys.unraisablehook, lambda what: failures.append(str(what))
+    try:
+        decoded = imagecodecs.htj2k_decode(data, planar=False)
+    finally:
+        sys.unraisablehook = before
+    if failures:
+        raise UndecodablePixels("the HTJ2K stream is damaged")
+    return decoded
 
 
 def _libjxl(data: bytes, image: ImagePixel) -> Any:

@@ -486,6 +486,13 @@ ONE_OF_EACH = [
 ]
 
 
+def test_an_htj2k_stream_that_lacks_code_blocks_is_refused():
+    frame = bytes(imagecodecs.htj2k_encode(GREY16))
+
+    with pytest.raises(UndecodablePixels, match="damaged"):  # and not shown in black
+        decode(frame[:-100], ARC + "201", GREY16)
+
+
 @pytest.mark.parametrize(("syntax", "frame", "array"), ONE_OF_EACH)
 @pytest.mark.parametrize("told", [{"rows": 39}, {"columns": 60000}, {"rows": 30, "columns": 40}])
 def test_a_code_stream_of_another_size_is_refused(syntax, frame, array, told):
