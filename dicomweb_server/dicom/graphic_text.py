@@ -27,7 +27,7 @@ _SMALLEST, _LARGEST = 11.0, 40.0  # pixels of the height of letters, in a pictur
 _OUTLINE_OPACITY = 0.7
 _WIDEST = 8192  # pixels of a line
 # Units of the budget for a text, a character and a pixel of it
-_OF_TEXT, _OF_CHARACTER, _OF_PIXEL = 1_000_000, 4_000, 32
+_OF_TEXT, _OF_CHARACTER, _OF_PIXEL = 1_000_000, 25_000, 32
 
 
 @dataclass(frozen=True, slots=True)

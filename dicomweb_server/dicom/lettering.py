@@ -34,17 +34,27 @@ def letters(text: str, height: float) -> tuple[str, Any]:
     return text, ImageFont.load_default(height)
 
 
-@lru_cache(256)
 def _has(name: str, needed: frozenset[str]) -> bool:
     """Whether there is a font of that name, with all the characters."""
+    return _font(name) is not None and all(_has_letter(name, each) for each in needed)
+
+
+@lru_cache(1 << 15)  # of several alphabets, and the characters that are in use of Chinese
+def _has_letter(name: str, character: str) -> bool:
+    font, none = _font(name) or (None, b"")
+    return font is not None and bytes(font.getmask(character)) != none
+
+
+@lru_cache
+def _font(name: str) -> tuple[Any, bytes] | None:
+    """A font, and what it shows for a character that it lacks; None if there is no such font."""
     from PIL import ImageFont
 
     try:
         font = ImageFont.truetype(name, 16)
     except OSError:
-        return False
-    none = bytes(font.getmask(_NONE))
-    return all(bytes(font.getmask(character)) != none for character in needed)
+        return None
+    return font, bytes(font.getmask(_NONE))
 
 
 def _in_ascii(text: str) -> str:

@@ -226,6 +226,8 @@ OUTSIDE = [(n % 2 * 5000 - 2500, 99) for n in range(10_000)]
         [text("\n".join(["M" * 25] * 40), (0, 0, 512, 512)) for _ in range(300)],
         [graphic("POLYLINE", *range(4000), LineStyleSequence=[
             item(PatternOnColorCIELabValue=BLUE, LineDashingStyle="DASHED")])] * 50,
+        [text("".join(chr(0x4E00 + (n * 97 + c) % 9999) for c in range(1000)), (0, 0, 512, 99))
+         for n in range(1000)],
         [graphic("POLYLINE", *points) for points in MANY],
         [graphic("POLYLINE", *TEETH, GraphicFilled="Y", FillStyleSequence=[
             item(FillMode="SOLID")])] * 8,
