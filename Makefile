@@ -13,7 +13,7 @@ INSTALL := $(PIP) install --root-user-action=ignore --only-binary :all: --requir
 BESIDE := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run ohif test test-uvicorn test-s3 test-browser bench bench-memory bench-search bench-retrieve bench-render test-crash fuzz conformance conformance-orthanc check format requirements lock
+.PHONY: help run ohif test test-uvicorn test-s3 test-browser bench bench-memory bench-search bench-retrieve bench-render test-crash fuzz conformance conformance-orthanc conformance-mutations check format requirements lock
 .DELETE_ON_ERROR:
 
 help: ## List the verbs
@@ -65,6 +65,10 @@ conformance: $(VENV)/.ready-to-develop ## Hold our server to PS3.18 (URL= for an
 conformance-orthanc: $(VENV)/.ready-to-develop ## The same with Debian's Orthanc, which has to be installed
 	@mkdir -p build/conformance
 	@$(PY) -m conformance orthanc $(REPORTS) $(ARGS)
+
+conformance-mutations: $(VENV)/.ready-to-develop ## See that each check of the suite can fail (some minutes)
+	@mkdir -p build/conformance
+	@$(PY) -m conformance.mutation --table build/conformance/mutations.md $(ARGS)
 
 REPORTS = --report build/conformance/report.html --junit build/conformance/junit.xml \
 	--json build/conformance/report.json

@@ -122,10 +122,18 @@ class _Handler(BaseHTTPRequestHandler):
             connection.endheaders(asked.body or None)
             response = connection.getresponse()
             headers = [(k, v) for k, v in response.getheaders() if k.lower() not in _HOPS]
-            answered = Answered(asked, response.status, headers, response.read())
+            answered = self._ours(Answered(asked, response.status, headers, response.read()))
         finally:
             connection.close()
         self._write(self.mutation.answer(answered))
+
+    def _ours(self, answered: Answered) -> Answered:
+        """With URLs that lead back to the proxy, so that nothing passes it by."""
+        host, port = self.server.server_address[:2]
+        theirs, ours = (f"http://{h}:{p}" for h, p in (self.place, (host, port)))
+        headers = [(key, value.replace(theirs, ours)) for key, value in answered.headers]
+        body = answered.body.replace(theirs.encode(), ours.encode())
+        return replace(answered, headers=headers, body=body)
 
     def _read(self) -> bytes:
         if "chunked" in self.headers.get("Transfer-Encoding", ""):
