@@ -129,8 +129,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _ours(self, answered: Answered) -> Answered:
         """With URLs that lead back to the proxy, so that nothing passes it by."""
-        host, port = self.server.server_address[:2]
-        theirs, ours = (f"http://{h}:{p}" for h, p in (self.place, (host, port)))
+        assert isinstance(self.server, ThreadingHTTPServer)
+        here = "127.0.0.1", self.server.server_port
+        theirs, ours = (f"http://{host}:{port}" for host, port in (self.place, here))
         headers = [(key, value.replace(theirs, ours)) for key, value in answered.headers]
         body = answered.body.replace(theirs.encode(), ours.encode())
         return replace(answered, headers=headers, body=body)
