@@ -140,7 +140,11 @@ REQUESTS = (
     Mutation("viewport ignored", "the parameter has no effect", ask=_without("viewport")),
     Mutation("quality ignored", "the parameter has no effect", ask=_without("quality")),
     Mutation("annotation ignored", "the parameter has no effect", ask=_without("annotation")),
-    Mutation("profile ignored", "iccprofile has no effect", ask=_without("iccprofile")),
+    Mutation(
+        "profiles unread",
+        "an iccprofile that is none counts as yes",
+        ask=_values(lambda name, value: "yes" if value == "cmyk" else value),
+    ),
     Mutation("one part stored", "of what is sent only the first part", ask=_stored_apart),
     Mutation("study ignored", "stores go to any study", ask=_another_study),
     Mutation(

@@ -1,13 +1,15 @@
 """What a check is, and how it can end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from conformance.suite.http import Exchange
     from conformance.suite.run import Run
+
+Item = TypeVar("Item")
 
 
 class Level(StrEnum):
@@ -100,3 +102,10 @@ def expect(condition: object, expected: str, got: object) -> None:
     """Raise Deviation unless `condition` holds."""
     if not condition:
         raise Deviation(expected, str(got))
+
+
+def only(items: "Sequence[Item]", what: str) -> "Item":
+    """The one of `items`. Raises Deviation if there are none, or several."""
+    if len(items) != 1:
+        raise Deviation(f"one {what}", f"{len(items)} of them")
+    return items[0]

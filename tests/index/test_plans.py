@@ -172,7 +172,7 @@ LOOKUPS = {
     "runs of a series": (metadata_runs.LIST_RUNS, *TRIPLE[:4]),
     "a run": (metadata_runs.READ_RUN, "1.7", [1], [7, 8]),
     "thumbnail": (retrieve.REPRESENTATIVE, *TRIPLE[:3], None),
-    "rendered frames": (pictures.COUNT_FRAMES, *TRIPLE[:3], None),
+    "rendered frames": (pictures.COUNT_FRAMES, *TRIPLE[:3], None, ["1.2"]),
     "rendered parts": (pictures.LOCATE_IMAGES, *TRIPLE[:3], None, *FIRST_PAGE, ["1.2"]),
     "existing": (instances.FIND_EXISTING, 1, ["1.7.1.1", "1.8.1.1"]),
     "deleted": (instances.DELETE_INSTANCES, 7, None, None),

@@ -334,7 +334,8 @@ def test_frames_and_bulk_data_of_deflated_files(http: httpx.Client) -> None:
 def test_what_has_no_pixels_has_no_frames(http: httpx.Client, series: list[Dataset]) -> None:
     [dataset] = store(http, sr_document(SOPInstanceUID=new_uid()))
     assert_problem(http.get(f"{path_of(dataset)}/frames/1"), 404)
-    assert_problem(http.get(f"{path_of(dataset)}/rendered"), 406)  # 3.3.6
+    picture = {"Accept": "image/jpeg"}
+    assert_problem(http.get(f"{path_of(dataset)}/rendered", headers=picture), 406)  # 3.3.6
 
 
 def test_urls_never_come_from_the_host_header(http: httpx.Client, series: list[Dataset]) -> None:

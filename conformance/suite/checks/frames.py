@@ -4,7 +4,7 @@ from pydicom.uid import JPEGBaseline8Bit, RLELossless
 
 from conformance.suite.http import resolve
 from conformance.suite.json_model import bulk_uris, datasets_of
-from conformance.suite.model import Deviation, Level, NotOffered, check, expect
+from conformance.suite.model import Deviation, Level, NotOffered, check, expect, only
 from conformance.suite.multipart import parts_of
 from conformance.suite.retrieving import ANY, ELE, frames, native_frames
 from conformance.suite.run import DICOM_JSON, OCTETS, Run, multipart, status
@@ -48,7 +48,7 @@ def decoded(run: Run) -> None:
 @check("frames", Level.MUST, "PS3.18 8.7.3.5.2", "TS-09", "Parts name their transfer syntax, not *")
 def named_syntax(run: Run) -> None:
     [item] = run.stored("rle")
-    [part] = frames(run, item, "1", multipart(OCTETS))
+    part = only(frames(run, item, "1", multipart(OCTETS)), "part")
     named = part.content_type.parameters.get("transfer-syntax", ELE)
     expect(named == ELE, f"transfer-syntax={ELE}, or none", named)
     answer = run.get(f"{item.path}/frames/1", f"{multipart(OCTETS, ANY)}, {multipart('*/*', ANY)}")
@@ -76,7 +76,7 @@ def as_stored(run: Run) -> None:
         if answer.status == 406:
             continue
         offered += 1
-        [part] = parts_of(status(answer, 200), media)
+        part = only(parts_of(status(answer, 200), media), "part")
         named = part.content_type.parameters.get("transfer-syntax")
         expect(named == syntax, f"transfer-syntax={syntax}", named)
         stored = item.dataset.PixelData
@@ -158,7 +158,7 @@ def not_a_number(run: Run) -> None:
 def _uris(run: Run, kind: str) -> dict[str, str]:
     item = run.stored(kind)[0]
     path = f"{item.path}/metadata"
-    [dataset] = datasets_of(run.ok(path, DICOM_JSON))
+    dataset = only(datasets_of(run.ok(path, DICOM_JSON)), "data set")
     base = run.server.url(path)
     return {where: resolve(base, uri) for where, uri in bulk_uris(dataset)}
 
@@ -194,7 +194,7 @@ def document(run: Run) -> None:
     uris = _uris(run, "pdf")
     if "00420011" not in uris:
         raise NotOffered("a BulkDataURI of documents: they are inline")
-    [part] = parts_of(run.ok(uris["00420011"], multipart(OCTETS)))
+    part = only(parts_of(run.ok(uris["00420011"], multipart(OCTETS))), "part")
     stored = bytes(item.dataset.EncapsulatedDocument)
     expect(part.body in (stored, stored[:-1]), "the document", f"{len(part.body)} bytes")
 

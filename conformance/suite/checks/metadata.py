@@ -9,7 +9,7 @@ from conformance.suite.json_model import (
     value_of,
     values_of,
 )
-from conformance.suite.model import Level, NotOffered, check, expect
+from conformance.suite.model import Level, NotOffered, check, expect, only
 from conformance.suite.multipart import parts_of
 from conformance.suite.run import DICOM_JSON, DICOM_XML, OCTETS, Run, multipart, status
 from conformance.suite.shelf import Instance, new_uid
@@ -182,7 +182,7 @@ def binary_values(run: Run) -> None:
         return
     expect("BulkDataURI" in attribute, "InlineBinary or BulkDataURI", attribute)
     uri = resolve(run.server.url(f"{item.path}/metadata"), attribute["BulkDataURI"])
-    [part] = parts_of(run.ok(uri, multipart(OCTETS)), OCTETS)
+    part = only(parts_of(run.ok(uri, multipart(OCTETS)), OCTETS), "part")
     expect(part.body == wanted, "the bytes of the profile", f"{len(part.body)} others")
 
 
@@ -245,7 +245,7 @@ def as_xml(run: Run) -> None:
 )
 def json_and_xml(run: Run) -> None:
     [item] = run.stored("values")
-    [part] = parts_of(run.ok(f"{item.path}/metadata", multipart(DICOM_XML)), DICOM_XML)
+    part = only(parts_of(run.ok(f"{item.path}/metadata", multipart(DICOM_XML)), DICOM_XML), "part")
     in_xml = {key.split()[0] for key in native(part.body) if int(key[:4], 16) % 2 == 0}
     in_json = {tag for tag in _metadata(run, item) if int(tag[:4], 16) % 2 == 0}
     differing = sorted(in_xml ^ in_json)

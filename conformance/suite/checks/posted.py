@@ -8,7 +8,7 @@ from pydicom import Dataset
 
 from conformance.suite.checks.store import STORED, listed, made, report_of
 from conformance.suite.http import Answer
-from conformance.suite.model import Level, NotOffered, check, expect
+from conformance.suite.model import Level, NotOffered, check, expect, only
 from conformance.suite.multipart import joined
 from conformance.suite.retrieving import instances, read
 from conformance.suite.run import DICOM_JSON, DICOM_XML, OCTETS, Run, status
@@ -72,7 +72,7 @@ def _bulk(uri: str, data: bytes, kind: str = OCTETS) -> tuple[str, bytes, list[t
 def _stored(run: Run, answer: Answer, item: Instance) -> Dataset:
     report = report_of(status(answer, 200, 202))
     expect(listed(report, STORED) == {item.uid}, "the instance as stored", listed(report, STORED))
-    _, [part] = instances(run, item.path)
+    part = only(instances(run, item.path)[1], "part")
     return read(part.body)
 
 
@@ -122,7 +122,7 @@ def several(run: Run) -> None:
     wanted = {item.uid for item in items}
     expect(listed(report, STORED) == wanted, "both", listed(report, STORED))
     for item in items:
-        _, [part] = instances(run, item.path)
+        part = only(instances(run, item.path)[1], "part")
         _same(read(part.body), item)
 
 

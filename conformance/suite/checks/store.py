@@ -8,7 +8,7 @@ from pydicom.uid import ImplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from conformance.suite.http import Answer, resolve
 from conformance.suite.json_model import JsonDataset, validate, value_of, values_of
-from conformance.suite.model import Deviation, Level, NotOffered, Undecided, check, expect
+from conformance.suite.model import Deviation, Level, NotOffered, Undecided, check, expect, only
 from conformance.suite.multipart import joined
 from conformance.suite.retrieving import instances, read, same_values
 from conformance.suite.run import DICOM, DICOM_JSON, DICOM_XML, Run, status
@@ -59,9 +59,9 @@ def one_instance(run: Run) -> None:
     report = report_of(status(run.store([item.file]), 200))
     expect(listed(report, STORED) == {item.uid}, "the instance as stored", listed(report, STORED))
     expect(not listed(report, FAILED), "none as failed", listed(report, FAILED))
-    [entry] = values_of(report, STORED)
+    entry = only(values_of(report, STORED), "instance in the report")
     expect(value_of(entry, CLASS) == item.dataset.SOPClassUID, "its class", value_of(entry, CLASS))
-    _, [part] = instances(run, item.path)
+    part = only(instances(run, item.path)[1], "part")
     same_values(read(part.body), item)
 
 
@@ -84,7 +84,7 @@ def retrieve_urls(run: Run) -> None:
     answer = status(run.store([item.file]), 200)
     report = report_of(answer)
     expect("00081190" in report, "RetrieveURL of the study (Type 2)", sorted(report))
-    [entry] = values_of(report, STORED)
+    entry = only(values_of(report, STORED), "instance in the report")
     url = value_of(entry, "00081190")
     if url:
         status(run.get(resolve(answer.url, url) + "/metadata", DICOM_JSON), 200)
@@ -178,7 +178,7 @@ def again(run: Run) -> None:
     report = report_of(answer)
     if answer.status == 409:
         failed(report, item.uid)
-    _, [part] = instances(run, item.path)
+    part = only(instances(run, item.path)[1], "part")
     same_values(read(part.body), item)
 
 
@@ -203,7 +203,7 @@ def no_end(run: Run) -> None:
     headers = [("Accept", DICOM_JSON), ("Content-Type", kind)]
     answer = run.server.send("POST", "studies", headers, body[: len(body) - 60])
     if answer.status in (200, 202) and listed(report_of(answer), STORED):
-        _, [part] = instances(run, item.path)
+        part = only(instances(run, item.path)[1], "part")
         same_values(read(part.body), item)  # it may be whole all the same
         return
     expect(answer.status in (400, 409), "400, or 409 with a report", answer.status)
@@ -288,7 +288,7 @@ def implicit_vr(run: Run) -> None:
         failed(report, item.uid)
         raise NotOffered("storing of Implicit VR Little Endian")
     status(answer, 200, 202)
-    _, [part] = instances(run, item.path)
+    part = only(instances(run, item.path)[1], "part")
     same_values(read(part.body), item, but=("PixelData",))
 
 
@@ -324,7 +324,7 @@ def conflicting(run: Run) -> None:
     other = Instance(_copy(item.dataset, ImageComments="another"))
     answer = run.store([other.file])
     report = report_of(answer)
-    _, [part] = instances(run, item.path)
+    part = only(instances(run, item.path)[1], "part")
     now = read(part.body)
     if answer.status == 409:
         failed(report, item.uid)
