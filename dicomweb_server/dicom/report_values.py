@@ -12,6 +12,7 @@ from pydicom.uid import UID
 
 from dicomweb_server.dicom.description import JsonDataset
 from dicomweb_server.dicom.json_values import first_item, first_text, number, values
+from dicomweb_server.errors import ContentTooLarge
 
 MAX_POINTS = 100  # of a shape that are written out; what is more is counted
 
@@ -85,6 +86,8 @@ class Table:
 
 
 MAX_CELLS = 20_000
+_SMALL_TABLE = 1000  # places, whether there are cells in them or not
+_SPARSE = 20  # of so many places of a larger table one at least holds a cell
 
 
 def sop_class_name(uid: str) -> str:
@@ -304,7 +307,10 @@ def _channels(found: list[Any]) -> str:
 
 
 def _table(item: JsonDataset) -> Table | None:
-    """The cells of Tabulated Values, which name their row and column, counted from 1."""
+    """The cells of Tabulated Values, which name their row and column, counted from 1.
+
+    Raises ContentTooLarge for a large table that has hardly any.
+    """
     table = first_item(item, "0040A801")
     if table is None:
         return None
@@ -317,6 +323,9 @@ def _table(item: JsonDataset) -> Table | None:
             cells.setdefault(row, {})[column] = _cell(cell)
             columns.setdefault(column, str(column))
     order = sorted(columns)
+    # Cells each in a row and a column of its own make a table of their square.
+    if len(cells) * len(order) > _SMALL_TABLE + _SPARSE * len(values(table, "0040A808")):
+        raise ContentTooLarge("a report with a table that is almost empty")
     return Table(
         tuple(columns[column] for column in order),
         tuple(

@@ -104,6 +104,19 @@ def test_every_value_type_in_words(one: Dataset, expected: str) -> None:
         assert word in plain, word
 
 
+def test_a_table_that_is_almost_empty_is_not_spread_out() -> None:
+    """Cells along the diagonal would be a table of their square: of 5,000 cells 25 million."""
+    table = Dataset()
+    table.CellValuesSequence = []
+    for n in range(1, 1001):
+        cell = Dataset()
+        cell.TableRowNumber = cell.TableColumnNumber = n
+        cell.NumericValue = "1"
+        table.CellValuesSequence.append(cell)
+    with pytest.raises(ContentTooLarge):
+        report_text(attributes(item("TABLE", "Sizes", TabulatedValuesSequence=[table])))
+
+
 def test_a_table_of_values() -> None:
     """TABLE (PS3.3 §C.18.10): cells name their row and column."""
 
