@@ -79,8 +79,8 @@ def spoiling(upstream: str, mutation: Mutation) -> Iterator[str]:
     parts = urlsplit(upstream)
     assert parts.hostname is not None
     assert parts.port is not None
-    handler = type("Handler", (_Handler,), {"place": (parts.hostname, parts.port)})
-    handler.mutation = mutation  # type: ignore[attr-defined]
+    known = {"place": (parts.hostname, parts.port), "mutation": mutation}
+    handler = type("Handler", (_Handler,), known)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -148,6 +148,7 @@ class Server:
     verify: bool = True
     exchanges: list[Exchange] = field(default_factory=list)
     _connection: http.client.HTTPConnection | None = None
+    _place: tuple[str, str] = ("", "")  # scheme and host that it is to
 
     def url(self, path: str) -> str:
         """`path` below the base URI, or itself if it is absolute."""
@@ -197,7 +198,7 @@ class Server:
     ) -> Answer:
         parts = urlsplit(url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        fresh = self._connection is None or not self._is_of(parts.netloc)
+        fresh = self._connection is None or self._place != (parts.scheme, parts.netloc)
         for attempt in (1, 2):
             connection = self._connect(parts.scheme, parts.netloc) if fresh else self._connection
             assert connection is not None
@@ -226,13 +227,6 @@ class Server:
             self.close()
         return answer
 
-    def _is_of(self, netloc: str) -> bool:
-        return self._connection is not None and self._netloc(self._connection) == netloc
-
-    @staticmethod
-    def _netloc(connection: http.client.HTTPConnection) -> str:
-        return str(getattr(connection, "netloc_of_suite", ""))
-
     def _connect(self, scheme: str, netloc: str) -> http.client.HTTPConnection:
         self.close()
         connection: http.client.HTTPConnection
@@ -244,10 +238,9 @@ class Server:
             connection = http.client.HTTPSConnection(netloc, timeout=self.timeout, context=context)
         else:
             connection = http.client.HTTPConnection(netloc, timeout=self.timeout)
-        connection.netloc_of_suite = netloc  # type: ignore[attr-defined]
         connection.connect()
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._connection = connection
+        self._connection, self._place = connection, (scheme, netloc)
         return connection
 
     @staticmethod

@@ -33,10 +33,11 @@ def datasets_of(answer: Answer) -> list[JsonDataset]:
         answer.header("Content-Type"),
     )
     found = answer.json()
-    expect(isinstance(found, list), "one array of data sets (F.2.1)", type(found).__name__)
+    if not isinstance(found, list):
+        raise Deviation("one array of data sets (F.2.1)", type(found).__name__)
     for dataset in found:
         validate(dataset)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def validate(dataset: object, where: str = "") -> None:

@@ -62,11 +62,18 @@ class Run:
     ) -> Answer:
         """POST PS3.10 files as multipart/related."""
         kind, body = joined([(DICOM, file) for file in files], DICOM)
-        headers = [("Content-Type", kind)]
-        if accept is not None:
-            headers.insert(0, ("Accept", accept))
-        path = f"studies/{study}" if study else "studies"
-        return self.server.send("POST", path, headers, body)
+        return self.post(kind, body, f"studies/{study}" if study else "studies", accept)
+
+    def post(
+        self,
+        kind: str,
+        body: bytes | Iterable[bytes],
+        path: str = "studies",
+        accept: str | None = DICOM_JSON,
+    ) -> Answer:
+        """POST a body of the media type `kind`, whatever it is; in pieces it goes chunked."""
+        headers = [("Accept", accept)] if accept is not None else []
+        return self.server.send("POST", path, [*headers, ("Content-Type", kind)], body)
 
     def new_study(self) -> str:
         """A UID for a study that a check makes; what it stores of it is removed at the end."""

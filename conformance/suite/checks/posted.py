@@ -59,10 +59,9 @@ def _native(model: dict[str, Any]) -> bytes:
     return "\n".join([*lines, "</NativeDicomModel>"]).encode()
 
 
-def _post(run: Run, parts: list[Any], root: str, accept: str = DICOM_JSON) -> Answer:
+def _post(run: Run, parts: list[Any], root: str) -> Answer:
     kind, body = joined(parts, root)
-    headers = [("Accept", accept), ("Content-Type", kind)]
-    return run.server.send("POST", "studies", headers, body)
+    return run.post(kind, body)
 
 
 def _bulk(uri: str, data: bytes, kind: str = OCTETS) -> tuple[str, bytes, list[tuple[str, str]]]:

@@ -141,9 +141,7 @@ def into_another_study(run: Run) -> None:
 )
 def some_refused(run: Run) -> None:
     good, bad = made(run), made(run)
-    kind, body = joined([(DICOM, good.file), (DICOM, bad.file)], DICOM)
-    headers = [("Accept", DICOM_JSON), ("Content-Type", kind)]
-    answer = run.server.send("POST", f"studies/{good.study}", headers, body)
+    answer = run.store([good.file, bad.file], study=good.study)
     report = report_of(status(answer, 202))
     expect(listed(report, STORED) == {good.uid}, "the one as stored", listed(report, STORED))
     failed(report, bad.uid)
@@ -184,15 +182,13 @@ def again(run: Run) -> None:
 
 @check("store", Level.MUST, "PS3.18 10.5.2", "5.1", "A body of another type is 415")
 def unsupported_type(run: Run) -> None:
-    headers = [("Accept", DICOM_JSON), ("Content-Type", "text/plain")]
-    answer = run.server.send("POST", "studies", headers, b"hello")
+    answer = run.post("text/plain", b"hello")
     expect(answer.status == 415, "status 415", answer.status)
 
 
 @check("store", Level.MUST, "RFC 2046 5.1", "5.6", "A multipart message without a boundary is 400")
 def no_boundary(run: Run) -> None:
-    headers = [("Accept", DICOM_JSON), ("Content-Type", f'multipart/related; type="{DICOM}"')]
-    answer = run.server.send("POST", "studies", headers, b"--x\r\n\r\n--x--\r\n")
+    answer = run.post(f'multipart/related; type="{DICOM}"', b"--x\r\n\r\n--x--\r\n")
     expect(answer.status in (400, 415), "status 400", answer.status)
 
 
@@ -200,8 +196,7 @@ def no_boundary(run: Run) -> None:
 def no_end(run: Run) -> None:
     item = made(run)
     kind, body = joined([(DICOM, item.file)], DICOM)
-    headers = [("Accept", DICOM_JSON), ("Content-Type", kind)]
-    answer = run.server.send("POST", "studies", headers, body[: len(body) - 60])
+    answer = run.post(kind, body[: len(body) - 60])
     if answer.status in (200, 202) and listed(report_of(answer), STORED):
         part = only(instances(run, item.path)[1], "part")
         same_values(read(part.body), item)  # it may be whole all the same
@@ -221,8 +216,7 @@ def spellings_of_multipart(run: Run) -> None:
         text = shape.replace("{h}", f"Content-Type: {DICOM}\r\n").replace("{b}", boundary)
         before, after = (piece.encode() for piece in text.split("{d}"))
         kind = f'multipart/related; type="{DICOM}"; boundary="{boundary}"'
-        headers = [("Accept", DICOM_JSON), ("Content-Type", kind)]
-        answer = run.server.send("POST", "studies", headers, before + item.file + after)
+        answer = run.post(kind, before + item.file + after)
         expect(answer.status == 200, f"200 for a message {boundary!r}", answer.status)
 
 
@@ -231,8 +225,7 @@ def chunked(run: Run) -> None:
     item = made(run)
     kind, body = joined([(DICOM, item.file)], DICOM)
     pieces = [body[at : at + 1000] for at in range(0, len(body), 1000)]
-    headers = [("Accept", DICOM_JSON), ("Content-Type", kind)]
-    report = report_of(status(run.server.send("POST", "studies", headers, pieces), 200))
+    report = report_of(status(run.post(kind, pieces), 200))
     expect(listed(report, STORED) == {item.uid}, "the instance", listed(report, STORED))
 
 
@@ -240,8 +233,7 @@ def chunked(run: Run) -> None:
 def further_parameters(run: Run) -> None:
     item = made(run)
     kind, body = joined([(f"{DICOM}; transfer-syntax=1.2.840.10008.1.2.1", item.file)], DICOM)
-    headers = [("Accept", DICOM_JSON), ("Content-Type", f"{kind}; transfer-syntax=1.2.3; x=y")]
-    status(run.server.send("POST", "studies", headers, body), 200)
+    status(run.post(f"{kind}; transfer-syntax=1.2.3; x=y", body), 200)
 
 
 @check("store", Level.MUST, "PS3.18 Table 10.5.3-2", "STOW-05", "*/* or no Accept: a JSON report")
