@@ -12,17 +12,15 @@ from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
-import uvloop
-
 from conformance.benchmark import memory, orthanc, servers
-from conformance.benchmark.client import Address, AnswerError
+from conformance.benchmark.client import Address
+from conformance.benchmark.ending import run_to_the_end
 from conformance.benchmark.goals import OURS
 from conformance.benchmark.items import Corpus, Item, read_items
 from conformance.benchmark.processes import processes_of
 from conformance.benchmark.report import as_data, as_markdown, machine
 from conformance.benchmark.run import Bench, Target
 from conformance.benchmark.stores import row_items, store_items
-from dicomweb_server.index.embedded import EmbeddedPostgresError
 
 NO_ORTHANC = (
     "Orthanc is not here to be compared with: "
@@ -139,14 +137,7 @@ def keep(path: Path | None, data: object) -> None:
 
 def main() -> None:
     """Run, and say in one line what is wrong if no server can be measured."""
-    try:
-        sys.exit(uvloop.run(benchmark(arguments())))
-    except (AnswerError, EmbeddedPostgresError, OSError) as error:
-        sys.exit(f"benchmark: {error}")
-    except asyncio.CancelledError:
-        sys.exit(128 + signal.SIGTERM)
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+    run_to_the_end(benchmark(arguments()))
 
 
 if __name__ == "__main__":

@@ -110,14 +110,19 @@ def _goal_data(goal: Goal, result: Result, named: Mapping[str, Result]) -> dict[
     return {"goal": text, "measured": value, "verdict": goal.verdict(value)}
 
 
+def on_this_machine(here: Mapping[str, Any]) -> str:
+    """The first line of a report: when and where it was measured."""
+    return (
+        f"{here['date']}: {here['cpus']} × {here['cpu']}, {here['system']}, "
+        f"Python {here['python']}, load average before the run {here['load_average']:.1f}."
+    )
+
+
 def as_markdown(
     results: Sequence[Result], targets: Sequence[Target], here: Mapping[str, Any]
 ) -> str:
     """The tables, with lines on the machine and the servers. The first of `targets` is ours."""
-    lines = [
-        f"{here['date']}: {here['cpus']} × {here['cpu']}, {here['system']}, "
-        f"Python {here['python']}, load average before the run {here['load_average']:.1f}."
-    ]
+    lines = [on_this_machine(here)]
     lines += [f"{target.label}: {target.about}." for target in targets if target.about]
     named = {result.item.name: result for result in results}
     lines += ["", *_rates(results, targets, named), ""]

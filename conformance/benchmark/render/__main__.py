@@ -11,11 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import uvloop
-
 from conformance.benchmark import orthanc
 from conformance.benchmark.__main__ import say
-from conformance.benchmark.client import AnswerError
+from conformance.benchmark.ending import run_to_the_end
 from conformance.benchmark.goals import OURS
 from conformance.benchmark.items import store_asks
 from conformance.benchmark.load import Ask, load
@@ -27,7 +25,6 @@ from conformance.benchmark.report import machine
 from conformance.benchmark.retrieve import hosts as started
 from conformance.benchmark.retrieve.hosts import Host
 from conformance.benchmark.retrieve.report import NO_ORTHANC
-from dicomweb_server.index.embedded import EmbeddedPostgresError
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
@@ -104,14 +101,7 @@ def main() -> None:
     if options.list:
         print("\n".join(f"{item.key:12} {item.name}" for item in items))
         return
-    try:
-        sys.exit(uvloop.run(benchmark(options, items)))
-    except (AnswerError, EmbeddedPostgresError, OSError) as error:
-        sys.exit(f"benchmark: {error}")
-    except asyncio.CancelledError:
-        sys.exit(128 + signal.SIGTERM)
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+    run_to_the_end(benchmark(options, items))
 
 
 if __name__ == "__main__":

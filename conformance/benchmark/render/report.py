@@ -8,7 +8,7 @@ from conformance.benchmark.goals import ORTHANC, OURS
 from conformance.benchmark.load import Sample
 from conformance.benchmark.render.items import CODECS_GOAL, ORTHANC_GOAL
 from conformance.benchmark.render.run import Result
-from conformance.benchmark.report import figure, summary, table
+from conformance.benchmark.report import figure, on_this_machine, summary, table
 from conformance.benchmark.retrieve.hosts import Host
 from conformance.benchmark.run import cpu_ms, percentile
 
@@ -77,10 +77,7 @@ def as_markdown(
     notes: Sequence[str] = (),
 ) -> str:
     """The tables, with lines on the machine and the servers. The first of `hosts` is ours."""
-    lines = [
-        f"{here['date']}: {here['cpus']} × {here['cpu']}, {here['system']}, "
-        f"Python {here['python']}, load average before the run {here['load_average']:.1f}."
-    ]
+    lines = [on_this_machine(here)]
     lines += [f"{host.label}: {host.target.about}." for host in hosts if host.target is not None]
     labels = [host.label for host in hosts]
     lines += [*notes, "", *_rates(results, labels), ""]

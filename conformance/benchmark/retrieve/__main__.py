@@ -11,11 +11,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import uvloop
-
 from conformance.benchmark import orthanc
 from conformance.benchmark.__main__ import say
-from conformance.benchmark.client import AnswerError
+from conformance.benchmark.ending import run_to_the_end
 from conformance.benchmark.goals import OURS
 from conformance.benchmark.report import machine
 from conformance.benchmark.retrieve import hosts as started
@@ -24,7 +22,6 @@ from conformance.benchmark.retrieve.items import Item, all_items, chosen
 from conformance.benchmark.retrieve.report import NO_NGINX, NO_ORTHANC, as_data, as_markdown
 from conformance.benchmark.retrieve.run import Bench, needed
 from conformance.benchmark.retrieve.shelf import Shelf
-from dicomweb_server.index.embedded import EmbeddedPostgresError
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
@@ -108,14 +105,7 @@ def main() -> None:
     if options.list:
         print("\n".join(f"{item.key:20} {item.name}" for item in items))
         return
-    try:
-        sys.exit(uvloop.run(benchmark(options, items, shelf)))
-    except (AnswerError, EmbeddedPostgresError, OSError) as error:
-        sys.exit(f"benchmark: {error}")
-    except asyncio.CancelledError:
-        sys.exit(128 + signal.SIGTERM)
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+    run_to_the_end(benchmark(options, items, shelf))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Any
 
 from conformance.benchmark.goals import OURS, S3, Goal
 from conformance.benchmark.load import Sample
-from conformance.benchmark.report import figure, summary, table
+from conformance.benchmark.report import figure, on_this_machine, summary, table
 from conformance.benchmark.retrieve.hosts import LATENCY_MS, Host
 from conformance.benchmark.retrieve.run import Result
 from conformance.benchmark.run import cpu_ms, p50_ms, peak_rss_mb, reached
@@ -82,10 +82,7 @@ def as_markdown(
     notes: Sequence[str] = (),
 ) -> str:
     """The tables, with lines on the machine and the servers. The first of `hosts` is ours."""
-    lines = [
-        f"{here['date']}: {here['cpus']} × {here['cpu']}, {here['system']}, "
-        f"Python {here['python']}, load average before the run {here['load_average']:.1f}."
-    ]
+    lines = [on_this_machine(here)]
     lines += [f"{host.label}: {host.target.about}." for host in hosts if host.target is not None]
     lines += [*notes, "", *_rates(results, hosts), ""]
     lines += ["Latency in ms, p50 / p95 of all rounds, p50 of the best; MB/s in brackets:", ""]
