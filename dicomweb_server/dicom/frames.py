@@ -4,6 +4,7 @@ The table is made once, at store time (``build_frame_table``); a read takes the 
 one frame (``frame_range``) and makes of its bytes what PS3.18 sends (``cut_frame``).
 """
 
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,6 +50,8 @@ RECORD = struct.Struct("<QQI")
 _RECORD = np.dtype([("offset", "<u8"), ("length", "<u8"), ("fragments", "<u4")])
 
 MAX_FRAMES = 2**31 - 1  # the greatest IS (PS3.5 §6.2)
+
+_INTEGER = re.compile(" *([+-]?[0-9]{1,11}) *")  # an IS (PS3.5 §6.2)
 
 _FLOAT_PIXEL_DATA = 0x7FE00008
 _DOUBLE_FLOAT_PIXEL_DATA = 0x7FE00009
@@ -109,11 +112,9 @@ def _integer(dataset: JsonDataset, key: str) -> int | None:
         return None
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if isinstance(value, str) and len(value) <= 12:  # the length of an IS
-        try:
-            return int(value)
-        except ValueError:
-            return None
+    if isinstance(value, str):
+        match = _INTEGER.fullmatch(value)
+        return int(match[1]) if match else None
     return value if isinstance(value, int) else None
 
 

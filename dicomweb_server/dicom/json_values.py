@@ -6,6 +6,7 @@ another shape. None of these functions raises.
 
 import base64
 import binascii
+import re
 from math import isfinite
 from typing import Any
 
@@ -13,6 +14,12 @@ from dicomweb_server.dicom.description import JsonDataset
 
 SHARED_FUNCTIONAL_GROUPS = "52009229"
 PER_FRAME_FUNCTIONAL_GROUPS = "52009230"
+
+# A number as text: what IS and DS allow (PS3.5 §6.2), and a little more. Python itself reads
+# underscores, digits of other scripts, and names of what is no number.
+NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[Ee][+-]?[0-9]{1,4})?")
+LONGEST_NUMBER = 64  # characters
+PADDING = " \0"
 
 
 def values(dataset: JsonDataset, tag: str) -> list[Any]:
@@ -24,11 +31,15 @@ def values(dataset: JsonDataset, tag: str) -> list[Any]:
 
 def number(value: Any) -> float | None:
     """A value as a finite number, None if it is not one."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+    if isinstance(value, str):
+        value = value.strip(PADDING)
+        if len(value) > LONGEST_NUMBER or NUMBER.fullmatch(value) is None:
+            return None
+    elif isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
         converted = float(value)
-    except (ValueError, OverflowError):
+    except OverflowError:
         return None
     return converted if isfinite(converted) else None
 

@@ -17,6 +17,7 @@ from pydicom.datadict import dictionary_VR
 
 from dicomweb_server.dicom.attributes import level_of
 from dicomweb_server.dicom.description import JsonDataset
+from dicomweb_server.dicom.json_values import LONGEST_NUMBER, NUMBER, PADDING
 from dicomweb_server.dicom.moments import (
     moved,
     normal_date,
@@ -49,15 +50,13 @@ Attribute = Mapping[str, Any]
 
 NUMERIC_VRS = frozenset({"IS", "DS", "US", "SS", "UL", "SL", "FL", "FD", "UV", "SV"})
 
-_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[Ee][+-]?\d{1,4})?", re.ASCII)
-_PADDING = " \0"
 _AS_IS = Reading()
 
 
 def normal_number(value: object) -> Decimal | None:
     """A number of any numeric VR, exactly, for comparison; None if it is none or not finite."""
-    text = str(value).strip(_PADDING)
-    if len(text) > 64 or _NUMBER.fullmatch(text) is None:
+    text = str(value).strip(PADDING)
+    if len(text) > LONGEST_NUMBER or NUMBER.fullmatch(text) is None:
         return None
     return Decimal(text)
 
@@ -127,7 +126,7 @@ def _single(text: str, attribute: Attribute | None, vr: str) -> bool:
     if normal is not None:
         wanted = normal(text)
         return wanted is not None and any(normal(str(value)) == wanted for value in values)
-    return any(str(value).rstrip(_PADDING) == text.rstrip(_PADDING) for value in values)
+    return any(str(value).rstrip(PADDING) == text.rstrip(PADDING) for value in values)
 
 
 def _wildcard(pattern: str, attribute: Attribute | None, vr: str) -> bool:
@@ -136,8 +135,8 @@ def _wildcard(pattern: str, attribute: Attribute | None, vr: str) -> bool:
         return True  # C.2.2.2.4: "*" alone matches empty values and absent attributes too
     if vr == "PN":
         return _name_matches(pattern, values, wildcard_matches)
-    asked = pattern.rstrip(_PADDING)
-    return any(wildcard_matches(asked, str(value).rstrip(_PADDING)) for value in values)
+    asked = pattern.rstrip(PADDING)
+    return any(wildcard_matches(asked, str(value).rstrip(PADDING)) for value in values)
 
 
 _NORMAL: dict[str, Callable[[str], str | None]] = {"DA": normal_date, "TM": normal_time}
@@ -177,7 +176,7 @@ def matches(
         case Range(low, high):
             return any(_in_range(low, high, _normal(v, vr, zone)) for v in _values(attribute))
         case UidList(uids):
-            return any(str(value).rstrip(_PADDING) in uids for value in _values(attribute))
+            return any(str(value).rstrip(PADDING) in uids for value in _values(attribute))
         case Fuzzy(words, pattern):
             if pattern is not None and _wildcard(pattern, attribute, vr):
                 return True
@@ -203,7 +202,7 @@ def _has_value(attribute: Attribute | None, vr: str) -> bool:
 def _is_blank(value: Any, vr: str) -> bool:
     if vr == "PN" and isinstance(value, str | Mapping):
         return not any(fold(group) for group in groups(value))
-    return isinstance(value, str) and not value.strip(_PADDING)
+    return isinstance(value, str) and not value.strip(PADDING)
 
 
 def _normal(value: Any, vr: str, zone: int) -> str | None:
@@ -236,7 +235,7 @@ def key_of(tag: int, dataset: Mapping[str, Any], reading: Reading) -> str | None
     group = tag >> 16
     for block in range(0x10, 0x100):
         reserved = _values(dataset.get(f"{group:04X}{block:04X}"))
-        if reserved and str(reserved[0]).rstrip(_PADDING) == creator:
+        if reserved and str(reserved[0]).rstrip(PADDING) == creator:
             return f"{group:04X}{block:02X}{tag & 0xFF:02X}"
     return None
 

@@ -349,7 +349,7 @@ def test_fragments_that_cannot_be_told_apart_make_no_frames() -> None:
     assert problems == ["the fragments cannot be told apart into frames"]
 
 
-@pytest.mark.parametrize("stated", [0, -1, 2**31, "nonsense", 1e300, True])
+@pytest.mark.parametrize("stated", [0, -1, 2**31, "nonsense", "1_0", "\uff13", 1e300, True])
 def test_nonsense_for_number_of_frames_is_a_problem_and_the_data_decides(stated: Any) -> None:
     found, problems, file = encapsulated(encapsulate(b"", JPEGS), image(frames=stated))
     assert problems == ["Number of Frames is not a positive number"]
