@@ -23,6 +23,7 @@ from dicomweb_server.dicom.codestream import (
     jpeg_xl_header,
 )
 from dicomweb_server.dicom.image_pixel import ImagePixel, image_pixel
+from dicomweb_server.dicom.media_jpeg2000 import read_jpeg2000
 from dicomweb_server.dicom.rle import decode_rle
 from dicomweb_server.dicom.transfer_syntaxes import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -33,7 +34,7 @@ from dicomweb_server.dicom.transfer_syntaxes import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     RLE_LOSSLESS,
 )
-from dicomweb_server.errors import UndecodablePixels
+from dicomweb_server.errors import MalformedMedia, UndecodablePixels, UnsupportedMedia
 
 __all__ = ["DECODABLE", "Decoded", "ImagePixel", "decode_frame", "image_pixel"]
 
@@ -306,6 +307,10 @@ def _openjpeg(data: bytes, image: ImagePixel) -> Any:
 def _openjph(data: bytes, image: ImagePixel) -> Any:
     import imagecodecs
 
+    try:
+        read_jpeg2000(data, None)  # OpenJPH makes up what is missing of a cut stream, and is silent
+    except (MalformedMedia, UnsupportedMedia):
+        raise UndecodablePixels("the HTJ2K stream is damaged or cut off") from None
     # imagecodecs cannot raise what OpenJPH says of damaged code blocks, and gives black for them
     failures: list[str] = []
     before, sys.unraisablehook = sys.unraisablehook, lambda what: failures.append(str(what))

@@ -493,6 +493,14 @@ def test_an_htj2k_stream_that_lacks_code_blocks_is_refused():
         decode(frame[:-100], ARC + "201", GREY16)
 
 
+@pytest.mark.parametrize("missing", [1, 2, 3, 20, 1000])
+@pytest.mark.parametrize(("syntax", "frame", "array"), ONE_OF_EACH)
+def test_a_code_stream_without_its_end_is_refused(syntax, frame, array, missing):
+    """OpenJPH makes up what is missing of a stream, and says nothing."""
+    with pytest.raises(UndecodablePixels):
+        decode(frame[:-missing], ARC + syntax, array)
+
+
 @pytest.mark.parametrize(("syntax", "frame", "array"), ONE_OF_EACH)
 @pytest.mark.parametrize("told", [{"rows": 39}, {"columns": 60000}, {"rows": 30, "columns": 40}])
 def test_a_code_stream_of_another_size_is_refused(syntax, frame, array, told):
