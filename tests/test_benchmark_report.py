@@ -137,6 +137,13 @@ def test_orthanc_is_told_how_to_reach_its_postgres(tmp_path: Path) -> None:
     assert not told["RemoteAccessAllowed"]
 
 
+def test_orthanc_without_a_postgres_has_its_index_in_sqlite(tmp_path: Path) -> None:
+    told = orthanc.configuration(81, tmp_path, None)
+
+    assert told["Plugins"] == [str(orthanc.DICOMWEB)]
+    assert "PostgreSQL" not in told
+
+
 def test_orthanc_without_its_plugins_is_not_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

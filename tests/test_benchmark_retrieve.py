@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conformance.benchmark.client import Address, Answer, AnswerError, Request, ask_once
-from conformance.benchmark.goals import NGINX, ORTHANC, OURS, S3, Goal
+from conformance.benchmark.goals import NGINX, ORTHANC, ORTHANC_SQLITE, OURS, S3, Goal
 from conformance.benchmark.load import Sample
 from conformance.benchmark.processes import CpuTime
 from conformance.benchmark.retrieve import hosts, measure
@@ -318,10 +318,10 @@ async def test_what_takes_minutes_is_measured_once_of_orthanc(
 
     monkeypatch.setattr(JustStored, "measure", measured)
     item = Item("stored", "stored", JustStored(Shelf(1), 1000), ())
-    bench = Bench([nowhere(OURS), nowhere(ORTHANC)], 0.1, lambda text: None)
-    [result] = await bench.run([item], rounds=3)
+    hosts = [nowhere(label) for label in (OURS, ORTHANC, ORTHANC_SQLITE)]
+    [result] = await Bench(hosts, 0.1, lambda text: None).run([item], rounds=3)
 
-    assert [len(result.samples[label]) for label in (OURS, ORTHANC)] == [3, 1]
+    assert [len(result.samples[host.label]) for host in hosts] == [3, 1, 1]
     assert result.ratios(OURS, ORTHANC) == [1.0]
 
 

@@ -6,6 +6,8 @@ from typing import Literal
 OURS = "ours"
 TWO_WORKERS = "ours, 2 workers"
 ORTHANC = "orthanc"
+"""Debian's, with its index in Postgres as ours is."""
+ORTHANC_SQLITE = "orthanc, SQLite"
 BARE = "bare receiver"
 NGINX = "nginx"
 S3 = "ours on S3"

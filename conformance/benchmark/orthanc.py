@@ -1,8 +1,11 @@
-"""Orthanc as Debian packages it, with its DICOMweb plugin and its index in a Postgres like ours.
+"""Orthanc as Debian packages it, with its DICOMweb plugin and its index in a Postgres like ours,
+or in the SQLite that it has by default.
 
 ``apt-get install orthanc orthanc-dicomweb orthanc-postgresql`` is all that is needed; the
 service that the packages set up is not used. What is not said here is Orthanc's default: files
-are flushed to the disk (SyncStorageArea), as ours are.
+are flushed to the disk (SyncStorageArea), as ours are. SQLite's log is not with every commit
+(Orthanc sets ``PRAGMA SYNCHRONOUS=NORMAL`` with ``JOURNAL_MODE=WAL``): a power cut may take what
+was reported as stored.
 """
 
 import json
@@ -25,18 +28,17 @@ def find_program() -> Path | None:
     return Path(found) if found is not None and whole else None
 
 
-def configuration(port: int, folder: Path, database_url: str) -> dict[str, Any]:
+def configuration(port: int, folder: Path, database_url: str | None) -> dict[str, Any]:
     """The configuration for one run. Orthanc listens on all interfaces, and refuses what is
-    not from this machine; it reaches Postgres over its Unix socket, as we do.
+    not from this machine; it reaches Postgres over its Unix socket, as we do. Without a
+    `database_url` its index is in SQLite.
     """
-    database = urlsplit(database_url)
-    where = parse_qs(database.query)
     storage = str(folder / "storage")
-    return {
+    settings = {
         "Name": "benchmark",
         "StorageDirectory": storage,
         "IndexDirectory": storage,
-        "Plugins": [str(DICOMWEB), str(POSTGRESQL)],
+        "Plugins": [str(DICOMWEB)],
         "HttpPort": port,
         "HttpThreadsCount": 50,
         "KeepAlive": True,
@@ -55,28 +57,39 @@ def configuration(port: int, folder: Path, database_url: str) -> dict[str, Any]:
             "StudiesMetadata": "Full",
             "SeriesMetadata": "Full",
         },
-        "PostgreSQL": {
-            "EnableIndex": True,
-            "EnableStorage": False,
-            "Lock": False,
-            # The default, and the best for storing: with 2, 4 or 50 connections Debian 12's
-            # stores half as many instances a second, as their transactions collide.
-            "IndexConnectionsCount": 1,
-            "Host": where["host"][0],
-            "Port": int(where["port"][0]),
-            "Database": database.path.removeprefix("/"),
-            "Username": unquote(database.username or ""),
-            "Password": unquote(database.password or ""),
-            "EnableSsl": False,
-        },
+    }
+    if database_url is not None:
+        settings["Plugins"] = [str(DICOMWEB), str(POSTGRESQL)]
+        settings["PostgreSQL"] = _postgres(database_url)
+    return settings
+
+
+def _postgres(database_url: str) -> dict[str, Any]:
+    database = urlsplit(database_url)
+    where = parse_qs(database.query)
+    return {
+        "EnableIndex": True,
+        "EnableStorage": False,
+        "Lock": False,
+        # The default, and the best for storing: with 2, 4 or 50 connections Debian 12's
+        # stores half as many instances a second, as their transactions collide.
+        "IndexConnectionsCount": 1,
+        "Host": where["host"][0],
+        "Port": int(where["port"][0]),
+        "Database": database.path.removeprefix("/"),
+        "Username": unquote(database.username or ""),
+        "Password": unquote(database.password or ""),
+        "EnableSsl": False,
     }
 
 
-async def versions(address: Address) -> str:
-    """What runs there, in words. Raises AnswerError if it is not Orthanc with both plugins."""
+async def versions(address: Address, *, postgres: bool = True) -> str:
+    """What runs there, in words. Raises AnswerError if it is not Orthanc with its plugins."""
     root = Address(address.host, address.port, "")
+    paths = ["/system", "/plugins/dicom-web"] + ["/plugins/postgresql-index"] * postgres
     found = []
-    for path in ("/system", "/plugins/dicom-web", "/plugins/postgresql-index"):
+    for path in paths:
         answer = await ask_once(root, Request(path, keep=True))
         found.append(json.loads(answer.body)["Version"])
-    return "Orthanc {}, DICOMweb plugin {}, PostgreSQL plugin {}".format(*found)
+    words = "Orthanc {}, DICOMweb plugin {}" + ", PostgreSQL plugin {}" * postgres
+    return words.format(*found)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from conformance.benchmark import orthanc
 from conformance.benchmark.client import Address
-from conformance.benchmark.goals import BARE, ORTHANC, OURS, TWO_WORKERS
+from conformance.benchmark.goals import BARE, ORTHANC, ORTHANC_SQLITE, OURS, TWO_WORKERS
 from conformance.benchmark.processes import free_port, processes_of, running, wait_until_ready
 from conformance.benchmark.run import Target
 from dicomweb_server import __version__
@@ -66,14 +66,9 @@ async def start_orthanc(stack: ExitStack, folder: Path, program: Path) -> Target
 
 
 async def begin_orthanc(stack: ExitStack, home: Path, port: int, program: Path) -> Target:
-    """Start Orthanc on what lies in the folder `home`, or will."""
+    """Start Orthanc on what lies in the folder `home`, or will, with a Postgres of its own."""
     postgres = stack.enter_context(start_postgres(home))
-    address = Address("127.0.0.1", port, orthanc.ROOT)
-    settings, log = home / "orthanc.json", home / "orthanc.log"
-    settings.write_text(json.dumps(orthanc.configuration(address.port, home, postgres.url)))
-    settings.chmod(0o600)
-    pid = stack.enter_context(running([program, settings], log=log, folder=home))
-    await wait_until_ready(address, READY, pid=pid, log=log)
+    address, pid = await _run_orthanc(stack, home, port, program, postgres.url)
     return Target(
         ORTHANC,
         address,
@@ -81,6 +76,30 @@ async def begin_orthanc(stack: ExitStack, home: Path, port: int, program: Path) 
         peer=True,
         about=f"{await orthanc.versions(address)}, {POSTGRES}",
     )
+
+
+async def begin_orthanc_sqlite(stack: ExitStack, home: Path, port: int, program: Path) -> Target:
+    """Start Orthanc on what lies in the folder `home`, or will, with its index in SQLite."""
+    address, pid = await _run_orthanc(stack, home, port, program, None)
+    return Target(
+        ORTHANC_SQLITE,
+        address,
+        lambda: processes_of([pid]),
+        peer=True,
+        about=f"{await orthanc.versions(address, postgres=False)}, SQLite",
+    )
+
+
+async def _run_orthanc(
+    stack: ExitStack, home: Path, port: int, program: Path, database_url: str | None
+) -> tuple[Address, int]:
+    address = Address("127.0.0.1", port, orthanc.ROOT)
+    settings, log = home / "orthanc.json", home / "orthanc.log"
+    settings.write_text(json.dumps(orthanc.configuration(port, home, database_url)))
+    settings.chmod(0o600)
+    pid = stack.enter_context(running([program, settings], log=log, folder=home))
+    await wait_until_ready(address, READY, pid=pid, log=log)
+    return address, pid
 
 
 async def start_static(stack: ExitStack, folder: Path) -> Address:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from conformance.benchmark import servers
 from conformance.benchmark.client import Address, Request, ask_once
-from conformance.benchmark.goals import NGINX, ORTHANC, OURS, S3
+from conformance.benchmark.goals import NGINX, ORTHANC, ORTHANC_SQLITE, OURS, S3
 from conformance.benchmark.processes import free_port, processes_of, running, wait_until_ready
 from conformance.benchmark.retrieve.wanted import Wanted
 from conformance.benchmark.run import Target
@@ -133,6 +133,15 @@ def debian_orthanc(folder: Path, program: Path) -> Host:
     home, port = folder / "orthanc", free_port()
     home.mkdir()
     return Host(ORTHANC, lambda stack: servers.begin_orthanc(stack, home, port, program))
+
+
+def debian_orthanc_sqlite(folder: Path, program: Path) -> Host:
+    """The same with its index in SQLite."""
+    home, port = folder / "orthanc-sqlite", free_port()
+    home.mkdir()
+    return Host(
+        ORTHANC_SQLITE, lambda stack: servers.begin_orthanc_sqlite(stack, home, port, program)
+    )
 
 
 def static(folder: Path) -> Host:
