@@ -1,5 +1,6 @@
 """Bulk data and pixel data of whole instances, value by value (PS3.18 §10.4.1.1.5)."""
 
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 
@@ -96,12 +97,18 @@ class Frames:
     """Pixel data of one instance, as a whole or by frame; native ones only to be encoded."""
 
     def __init__(
-        self, archive: Archive, principal: Principal, source: Source, found: FrameLocation
+        self,
+        archive: Archive,
+        principal: Principal,
+        source: Source,
+        found: FrameLocation,
+        since: float,
     ) -> None:
         self.found = found
         self._archive = archive
         self._principal = principal
         self._source = source
+        self._since = since
         self._batch, self._numbers = found, range(1, 2)
         self._packed: bytes | None = None  # metadata
 
@@ -110,9 +117,10 @@ class Frames:
         cls, archive: Archive, principal: Principal, source: Source, location: Location
     ) -> "Frames":
         """Raises NotFound if there is no frame, Unavailable if `location` is no longer true."""
+        since = time.time()
         found = await locate_frames(archive, principal, *uids_of(location), [1])
         _check_same(location, found.location)
-        return cls(archive, principal, source, found)
+        return cls(archive, principal, source, found, since)
 
     async def contents(self, wanted: str, *, or_as_stored: bool = False) -> AsyncIterator[Content]:
         """Decoded: all frames in one; as stored: each by itself (TS-11).
@@ -140,7 +148,14 @@ class Frames:
         for number in range(1, self.found.table.count + 1):
             position = await self._position(number)
             yield await encoded_frame(
-                self._archive, self._source, self._batch, position, number, target, encodings
+                self._archive,
+                self._source,
+                self._batch,
+                position,
+                number,
+                target,
+                encodings,
+                self._since,
             )
 
     async def _frame(self, number: int) -> Content:

@@ -143,9 +143,13 @@ async def encoded_frame(
     number: int,
     target: str,
     encodings: Encodings,
+    since: float,
 ) -> Content:
     """One frame in one of the syntaxes that its instance can be encoded in; `position` as for
-    ``frame_bytes``. Kept when made. Raises UndecodablePixels, WorkerFailed, ContentTooLarge."""
+    ``frame_bytes``, `since` as for ``kept_frame``. Kept when made.
+
+    Raises UndecodablePixels, WorkerFailed, ContentTooLarge.
+    """
 
     async def make() -> bytes | ScratchFile:
         return await made_of_frame(
@@ -163,7 +167,7 @@ async def encoded_frame(
         )
 
     how = how_encoded(archive, target)
-    code = await kept_frame(archive, found, position, number, target, how, make)
+    code = await kept_frame(archive, found, position, number, target, how, since, make)
     return Content.of_made(code, media_type_of(target), target)
 
 

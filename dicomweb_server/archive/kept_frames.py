@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from mmap import ACCESS_READ, mmap
 
 from pydicom.uid import JPEG2000, JPEG2000Lossless
@@ -27,6 +28,7 @@ async def kept_frame(
     number: int,
     transfer_syntax_uid: str,
     how: str,
+    since: float,
     make: Callable[[], Awaitable[bytes | ScratchFile]],
 ) -> bytes | ScratchFile:
     """Frame `number` of an instance, counted from 1, in a transfer syntax: from the cache, or what
@@ -34,11 +36,12 @@ async def kept_frame(
 
     `position`: which of the numbers asked of locate_frames this one was, from 0. `how` it is
     decoded or encoded. Where it lies in the file decides of it too: a row may be made anew.
+    `since`: a time (time.time) before its row was read. What is deleted from then on is not kept.
     """
     study, sha256 = found.location.study_instance_uid, found.location.sha256
     where = found.records[position] if found.records else b""
     of = sha256, repr(found.table), where, number
-    key = key_of(study, "frame", *of, transfer_syntax_uid, how)
+    key = replace(key_of(study, "frame", *of, transfer_syntax_uid, how), since=since)
     kept = await asyncio.to_thread(archive.derived.find, key, PASSED)
     if kept is not None:
         return kept

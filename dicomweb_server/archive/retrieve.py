@@ -159,11 +159,13 @@ async def frame_content(
     number: int,
     wanted: str,
     packed_metadata: bytes | None,
+    since: float,
 ) -> Content:
     """One frame as stored, or decoded to little-endian bytes where `wanted` says so.
 
     `position`: which of the numbers asked of locate_frames this one was, from 0.
-    `packed_metadata` is needed for decoding only. Raises UndecodablePixels.
+    `packed_metadata` is needed for decoding only; `since` as for ``kept_frame``. Raises
+    UndecodablePixels.
     """
     stored = found.location.transfer_syntax_uid
     if not is_encapsulated(stored):
@@ -180,7 +182,7 @@ async def frame_content(
 
     if stored in SLOW_TO_DECODE:
         decoded = await kept_frame(
-            archive, found, position, number, ELE, how_encoded(archive, ELE), make
+            archive, found, position, number, ELE, how_encoded(archive, ELE), since, make
         )
     else:
         decoded = await make()

@@ -1,5 +1,6 @@
 """GET …/frames/{frames}: Retrieve Frame Pixel Data (PS3.18 §10.4.1.1.6, WADO-04 to WADO-08)."""
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -36,6 +37,7 @@ async def retrieve_frames(request: Request) -> Response:
     """GET …/frames/{frames}: a part each, in the order they are named; or the only one."""
     archive = archive_of(request)
     numbers = parse_frame_list(request.path_params["frames"])
+    since = time.time()
     found = await retrieve.locate_frames(
         archive, principal_of(request), *triple_of(request), numbers
     )
@@ -59,9 +61,9 @@ async def retrieve_frames(request: Request) -> Response:
         number = numbers[position]
         frame = archive, source, found, position, number
         if encodings is not None:
-            made = await encoded_frame(*frame, wanted, encodings)
+            made = await encoded_frame(*frame, wanted, encodings, since)
         else:
-            made = await retrieve.frame_content(*frame, wanted, packed)
+            made = await retrieve.frame_content(*frame, wanted, packed, since)
         return made, frame_url(base_url, *uids, number)
 
     making = content(0)
