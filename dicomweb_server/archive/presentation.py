@@ -13,6 +13,7 @@ from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.bulk_data import locate_all_bulk
 from dicomweb_server.archive.content import ScratchFile
 from dicomweb_server.archive.metadata import instance_metadata
+from dicomweb_server.archive.picture_versions import parts_of, version_of
 from dicomweb_server.archive.presentation_work import (
     Plan,
     StateParts,
@@ -73,11 +74,7 @@ class Presented:
     others: FrameLocation | None
     mask_numbers: tuple[int, ...]
     averaged_numbers: tuple[int, ...]
-
-    @property
-    def version(self) -> bytes:
-        """Changes with each file that the picture is made of."""
-        return self.state.location.sha256 + self.found.location.sha256
+    version: bytes  # changes with each file that the picture is made of, and each row
 
 
 async def find_state(
@@ -199,17 +196,12 @@ async def _locate_all(
             raise UndecodablePixels("the image lacks a frame of the mask") from None
         if others.location.blob_key != found.location.blob_key:
             raise Unavailable("the instance was replaced meanwhile; ask again", retry_after=1)
-    return Presented(
-        state,
-        await _values_of(archive, principal, state.location, _OF_STATE),
-        found,
-        packed,
-        await _values_of(archive, principal, found.location, _OF_IMAGE),
-        number,
-        others,
-        masks,
-        averaged,
-    )
+    state_values = await _values_of(archive, principal, state.location, _OF_STATE)
+    image_values = await _values_of(archive, principal, found.location, _OF_IMAGE)
+    where = repr((state_values, image_values, others and (others.table, others.records)))
+    seed = [state.location.sha256, state.packed, *parts_of(found, packed), where.encode()]
+    of_image = found, packed, image_values, number, others, masks, averaged
+    return Presented(state, state_values, *of_image, await version_of(seed))
 
 
 async def _values_of(

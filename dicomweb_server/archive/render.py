@@ -1,8 +1,6 @@
 """Rendered resources (PS3.18 §10.4.1.1.3): what is to be shown is found, and a worker makes a
 picture of it, with a small cache before it."""
 
-import asyncio
-import hashlib
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -11,6 +9,7 @@ from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive import work
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import Content, ScratchFile
+from dicomweb_server.archive.picture_versions import parts_of, version_of
 from dicomweb_server.archive.presentation import (
     Presented,
     find_presented,
@@ -29,7 +28,6 @@ from dicomweb_server.index import retrieve as index
 from dicomweb_server.index.retrieve import FrameLocation
 
 _LARGE_BOX = 1 << 24  # pixels of a viewport
-_LARGE_PACKED = 1 << 20  # bytes, which take a millisecond to be hashed
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ async def find_shown(
         raise NotAcceptable([])
     if found.location.sop_class_uid in SEGMENTATIONS:
         return await find_segmented(archive, principal, found, packed, number)
-    return Frame(found, packed, number or 1, await _version(found, packed))
+    return Frame(found, packed, number or 1, await version_of(parts_of(found, packed)))
 
 
 async def find_representative(
@@ -139,21 +137,6 @@ async def representative_frame(archive: Archive, packed: bytes, count: int) -> i
     if count <= 1:
         return 1
     return await archive.workers.run(work.representative_frame, packed, count)
-
-
-async def _version(found: FrameLocation, packed: bytes) -> bytes:
-    """A row may be made anew from the same file, and then may say other things of it."""
-    seed = found.location.sha256, repr(found.table).encode(), b"".join(found.records)
-    if len(packed) > _LARGE_PACKED:
-        return await asyncio.to_thread(_digest, *seed, packed)
-    return _digest(*seed, packed)
-
-
-def _digest(*parts: bytes) -> bytes:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(b"%d:" % len(part) + part)
-    return digest.digest()
 
 
 async def rendered(archive: Archive, shown: Shown, wanted: Picture) -> Content:

@@ -1,7 +1,6 @@
 """Segmentations over the images that they were made from: both found, and put together by a
 worker. An image that is not here, or lies outside the caller's scope, is left out."""
 
-import hashlib
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import ScratchFile
 from dicomweb_server.archive.large_frames import PASSED
+from dicomweb_server.archive.picture_versions import parts_of, version_of
 from dicomweb_server.archive.retrieve import locate_frames, uids_of
 from dicomweb_server.archive.segmentation_work import (
     Background,
@@ -52,14 +52,7 @@ class Segmented:
     packed: bytes  # metadata
     frames: tuple[tuple[int, int | None], ...]
     image: Located | None
-
-    @property
-    def version(self) -> bytes:
-        """Changes with each file and frame that the picture is made of."""
-        parts = [self.found.location.sha256, repr(self.frames).encode()]
-        if self.image is not None:
-            parts += [self.image.found.location.sha256, b"%d" % self.image.number]
-        return hashlib.sha256(b"".join(parts)).digest()
+    version: bytes  # changes with each file, row and frame that the picture is made of
 
 
 async def find_segmented(
@@ -80,7 +73,10 @@ async def find_segmented(
         raise Unavailable("the instance was replaced meanwhile; ask again", retry_after=1)
     kept = _as_many_as_pass(located, frames)
     image = await _find_image(archive, principal, found.location.study_instance_uid, chosen)
-    return Segmented(located, packed, kept, image)
+    seed = [*parts_of(located, packed), repr(kept).encode()]
+    if image is not None:
+        seed += [*parts_of(image.found, image.packed), b"%d" % image.number]
+    return Segmented(located, packed, kept, image, await version_of(seed))
 
 
 def _as_many_as_pass(
