@@ -64,7 +64,7 @@ class Source:
     reason: str = ""  # why it cannot be read, if that is known already
 
     def __str__(self) -> str:
-        return f"{self.path}!{self.member}" if self.member else str(self.path)
+        return f"{self.path}!{self.member}" if self.member is not None else str(self.path)
 
 
 @dataclass(slots=True)
@@ -141,7 +141,7 @@ def _open_up(path: Path) -> Iterator[Source]:
             members = []  # something else, which ends like one
         if members:
             for number, info in members:
-                if not info.is_dir():
+                if not info.filename.endswith("/"):  # is_dir() fails on an empty name
                     yield Source(path, info.file_size, info.filename, number)
             return
     yield Source(path, size)
@@ -234,7 +234,7 @@ class _Reader:
         self._zips = zips
         self._source = source
         try:
-            self._file = zips.open(source) if source.member else source.path.open("rb")
+            self._file = zips.open(source) if source.member is not None else source.path.open("rb")
         except OSError as error:
             raise Unreadable(_cannot_be_read(error)) from error
 
@@ -248,7 +248,7 @@ class _Reader:
             raise Unreadable(_cannot_be_read(error)) from error
 
     def close(self) -> None:
-        if self._source.member:
+        if self._source.member is not None:
             self._zips.done_with(self._source, self._file)
         else:
             self._file.close()

@@ -145,6 +145,23 @@ def test_damaged_zip_files_cost_what_is_damaged_alone(tmp_path: Path) -> None:
     assert not list((tmp_path / "data" / "tmp").iterdir())
 
 
+def test_a_member_without_a_name_is_a_file_like_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "nameless.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("A", "B"):
+            archive.writestr(name, name)
+    patched(path, b"PK\x01\x02", 46, b"\0")  # which ends a name
+    patched(path, b"PK\x03\x04", 30, b"\0")
+
+    sources = list(find_sources([path]))
+    assert [source.member for source in sources] == ["A", ""]
+    zips = importing._Zips()
+    reader = importing._Reader(zips, sources[1])
+    assert reader.read() == b"B"
+    reader.close()
+    zips.close()
+
+
 def test_a_zip_file_is_opened_once_for_all_that_is_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
