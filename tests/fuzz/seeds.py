@@ -13,24 +13,13 @@ from pydicom.uid import UID
 
 from dicomweb_server.dicom.part10 import read_file_meta
 from dicomweb_server.wire.cursors import make_cursor
+from tests.fuzz import coded_seeds
 from tests.make import ct_instance, instance_with, small_image, sr_document
-from tests.make.coded import CODED
 from tests.make.documents import clinical_document
 from tests.make.posted import Bulk, attributes, native_xml
 from tests.make.reports import code, container, image, num, see, text
 from tests.make.states import annotation, area, graphic, item, layer, presentation_state
 from tests.make.states import text as state_text
-from tests.make.video import (
-    H264_HIGH_41,
-    annex_b,
-    avc_entry,
-    h264_pictures,
-    mp4,
-    mpeg2,
-    program,
-    track,
-    transport,
-)
 from tests.make.waveforms import group, lead, waveform
 
 KEPT = Path(__file__).parent / "kept"
@@ -433,22 +422,10 @@ _MAKERS: dict[str, Callable[[], list[bytes]]] = {
     "image": _images,
     "segmentation": _segmentations,
     "directory": _datasets,
-    "jpeg": lambda: _coded("image/jpeg", "image/jls"),
-    "jpeg_2000": lambda: _coded("image/jp2", "image/jpx", "image/jphc", "image/jph"),
-    "jpeg_xl": lambda: _coded("image/jxl"),
-    "rle": lambda: [
-        b"\1\0\0\0\x40" + bytes(59) + b"\x81\x07",
-        b"\2\0\0\0\x40\0\0\0\x42" + bytes(55) + b"\xc1\x01\xc1\x02",
+    "reencoding": lambda: [
+        *_files(),
+        small_image(signed=True, bits=12, transfer_syntax=BIG),
+        small_image(photometric="RGB", bits=8, planar=1, transfer_syntax=IMPLICIT),
     ],
-    "video": lambda: [
-        mpeg2(frames=1),
-        annex_b(H264_HIGH_41, *h264_pictures(2)),
-        transport(mpeg2(frames=1)),
-        program(mpeg2(frames=1)),
-        mp4(track(avc_entry(H264_HIGH_41))),
-    ],
+    **coded_seeds.MAKERS,
 }
-
-
-def _coded(*media_types: str) -> list[bytes]:
-    return [each.stream for each in CODED.values() if each.media_type in media_types]

@@ -11,6 +11,7 @@ from dicomweb_server.dicom.codestream import (
     jpeg_xl_header,
 )
 from dicomweb_server.dicom.media import read_media
+from dicomweb_server.dicom.mp4 import is_mp4, read_track
 from dicomweb_server.dicom.rle import decode_rle
 from dicomweb_server.errors import MalformedMedia, UndecodablePixels, UnsupportedMedia
 
@@ -69,3 +70,12 @@ def video(data: bytes) -> None:
     """MPEG-2, H.264 and HEVC, in streams and files."""
     for media_type in ("video/mpeg", "video/mp4", "video/h265"):
         _media(media_type, data)
+
+
+def mp4(data: bytes) -> None:
+    """The boxes of MP4 (ISO/IEC 14496-12): a track has frames that the file has room for."""
+    is_mp4(data)
+    with contextlib.suppress(UnsupportedMedia, MalformedMedia):
+        track = read_track(data)
+        assert 0 < track.frames <= len(data)
+        assert track.frame_time is None or track.frame_time > 0

@@ -7,7 +7,7 @@ and no other exception. What a parser gives is held against what it promises of 
 import time
 from collections.abc import Callable
 
-from tests.fuzz import messages, stored, streams, texts
+from tests.fuzz import decoders, files, messages, stored, streams, texts
 
 Target = Callable[[bytes], None]
 
@@ -44,6 +44,12 @@ TARGETS: dict[str, Target] = {
         streams.jpeg_xl,
         streams.rle,
         streams.video,
+        streams.mp4,
+        decoders.coded_frame,
+        decoders.native_picture,
+        decoders.icc_profile,
+        files.reencoding,
+        files.zip_file,
     )
 }
 

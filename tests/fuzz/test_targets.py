@@ -9,7 +9,7 @@ from tests.fuzz.seeds import KEPT, seeds_of
 from tests.fuzz.targets import TARGETS, run
 
 LONGEST_KEPT = 4096  # bytes
-CHANGED = 20  # inputs of each target
+CHANGED = 60  # inputs of each target
 
 
 @pytest.mark.parametrize("name", TARGETS)
