@@ -1,7 +1,6 @@
 """Segmentations over the images that they were made from: both found, and put together by a
 worker. An image that is not here, or lies outside the caller's scope, is left out."""
 
-from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
@@ -9,7 +8,7 @@ from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import ScratchFile
-from dicomweb_server.archive.large_frames import PASSED
+from dicomweb_server.archive.large_frames import Frame as WorkerFrame
 from dicomweb_server.archive.picture_versions import parts_of, version_of
 from dicomweb_server.archive.retrieve import locate_frames, uids_of
 from dicomweb_server.archive.segmentation_work import (
@@ -23,7 +22,7 @@ from dicomweb_server.archive.sources import (
     made_of_frame,
     open_source,
 )
-from dicomweb_server.dicom.frames import frame_range, is_video
+from dicomweb_server.dicom.frames import is_video
 from dicomweb_server.dicom.segmentation import Place, Slice, Tile
 from dicomweb_server.dicom.viewing import RenderOptions
 from dicomweb_server.errors import NotFound, Unavailable
@@ -71,27 +70,11 @@ async def find_segmented(
     located = await locate_frames(archive, principal, *uids_of(found.location), numbers)
     if located.location.blob_key != found.location.blob_key:
         raise Unavailable("the instance was replaced meanwhile; ask again", retry_after=1)
-    kept = _as_many_as_pass(located, frames)
     image = await _find_image(archive, principal, found.location.study_instance_uid, chosen)
-    seed = [*parts_of(located, packed), repr(kept).encode()]
+    seed = [*parts_of(located, packed), repr(frames).encode()]
     if image is not None:
         seed += [*parts_of(image.found, image.packed), b"%d" % image.number]
-    return Segmented(located, packed, kept, image, await version_of(seed))
-
-
-def _as_many_as_pass(
-    located: FrameLocation, frames: Sequence[tuple[int, int | None]]
-) -> tuple[tuple[int, int | None], ...]:
-    """The first of `frames` that fit in a message; those that are large are in files."""
-    kept, left = [], _MOST_PASSED
-    for position, (number, segment) in enumerate(frames):
-        record = located.records[position] if located.records else None
-        length = frame_range(located.table, number, record)[1]
-        left -= length if length <= PASSED else 0
-        if left < 0:
-            break
-        kept.append((number, segment))
-    return tuple(kept)
+    return Segmented(located, packed, tuple(frames), image, await version_of(seed))
 
 
 async def _find_image(
@@ -174,12 +157,12 @@ async def segmented(
     source = await open_source(archive, found.location)
     (number, _), *others = shown.frames
     async with AsyncExitStack() as stack:
-        frames = [
-            await stack.enter_async_context(
-                frame_for_worker(archive, source, found, position, other)
-            )
-            for position, (other, _) in enumerate(others, 1)
-        ]
+        frames: list[WorkerFrame] = []
+        left = _MOST_PASSED
+        for position, (other, _) in enumerate(others, 1):
+            passed = frame_for_worker(archive, source, found, position, other, most=left)
+            frames.append(await stack.enter_async_context(passed))
+            left -= len(frames[-1]) if isinstance(frames[-1], bytes) else 0
         background = None
         if image is not None:
             under = await open_source(archive, image.found.location)

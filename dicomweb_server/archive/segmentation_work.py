@@ -74,21 +74,22 @@ def segmented_frame(
     """Frames of a segmentation over the image that they were made from, encoded; ``overlaid``.
 
     `segments` are those of `frame` and of the `others`; `number` is that of the frame.
-    Raises UndecodablePixels, InvalidParameter for a viewport that does not fit.
+    One is held at a time. Raises UndecodablePixels, InvalidParameter for a viewport that does not
+    fit.
     """
     dataset = _dataset(packed_metadata)
     image = image_pixel(dataset)
     if image.samples_per_pixel != 1:
         raise UndecodablePixels("a segmentation whose pixels have several samples")
-    arrays = [
+    arrays = (
         decode_frame(read_frame(each), image, transfer_syntax_uid).array
         for each in (frame, *others)
-    ]
+    )
     tall = pixel_height(dataset, number)
     picture = None
     if background is not None:
         picture = _shown(background, (image.rows, image.columns), options.window)
-    made = overlaid(picture, list(zip(arrays, segments, strict=True)), image, dataset)
+    made = overlaid(picture, zip(arrays, segments, strict=True), image, dataset)
     if options.viewport is not None:
         made = fit(made, options.viewport, tall)
     if longest is not None:

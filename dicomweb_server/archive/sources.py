@@ -173,13 +173,20 @@ async def whole_of(file: ScratchFile) -> bytes:
 
 @asynccontextmanager
 async def frame_for_worker(
-    archive: Archive, source: Source, found: FrameLocation, position: int, number: int
+    archive: Archive,
+    source: Source,
+    found: FrameLocation,
+    position: int,
+    number: int,
+    *,
+    most: int = PASSED,
 ) -> AsyncIterator[Frame]:
-    """A frame as it is handed to a worker: itself, or where it lies if it is large."""
+    """A frame as it is handed to a worker: itself, or where it lies if it is large, or has more
+    than `most` bytes."""
     offset, length, fragments = _range(found, position, number)
     if length > MAX_WHOLE:
         raise ContentTooLarge("the frame is too large to be decoded")
-    if length <= READ_THERE or (length <= PASSED and source.file() is None):
+    if length <= min(READ_THERE if source.file() is not None else PASSED, most):
         yield await frame_bytes(source, found, position, number)
         return
     async with in_file(archive, source, offset, length) as (path, start):

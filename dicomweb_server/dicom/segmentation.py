@@ -4,7 +4,7 @@ Segments are drawn over the image that they were made from, half transparent; wh
 be had, on black.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -25,7 +25,7 @@ from dicomweb_server.dicom.json_values import (
 )
 from dicomweb_server.dicom.lookup_tables import LookupTable
 from dicomweb_server.dicom.pixels import Array, ImagePixel
-from dicomweb_server.errors import UndecodablePixels
+from dicomweb_server.errors import ContentTooLarge, UndecodablePixels
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -99,23 +99,31 @@ class Tile:
 
 def slice_of(dataset: JsonDataset, frame: int, count: int, *, alone: bool) -> Slice:
     """The slice of frame `frame` of a segmentation of `count` frames; with no other frame if
-    `alone`."""
+    `alone`.
+
+    Raises ContentTooLarge for one of more frames than are drawn over each other, or looked at.
+    """
     grouped = count == 1 or bool(values(dataset, PER_FRAME_FUNCTIONAL_GROUPS))
     if alone:
         chosen = [frame]
     elif grouped:
+        if count > MAX_LOOKED_AT:
+            raise ContentTooLarge(f"more than {MAX_LOOKED_AT} frames: they can be had one by one")
         key = _key(dataset, frame)
-        looked_at = range(1, min(count, MAX_LOOKED_AT) + 1)
-        others = [n for n in looked_at if n != frame and _key(dataset, n) == key]
+        others = [n for n in range(1, count + 1) if n != frame and _key(dataset, n) == key]
         chosen = sorted([frame, *others])
     else:
         chosen = _tiled(dataset, frame, count)
+    if len(chosen) > MAX_FRAMES:  # without some of them the picture would be wrong
+        raise ContentTooLarge(
+            f"{len(chosen)} frames lie on each other, and at most {MAX_FRAMES} are drawn: they can "
+            "be had one by one"
+        )
     if grouped:
         told = [(n, _segment(dataset, n)) for n in chosen]
     else:
         told = _tiled_segments(dataset, chosen)
     told.sort(key=lambda pair: pair[1] or 0)
-    told = told[:MAX_FRAMES]
     series, known = _referenced_series(dataset)
     sources = _sources(dataset, frame, known)
     place = place_of(dataset, frame) or _tile_of(dataset, frame)
@@ -213,7 +221,7 @@ def _tile_of(dataset: JsonDataset, frame: int) -> Tile | None:
 def _tiled(dataset: JsonDataset, frame: int, count: int) -> list[int]:
     """Of TILED_FULL: the same tile of each segment, which come one after the other (C.7.6.17.3)."""
     tiles = _tiles(dataset)
-    return list(range((frame - 1) % tiles + 1, count + 1, tiles)[:MAX_LOOKED_AT])
+    return list(range((frame - 1) % tiles + 1, count + 1, tiles)[:MAX_LOOKED_AT])  # if ever so many
 
 
 def _tiled_segments(dataset: JsonDataset, frames: Sequence[int]) -> list[tuple[int, int | None]]:
@@ -301,7 +309,7 @@ def _referenced_series(
 
 def overlaid(
     background: Picture | None,
-    frames: Sequence[tuple[Array, int | None]],
+    frames: Iterable[tuple[Array, int | None]],
     image: ImagePixel,
     dataset: JsonDataset,
 ) -> Picture:

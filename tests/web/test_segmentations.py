@@ -13,7 +13,7 @@ from pydicom import Dataset, dcmread
 from dicomweb_server.dicom.segmentation import distinct
 from tests.make import study_of
 from tests.make.segmentations import file_of, segmentation
-from tests.web.asking import new_uid, path_of, store
+from tests.web.asking import assert_problem, new_uid, path_of, store
 
 PNG = {"Accept": "image/png"}
 GREEN = np.array(distinct(2))  # of segment 2, which tells none
@@ -185,3 +185,21 @@ def test_a_series_is_shown_by_the_slice_in_the_middle(http: httpx.Client, images
     of_series = picture(http.get(f"{path_of(made, 2)}/rendered", headers=PNG))
 
     assert np.array_equal(of_series, shown(http, made))
+
+
+def test_of_more_segments_than_are_drawn_none_is_left_out_unsaid(
+    http: httpx.Client, images: Any
+) -> None:
+    """PS3.3 C.8.20: each frame may lie on all others; a picture that lacks some would be wrong."""
+    values = np.zeros((1, 40, 30, 257), np.uint8)
+    for number in range(257):
+        values[0, number // 30, number % 30, number] = 1
+    made = stored(http, segmentation(images[:1], values, seed=new_uid()))
+    path = path_of(made)
+
+    problem = assert_problem(http.get(f"{path}/rendered"), 413)
+
+    assert "257 frames" in problem["detail"]
+    last = shown(http, made, "/frames/257")
+    assert last[8, 16] == mixed(under(http, images[0])[8, 16], np.array(distinct(257)))
+    assert picture(http.get(f"{path}/thumbnail")).shape[:2] == (256, 256)  # an icon
