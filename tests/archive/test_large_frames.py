@@ -78,14 +78,14 @@ async def encoded(archive: Archive, target: str) -> Content:
     found = await locate_frames(archive, TESTER, *PLACE, [1])
     encodings = await encodings_of(archive, TESTER, found.location)
     source = await open_source(archive, found.location)
-    return await encoded_frame(archive, source, found, 0, 1, target, encodings)
+    return await encoded_frame(archive, source, found, 0, 1, target, encodings, time.time())
 
 
 async def decoded(archive: Archive) -> Content:
     found = await locate_frames(archive, TESTER, *PLACE, [1])
     encodings = await encodings_of(archive, TESTER, found.location)
     source = await open_source(archive, found.location)
-    return await frame_content(archive, source, found, 0, 1, ELE, encodings.packed)
+    return await frame_content(archive, source, found, 0, 1, ELE, encodings.packed, time.time())
 
 
 async def test_the_loop_is_free_while_a_large_frame_is_encoded(
