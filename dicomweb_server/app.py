@@ -14,6 +14,8 @@ from starlette.middleware.cors import CORSMiddleware
 from dicomweb_server.archive.analyzing import analyzing
 from dicomweb_server.archive.archive import Archive, MadeRun
 from dicomweb_server.archive.arrivals import Arrivals
+from dicomweb_server.archive.at_once import AtOnce
+from dicomweb_server.archive.background import background
 from dicomweb_server.archive.commit import Committer
 from dicomweb_server.archive.derived import DerivedCache
 from dicomweb_server.archive.describing import Describer
@@ -80,7 +82,7 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
         async with acquire(pool) as conn:
             await attributes.reload(conn)
         committer = Committer(pool, blobs, attributes)
-        pictures = PictureCache(PICTURES)
+        at_once = AtOnce(workers)
         describer = Describer(workers, settings.inflate_limit_bytes, attributes)
         derived = DerivedCache(
             settings.cache_dir / "derived", settings.cache_limit_bytes, settings.min_free_bytes
@@ -95,7 +97,8 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
             workers,
             describer,
             committer,
-            pictures,
+            PictureCache(PICTURES),
+            at_once,
             derived,
             runs_made,
             Arrivals(),
@@ -137,6 +140,7 @@ def create_app(settings: Settings) -> Starlette:
                 thumbnailing(archive),
                 expiring(archive),
                 analyzing(archive),
+                background(archive.at_once.warm_up()),
             ):
                 yield
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from dicomweb_server.access.policy import Action, Scope, decide
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.arrivals import Arrivals
+from dicomweb_server.archive.at_once import AtOnce
 from dicomweb_server.archive.checksums import Checksums
 from dicomweb_server.archive.commit import Committer
 from dicomweb_server.archive.derived import DerivedCache
@@ -49,6 +50,7 @@ class Archive:
     describer: Describer
     committer: Committer
     pictures: PictureCache
+    at_once: AtOnce
     derived: DerivedCache
     runs_made: Flights[MadeRun]
     arrivals: Arrivals

@@ -18,15 +18,27 @@ from dicomweb_server.archive.presentation import (
     presented,
 )
 from dicomweb_server.archive.segmentation import Segmented, find_segmented, segmented
-from dicomweb_server.archive.sources import made_of_frame, open_source, whole_of
+from dicomweb_server.archive.sources import (
+    frame_bytes,
+    made_of_frame,
+    open_source,
+    stored_length,
+    whole_of,
+)
 from dicomweb_server.dicom.frames import is_video
 from dicomweb_server.dicom.rendering import RenderOptions
 from dicomweb_server.dicom.segmentation import SEGMENTATIONS
+from dicomweb_server.dicom.transfer_syntaxes import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+)
 from dicomweb_server.dicom.viewing import DEFAULT_QUALITY
 from dicomweb_server.errors import NotAcceptable, NotFound
 from dicomweb_server.index import retrieve as index
 from dicomweb_server.index.retrieve import FrameLocation
 
+# Native and in a file as it is: there is nothing to be decoded
+_PLAIN = {IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN}
 _LARGE_BOX = 1 << 24  # pixels of a viewport
 
 
@@ -139,9 +151,11 @@ async def representative_frame(archive: Archive, packed: bytes, count: int) -> i
     return await archive.workers.run(work.representative_frame, packed, count)
 
 
-async def rendered(archive: Archive, shown: Shown, wanted: Picture) -> Content:
+async def rendered(
+    archive: Archive, shown: Shown, wanted: Picture, *, alone: bool = False
+) -> Content:
     """What was found as a picture, from the cache or made; one that is too large to be kept in
-    memory is a scratch file.
+    memory is a scratch file. `alone`: it is all that is asked for, and may be made at once.
 
     Raises UndecodablePixels, WorkerFailed, and InvalidParameter for a viewport that does not fit
     the image, or for what cannot be asked of a presentation state.
@@ -150,7 +164,8 @@ async def rendered(archive: Archive, shown: Shown, wanted: Picture) -> Content:
     picture = archive.pictures.get(key)
     if picture is None:
         async with archive.workers.turn() if _is_large(wanted) else nullcontext():
-            made = await _made(archive, shown, wanted)
+            small = alone and isinstance(shown, Frame) and await _small(archive, shown, wanted)
+            made = small or await _made(archive, shown, wanted)
         if not isinstance(made, bytes) and made.size > archive.pictures.largest:
             return Content.of_scratch(made, wanted.media_type, "")
         picture = made if isinstance(made, bytes) else await whole_of(made)
@@ -206,11 +221,46 @@ async def _made(archive: Archive, shown: Shown, wanted: Picture) -> bytes | Scra
         shown.number,
         work.rendered_frame,
         shown.packed,
-        found.location.transfer_syntax_uid,
+        *_how(shown, wanted),
+        wanted.as_stored,
+    )
+
+
+def _how(shown: Frame, wanted: Picture) -> tuple[str, int, RenderOptions, str, int, int | None]:
+    return (
+        shown.found.location.transfer_syntax_uid,
         shown.number,
         wanted.options,
         wanted.media_type,
         wanted.quality,
         wanted.longest,
-        wanted.as_stored,
+    )
+
+
+async def _small(archive: Archive, shown: Frame, wanted: Picture) -> bytes | None:
+    """A small picture, made on the event loop if that is better; see ``at_once``."""
+    if not archive.at_once.better or not _is_small(shown, wanted):
+        return None
+    source = await open_source(archive, shown.found.location)
+    data = await frame_bytes(source, shown.found, 0, shown.number)
+    return work.small_picture(shown.packed, data, *_how(shown, wanted))
+
+
+_SMALL_FRAME, _SMALL_PACKED, _SMALL_BOX = 1 << 20, 1 << 16, 1 << 20  # bytes, bytes, pixels
+
+
+def _is_small(shown: Frame, wanted: Picture) -> bool:
+    """Whether it is made in a few milliseconds whatever the file is like: the frame is not
+    compressed, and little is asked for."""
+    found, options = shown.found, wanted.options
+    box = options.viewport
+    return (
+        found.location.transfer_syntax_uid in _PLAIN
+        and stored_length(found, 0, shown.number) <= _SMALL_FRAME
+        and len(shown.packed) <= _SMALL_PACKED
+        and wanted.longest is None
+        and wanted.media_type == "image/jpeg"
+        and options.icc_profile in ("", "no")
+        and not options.annotations
+        and (box is None or box.width * box.height <= _SMALL_BOX)
     )

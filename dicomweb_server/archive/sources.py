@@ -242,6 +242,11 @@ async def frame_as_stored(
     return Content(length, media_type, syntax, part_of(source, offset))
 
 
+def stored_length(found: FrameLocation, position: int, number: int) -> int:
+    """How many bytes of its file a frame takes; `position` as for `frame_bytes`."""
+    return _range(found, position, number)[1]
+
+
 def _range(found: FrameLocation, position: int, number: int) -> tuple[int, int, int]:
     record = found.records[position] if found.records else None
     assert record is None or len(record) == RECORD.size

@@ -4,6 +4,7 @@ import hashlib
 import mmap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -200,6 +201,22 @@ def rendered_frame(
     )
 
 
+_SMALL_METADATA, _SMALL_MATRIX = 1 << 18, 1 << 20  # bytes of JSON, pixels
+_PALETTES = {"00281101", "00281221"}  # whose segments are expanded step by step, if it has such
+
+
+def small_picture(packed_metadata: bytes, frame: bytes, *args: Any) -> bytes | None:
+    """As `rendered_frame`; None if its metadata or its matrix is so large that it may take more
+    than some milliseconds."""
+    dataset = _small_dataset(packed_metadata)
+    if dataset is None:
+        return None
+    image = image_pixel(dataset)
+    if image.rows * image.columns > _SMALL_MATRIX or _PALETTES & dataset.keys():
+        return None
+    return picture_of(dataset, frame, *args)
+
+
 def representative_frame(packed_metadata: bytes, count: int) -> int:
     """The frame that stands for all `count`: as the instance tells, else the middle (THB-04)."""
     told = first_number(_kept_dataset(packed_metadata), "00286010")  # Representative Frame Number
@@ -236,12 +253,27 @@ def _kept_dataset(packed_metadata: bytes) -> JsonDataset:
 
     Of 1,000 frames it takes longer to parse than to render one of them.
     """
+    return _known(packed_metadata) or _parsed(packed_metadata, unpack_metadata(packed_metadata))
+
+
+def _small_dataset(packed_metadata: bytes) -> JsonDataset | None:
+    """The same; None if its JSON is large."""
+    if known := _known(packed_metadata):
+        return known
+    text = unpack_metadata(packed_metadata, _SMALL_METADATA + 1)
+    return _parsed(packed_metadata, text) if len(text) <= _SMALL_METADATA else None
+
+
+def _known(packed_metadata: bytes) -> JsonDataset | None:
     for place, (packed, dataset) in enumerate(_kept):
         if packed == packed_metadata:
             _kept.insert(0, _kept.pop(place))
             return dataset
-    text = unpack_metadata(packed_metadata).replace(BULK_BASE, b"")
-    parsed: JsonDataset = orjson.loads(text)
+    return None
+
+
+def _parsed(packed_metadata: bytes, text: bytes) -> JsonDataset:
+    parsed: JsonDataset = orjson.loads(text.replace(BULK_BASE, b""))
     if len(text) <= _LARGEST_KEPT:
         _kept.insert(0, (packed_metadata, parsed))
         del _kept[_KEPT:]

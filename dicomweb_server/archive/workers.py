@@ -80,6 +80,11 @@ class WorkerPool:
         self._turns = asyncio.Semaphore(max(1, size // 2))
         self._turns_awaited = 0
 
+    @property
+    def idle(self) -> bool:
+        """Whether a piece of work would begin now."""
+        return not self._idle.empty()
+
     def start(self) -> None:
         """Begin to start the processes; what is asked before they are there waits for them."""
         for _ in range(self.size):

@@ -98,6 +98,6 @@ def pack_metadata(metadata: bytes) -> bytes:
     return deflate.compress(metadata) + deflate.flush(zlib_ng.Z_FULL_FLUSH)
 
 
-def unpack_metadata(packed: bytes) -> bytes:
-    """The DICOM JSON object of `pack_metadata`."""
-    return zlib_ng.decompressobj(-15).decompress(packed)
+def unpack_metadata(packed: bytes, most: int = 0) -> bytes:
+    """The DICOM JSON object of `pack_metadata`, or its first `most` bytes if that is not 0."""
+    return zlib_ng.decompressobj(-15).decompress(packed, most)

@@ -63,7 +63,8 @@ async def retrieve_rendered(request: Request) -> Response:
     (trap 34)."""
     asked = parse_rendered_query(request.query_params.multi_items())
     try:
-        return await _pictures(request, asked)
+        with archive_of(request).at_once:
+            return await _pictures(request, asked)
     except (NotAcceptable, NotFound) as refusal:
         # Asked for last: pictures are what is wanted a thousand times as often.
         if len(uids_of(request)) < 3 or "frames" in request.path_params:
@@ -147,7 +148,9 @@ async def one_picture(request: Request, shown: Shown, wanted: Picture) -> Respon
     }
     if answer := not_modified(request, headers):
         return answer
-    picture = await while_connected(request, rendered(archive_of(request), shown, wanted))
+    picture = await while_connected(
+        request, rendered(archive_of(request), shown, wanted, alone=True)
+    )
     if picture.data is None:
         return await single_part(request, picture, headers, ranges=False)
     return Ready([picture.data], wanted.media_type, headers)

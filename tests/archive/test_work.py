@@ -2,9 +2,15 @@
 
 from pathlib import Path
 
+import orjson
 from pydicom import uid
 
-from dicomweb_server.archive.work import rendered_frame, transcoded_frame, uncompressed_frame
+from dicomweb_server.archive.work import (
+    rendered_frame,
+    small_picture,
+    transcoded_frame,
+    uncompressed_frame,
+)
 from dicomweb_server.dicom.image_pixel import image_pixel
 from dicomweb_server.dicom.images import picture
 from dicomweb_server.dicom.packing import pack_metadata
@@ -44,3 +50,37 @@ def test_frames_are_rendered_the_same_whatever_was_rendered_before() -> None:
                 made = rendered_frame(pack_metadata(metadata), frame, *asked, False)
 
                 assert made == picture(metadata, frame, *asked)
+
+
+def test_small_pictures_are_the_same_pictures() -> None:
+    options = RenderOptions(Window(9, 99))
+    made, left = 0, set()
+    for name, files in EXACT.items():
+        still, number = described(files()[0]), FRAMES.get(name, 1)
+        packed, frame = pack_metadata(still.description.metadata), still.frame(number)
+        asked = (still.transfer_syntax_uid, number, options, "image/jpeg", 90, None)
+        small = small_picture(packed, frame, *asked)
+        if small is None:
+            left.add(still.dataset["00280004"]["Value"][0])
+        else:
+            made += 1
+            assert small == rendered_frame(packed, frame, *asked, False), name
+    assert made > 10
+    assert left == {"PALETTE COLOR"}  # whose segments take their time
+
+
+def test_what_may_take_long_is_no_small_picture(tmp_path: Path) -> None:
+    path = tmp_path / "source.dcm"
+    path.write_bytes(small_image(bits=12))
+    still = read_still_image(path)
+    assert still is not None
+    asked = (str(uid.ExplicitVRLittleEndian), 1, RenderOptions(), "image/jpeg", 90, None)
+
+    def made_with(values: dict[str, tuple[str, object]]) -> bytes | None:
+        changed = {tag: {"vr": vr, "Value": [value]} for tag, (vr, value) in values.items()}
+        metadata = orjson.dumps(still.dataset | changed)
+        return small_picture(pack_metadata(metadata), still.frame(1), *asked)
+
+    assert made_with({"00204000": ("LT", "short")})
+    assert made_with({"00204000": ("LT", "long" * (1 << 16))}) is None
+    assert made_with({"00280010": ("US", 1025), "00280011": ("US", 1024)}) is None

@@ -324,14 +324,15 @@ def test_a_worker_that_dies_costs_one_request(
     [worker] = workers_of(server)
     os.kill(worker, signal.SIGSTOP)  # so that it is in the middle of it
     with ThreadPoolExecutor() as pool:
-        asked = pool.submit(client.get, f"{path}/rendered")
+        asked = pool.submit(client.get, f"{path}/rendered", headers={"Accept": "image/png"})
         time.sleep(0.5)
         assert not asked.done()
         os.kill(worker, number)
         os.kill(worker, signal.SIGCONT)
         assert_problem(asked.result(), 406)
 
-    assert opened(client.get(f"{path}/rendered")).size == (20, 24)
+    again = client.get(f"{path}/rendered", headers={"Accept": "image/png"})
+    assert opened(again).size == (20, 24)
     [new] = workers_of(server)
     assert new != worker
 
