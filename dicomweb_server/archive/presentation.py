@@ -12,11 +12,13 @@ from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.bulk_data import locate_all_bulk
 from dicomweb_server.archive.content import ScratchFile
+from dicomweb_server.archive.large_frames import READ_THERE
 from dicomweb_server.archive.metadata import instance_metadata
 from dicomweb_server.archive.picture_versions import parts_of, version_of
 from dicomweb_server.archive.presentation_work import (
     Plan,
     StateParts,
+    StoredValue,
     presentation_plan,
     presented_frame,
 )
@@ -24,16 +26,18 @@ from dicomweb_server.archive.retrieve import locate, locate_frames, uids_of
 from dicomweb_server.archive.sources import (
     Source,
     frame_for_worker,
+    in_file,
     made_of_frame,
     open_source,
 )
-from dicomweb_server.archive.work import WORDS, uncompressed_value
+from dicomweb_server.archive.work import WORDS
 from dicomweb_server.dicom.description import BulkValue
 from dicomweb_server.dicom.frames import is_video
 from dicomweb_server.dicom.overlays import overlay_data_tags
 from dicomweb_server.dicom.presentation_state import PRESENTATION_STATES, Reference
 from dicomweb_server.dicom.viewing import RenderOptions
 from dicomweb_server.errors import (
+    ContentTooLarge,
     ImageNotHere,
     InvalidParameter,
     NotFound,
@@ -46,9 +50,12 @@ from dicomweb_server.index.retrieve import FrameLocation, Location
 
 _BATCH = 64  # images that are looked for at once
 _MOST_FRAMES = 10_000  # that are counted; it takes a moment
-_MOST_VALUES = 4 << 20  # bytes of binary values that are passed to a worker
+_MOST_VALUES = 64 << 20  # bytes of binary values: sixteen overlays of a mammogram are 40 MiB
+_MOST_GRAPHICS = 4 << 20  # of them points of lines: what is drawn takes a hundred times that
+_MOST_PASSED = 4 << 20  # bytes of them in one message to a worker
+_GRAPHIC_DATA = "00700022"
 _OF_IMAGE = frozenset(overlay_data_tags())
-_OF_STATE = _OF_IMAGE | {"00700022", "00283006"}  # Graphic Data, LUT Data
+_OF_STATE = _OF_IMAGE | {_GRAPHIC_DATA, "00283006"}  # LUT Data
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +214,10 @@ async def _locate_all(
 async def _values_of(
     archive: Archive, principal: Principal, location: Location, tags: frozenset[str]
 ) -> dict[str, BulkValue]:
-    """Where binary values of some attributes lie that are not in the metadata, by path; as many
-    as may be passed on.
+    """Where binary values of some attributes lie that are not in the metadata, by path.
 
-    Raises NotFound, and Unavailable if the instance is not what it was: the picture would be made
-    without them, and kept.
+    Raises NotFound, Unavailable if the instance is not what it was, and ContentTooLarge for more
+    than are read: the picture would be made without them, and would be wrong.
     """
     uids = uids_of(location)
     try:
@@ -220,12 +226,11 @@ async def _values_of(
         [now], values = (await locate(archive, principal, *uids)).items, {}
     if now.blob_key != location.blob_key:
         raise Unavailable("the instance was replaced meanwhile; ask again", retry_after=1)
-    found: dict[str, BulkValue] = {}
-    left = _MOST_VALUES
-    for path, value in values.items():
-        if path[-8:] in tags and value.length <= left:
-            found[path] = value
-            left -= value.length
+    found = {path: value for path, value in values.items() if path[-8:] in tags}
+    graphics = [value.length for path, value in found.items() if path.endswith(_GRAPHIC_DATA)]
+    size = sum(value.length for value in found.values())
+    if size > _MOST_VALUES or sum(graphics) > _MOST_GRAPHICS:
+        raise ContentTooLarge("there are more overlays, tables or graphics than are drawn")
     return found
 
 
@@ -256,13 +261,14 @@ async def presented(
                 frame = frame_for_worker(archive, source, shown.others, position, number)
                 others.append(await stack.enter_async_context(frame))
         masks = len(shown.mask_numbers)
-        parts = StateParts(
-            shown.state.packed,
-            await _read(archive, shown.state.location, shown.state_values),
-            await _read(archive, found.location, shown.image_values, source),
-            others[:masks],
-            others[masks:],
-        )
+        state = shown.state
+        of_state = of_image = dict[str, StoredValue]()
+        if shown.state_values:
+            opened = await open_source(archive, state.location)
+            of_state = await _pass(archive, stack, opened, state.location, shown.state_values)
+        if shown.image_values:
+            of_image = await _pass(archive, stack, source, found.location, shown.image_values)
+        parts = StateParts(state.packed, of_state, of_image, others[:masks], others[masks:])
         return await made_of_frame(
             archive,
             source,
@@ -292,18 +298,26 @@ def _refuse_more_than_a_box(options: RenderOptions) -> None:
         raise InvalidParameter("viewport", "…", "vw,vh for a presentation state")
 
 
-async def _read(
+async def _pass(
     archive: Archive,
+    files: AsyncExitStack,
+    source: Source,
     location: Location,
     values: dict[str, BulkValue],
-    source: Source | None = None,
-) -> dict[str, bytes]:
-    """Values by path, little endian."""
-    found: dict[str, bytes] = {}
+) -> dict[str, StoredValue]:
+    """Values by path, as they are handed to a worker: small ones themselves, and where others
+    lie."""
+    found: dict[str, StoredValue] = {}
+    big_endian = location.transfer_syntax_uid == ExplicitVRBigEndian
+    left = _MOST_PASSED // 2  # there are those of the state, and those of the image
     for path, value in values.items():
-        source = source or await open_source(archive, location)
-        data = await source.read(value.offset, value.length)
-        if location.transfer_syntax_uid == ExplicitVRBigEndian:
-            data = uncompressed_value(data, WORDS.get(value.vr, 1))
-        found[path] = data
+        word = WORDS.get(value.vr, 1) if big_endian else 1
+        if value.length <= min(READ_THERE, left):
+            data = await source.read(value.offset, value.length)
+            found[path] = StoredValue(data, 0, value.length, word)
+            left -= value.length
+        else:
+            file = in_file(archive, source, value.offset, value.length)
+            place = await files.enter_async_context(file)
+            found[path] = StoredValue(*place, value.length, word)
     return found

@@ -1,15 +1,18 @@
 """What workers do for presentation states. Plain functions: run through ``workers``."""
 
+import os
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
 
 from dicomweb_server.archive.large_frames import Frame, read_frame
+from dicomweb_server.archive.work import uncompressed_value
 from dicomweb_server.dicom.colour_profiles import source_profile
 from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
 from dicomweb_server.dicom.image_pixel import image_pixel
@@ -42,13 +45,34 @@ def presentation_plan(packed_state: bytes) -> Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredValue:
+    """A binary value that is not in the metadata: itself, or the local file that it lies in."""
+
+    data: bytes | Path
+    offset: int  # bytes
+    length: int  # bytes
+    word: int  # bytes of a word that is big endian; 1 for little endian
+
+    def read(self) -> bytes:
+        """The value in little endian. Raises UndecodablePixels for a file that ends before."""
+        if isinstance(self.data, bytes):
+            found = self.data
+        else:
+            with self.data.open("rb") as file:
+                found = os.pread(file.fileno(), self.length, self.offset)
+        if len(found) < self.length:
+            raise UndecodablePixels("a value is not where it was")
+        return uncompressed_value(found, self.word)
+
+
+@dataclass(frozen=True, slots=True)
 class StateParts:
     """A presentation state as a worker takes it: packed metadata, and by path the binary values
     that are not in it."""
 
     packed: bytes
-    values: Mapping[str, bytes]
-    image_values: Mapping[str, bytes]  # of the image, for its overlays
+    values: Mapping[str, StoredValue]
+    image_values: Mapping[str, StoredValue]  # of the image, for its overlays
     masks: Sequence[Frame]
     averaged: Sequence[Frame]
 
@@ -100,11 +124,12 @@ def presented_frame(
     return finished(picture, dataset, number, options, media_type, quality, profile)
 
 
-def _dataset(packed_metadata: bytes, values: Mapping[str, bytes]) -> JsonDataset:
+def _dataset(packed_metadata: bytes, values: Mapping[str, StoredValue]) -> JsonDataset:
     """The metadata of an instance, with `values` put where they are referred to."""
     text = unpack_metadata(packed_metadata).replace(BULK_BASE, b"")
     dataset: JsonDataset = orjson.loads(text)
-    for path, value in values.items():
+    for path, stored in values.items():
+        value = stored.read()
         *steps, tag = path.split("/")
         holder: Any = dataset
         for sequence, item in zip(steps[::2], steps[1::2], strict=True):

@@ -12,7 +12,16 @@ from pydicom.uid import ColorSoftcopyPresentationStateStorage, ExplicitVRBigEndi
 
 from tests.make import small_image, uid
 from tests.make.files import ABSENT, part10
-from tests.make.states import annotation, graphic, item, layer, overlay, presentation_state, text
+from tests.make.states import (
+    annotation,
+    graphic,
+    item,
+    layer,
+    overlay,
+    presentation_state,
+    state_attributes,
+    text,
+)
 from tests.make.states import reference as reference_to
 from tests.web.asking import assert_problem, new_uid, parts_of, path_of, store
 
@@ -252,3 +261,48 @@ def test_the_profile_of_a_colour_state_goes_with_its_picture(http: httpx.Client)
 
     assert np.array_equal(picture(response), shown.pixel_array)
     assert Image.open(BytesIO(response.content)).info["icc_profile"][:128] == profile[:128]
+
+
+def test_shutters_of_many_megabytes_are_drawn(http: httpx.Client) -> None:
+    """PS3.3 C.7.6.15: a Bitmap Display Shutter, larger than is passed in messages, and beside it
+    an overlay; none may be left out, for what a shutter hides is not to be seen."""
+    side = 6000  # one bit each: 4.5 MB
+    plain = dcmread(BytesIO(small_image(bits=8, rows=side, columns=side)))
+    plain.PixelData = bytes([200]) * side * side
+    plain.SOPInstanceUID, plain.StudyInstanceUID = new_uid(), new_uid()
+    plain.SeriesInstanceUID = new_uid()
+    [shown] = store(http, part10(plain))
+    state = state_attributes(
+        shown,
+        ShutterShape="BITMAP",
+        ShutterOverlayGroup=0x6000,
+        ShutterPresentationValue=0,
+        SOPInstanceUID=new_uid(),
+        SeriesInstanceUID=new_uid(),
+    )
+    hidden = np.zeros((side, side), np.uint8)
+    hidden[:, : side // 2] = 1
+    overlay(state, hidden)
+    [stored] = store(http, part10(state))
+
+    made = picture(http.get(f"{path_of(stored)}/rendered?viewport=60,60", headers=PNG))
+
+    assert (made[:, :28] == 0).all()
+    assert (made[:, 32:] == 200).all()
+
+
+def test_what_is_too_much_to_be_drawn_is_refused(http: httpx.Client) -> None:
+    """A picture without it would be wrong, and nobody would know."""
+    shown = image(http)
+    lines = [graphic("POLYLINE", *([5.0, 5.0] * 60_000)) for _ in range(10)]  # 4.8 MB
+    state = state_of(
+        http,
+        shown,
+        GraphicAnnotationSequence=[annotation(*lines)],
+        GraphicLayerSequence=[layer()],
+    )
+
+    problem = assert_problem(http.get(f"{path_of(state)}/rendered"), 413)
+
+    assert "graphics" in problem["detail"]
+    assert picture(http.get(f"{path_of(state)}/thumbnail")).shape[:2] == (256, 256)
