@@ -38,8 +38,9 @@ THUMBNAIL = 256  # pixels of the longest side (THB-04)
 _QUALITY = 80
 _LARGEST_ICON = 1024  # pixels
 
-# What a picture may fail of for ever.
+# What a picture may fail of; of all but a worker's end for ever.
 _NO_PICTURE = (NotAcceptable, UndecodablePixels, WorkerFailed, ImageNotHere, ContentTooLarge)
+_FAILED_FOR = 60  # seconds for which what a worker ended of is not tried again
 
 
 def plain_thumbnail(media_type: str, viewport: Viewport | None = None) -> Picture:
@@ -63,12 +64,16 @@ async def thumbnail(
     """
     uids = study, series, instance
     broken: Hashable = None
+    failed: Hashable = None
     since = time.time()  # what is deleted from now on may not be kept
     try:
         shown = await _find(archive, principal, *uids, number)
         broken = ("broken", shown.version, frame_shown(shown), wanted)
-        icon = archive.pictures.get(broken)
+        failed = (*broken, int(time.monotonic() // _FAILED_FOR))
+        icon = archive.pictures.get(broken) or archive.pictures.get(failed)
         return await _kept(archive, study, shown, wanted, since) if icon is None else icon
+    except WorkerFailed:
+        broken = failed  # the machine may have been short of memory, or of time
     except _NO_PICTURE:
         pass
     except NotFound:

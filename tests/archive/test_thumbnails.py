@@ -20,6 +20,7 @@ from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.new_series import NewSeries
 from dicomweb_server.archive.thumbnailing import thumbnailing
 from dicomweb_server.archive.thumbnails import plain_thumbnail, thumbnail
+from dicomweb_server.archive.workers import WorkerFailed
 from dicomweb_server.config import Settings
 from dicomweb_server.dicom.viewing import Viewport
 from dicomweb_server.errors import NotFound
@@ -202,3 +203,21 @@ def test_series_that_wait_are_bounded() -> None:
     for number in range(3000):
         new.note(SCOPE, "1", str(number))
     assert len(new._waiting) == 2000
+
+
+async def test_what_a_worker_ended_of_is_tried_again(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been killed for what others took; but not at once, for it may take long."""
+    async with opened(tmp_path, database_url) as archive:
+        await store(archive, [image("transient")])
+
+        async def ended(*_: Any) -> bytes:
+            raise WorkerFailed("it took too long")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(thumbnails, "_kept", ended)
+            assert (await made(archive, uid("transient"))).size == (256, 256)  # an icon
+        assert (await made(archive, uid("transient"))).size == (256, 256)
+        monkeypatch.setattr(thumbnails, "_FAILED_FOR", 0.001)
+        assert (await made(archive, uid("transient"))).size == (30, 20)
