@@ -28,7 +28,9 @@ from dicomweb_server.dicom.animation import (
 )
 from dicomweb_server.dicom.frames import is_video
 from dicomweb_server.dicom.pixels import DECODABLE
+from dicomweb_server.dicom.rendering import region_within
 from dicomweb_server.dicom.segmentation import SEGMENTATIONS
+from dicomweb_server.dicom.viewing import Viewport
 from dicomweb_server.errors import ContentTooLarge, NotAcceptable
 from dicomweb_server.index import pictures as index
 from dicomweb_server.index.retrieve import Location, Page, Position
@@ -61,19 +63,29 @@ class ShownOfMany:
 
 
 async def count_pictures(
-    archive: Archive, principal: Principal, study: str, series: str | None
+    archive: Archive,
+    principal: Principal,
+    study: str,
+    series: str | None,
+    viewport: Viewport | None = None,
 ) -> ShownOfMany:
     """What there is to show of a study or series. Raises NotFound, NotAcceptable where there is
-    nothing, ContentTooLarge where it is too much (WADO-10)."""
+    nothing, ContentTooLarge where it is too much (WADO-10), and InvalidParameter for a region of
+    `viewport` that lies outside an image: once the first was sent it could not be told (VP-09)."""
     now = await version(archive, principal, study, series)
     async with archive.session(principal, Action.RETRIEVE) as session:
         counts = await index.count_frames(
             session.conn, session.scope, study, series, sorted(SEGMENTATIONS)
         )
-    frames = sum(each.frames for each in counts if each.transfer_syntax_uid in DECODABLE)
+    decodable = [each for each in counts if each.transfer_syntax_uid in DECODABLE]
+    frames = sum(each.frames for each in decodable)
     if not frames:
         raise NotAcceptable([])
     refuse_too_many(archive, frames)
+    if viewport is not None:
+        for each in decodable:
+            if each.least_rows and each.least_columns:
+                region_within(viewport, each.least_rows, each.least_columns)
     unknown = [
         each.instances
         for each in counts

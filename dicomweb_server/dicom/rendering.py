@@ -59,14 +59,11 @@ def show(
 _LEAST_SIDE = 1e-3  # pixels of a region: of less, nothing is left once numbers are rounded
 
 
-def fit(picture: Picture, viewport: Viewport, tall: float) -> Picture:
-    """Crop, scale until one side of the viewport is filled, flip (VP-02 to VP-07).
+def region_within(viewport: Viewport, rows: int, columns: int) -> tuple[float, float, float, float]:
+    """The part of a region that lies within an image: x, y, width, height in its pixels (VP-08).
 
-    `tall` is the height of a pixel whose width is 1 (VP-10).
+    Raises InvalidParameter for one outside.
     """
-    from PIL import Image
-
-    rows, columns = picture.shape[:2]
     x, y = viewport.x, viewport.y
     width = columns - x if viewport.region_width is None else viewport.region_width
     height = rows - y if viewport.region_height is None else viewport.region_height
@@ -77,6 +74,17 @@ def fit(picture: Picture, viewport: Viewport, tall: float) -> Picture:
             f"{viewport.width},{viewport.height},{x:g},{y:g},…",
             f"a region within the image's {columns} x {rows} pixels",
         )
+    return x, y, width, height
+
+
+def fit(picture: Picture, viewport: Viewport, tall: float) -> Picture:
+    """Crop, scale until one side of the viewport is filled, flip (VP-02 to VP-07).
+
+    `tall` is the height of a pixel whose width is 1 (VP-10).
+    """
+    from PIL import Image
+
+    x, y, width, height = region_within(viewport, *picture.shape[:2])
     scale = min(viewport.width / width, viewport.height / (height * tall))
     size = (
         min(viewport.width, max(1, round(width * scale))),

@@ -22,7 +22,8 @@ from dicomweb_server.index.retrieve import (
 
 COUNT_FRAMES = f"""
 SELECT i.transfer_syntax_uid, count(*) AS instances, sum(i.frame_count) AS frames,
-       count(*) FILTER (WHERE i.sop_class_uid = ANY ($5::text[])) AS segmentations
+       count(*) FILTER (WHERE i.sop_class_uid = ANY ($5::text[])) AS segmentations,
+       min(i.rows) AS least_rows, min(i.columns) AS least_columns
   FROM {TABLES}
  WHERE i.frame_count > 0
    AND e.study_id = {STUDY_OF}
@@ -41,13 +42,15 @@ SELECT {LOCATION}, i.frame_count, {NUMBERS}
 
 @dataclass(frozen=True, slots=True)
 class FrameCount:
-    """How many instances of a transfer syntax there are, how many frames they have, and how many
-    of the instances are segmentations."""
+    """How many instances of a transfer syntax there are, how many frames they have, how many of
+    the instances are segmentations, and the sides of the smallest, None if none tells them."""
 
     transfer_syntax_uid: str
     instances: int
     frames: int
     segmentations: int
+    least_rows: int | None
+    least_columns: int | None
 
 
 async def count_frames(

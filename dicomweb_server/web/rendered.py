@@ -46,10 +46,7 @@ from dicomweb_server.web.responses import (
     Pieces,
     Ready,
     begun,
-    boundary_for,
     multipart,
-    multipart_type,
-    without_body,
 )
 from dicomweb_server.web.single_part import single_part
 from dicomweb_server.wire.rendered_offers import rendered_offers
@@ -127,13 +124,12 @@ async def _one(request: Request, wanted: Picture, numbers: Sequence[int]) -> Res
 
 
 async def _animated(request: Request, shown: Frame, wanted: Picture) -> Response:
-    """All frames of an instance, each made as it is sent."""
+    """All frames of an instance, each made as it is sent; the first now, also for HEAD, which is
+    refused for what GET is (RES-06)."""
     tag = _tag(shown.version, [], wanted, "animated")
     headers = {**PRIVATE, "Vary": "Accept", "ETag": tag}
     if answer := not_modified(request, headers):
         return answer
-    if request.method == "HEAD":
-        return without_body(wanted.media_type, headers)
     pieces = animation(archive_of(request), principal_of(request), shown, wanted)
     started = await while_connected(request, begun(pieces, 2))
     return Pieces(started, media_type=wanted.media_type, headers=headers)
@@ -187,7 +183,7 @@ async def _of_many(request: Request, wanted: Picture) -> Response:
     archive, principal = archive_of(request), principal_of(request)
     study, series = (*uids_of(request), None)[:2]
     assert study is not None
-    shown = await count_pictures(archive, principal, study, series)
+    shown = await count_pictures(archive, principal, study, series, wanted.options.viewport)
     tag = None
     if shown.digest is not None:
         tag = _tag(shown.digest, [], wanted, "parts", base_url_of(request))
@@ -203,14 +199,12 @@ async def _of_many(request: Request, wanted: Picture) -> Response:
 async def _parts(
     request: Request, parts: AsyncGenerator[Part, None], wanted: Picture, tag: str | None
 ) -> Response:
-    """``multipart/related``, each picture made as it is sent (MP-09, MP-10)."""
+    """``multipart/related``, each picture made as it is sent (MP-09, MP-10); the first now, also
+    for HEAD (RES-06)."""
     headers = {**PRIVATE, "Vary": "Accept", **({"ETag": tag} if tag else {})}
     if answer := not_modified(request, headers):
         await parts.aclose()
         return answer
-    if request.method == "HEAD":
-        await parts.aclose()
-        return without_body(multipart_type(wanted.media_type, boundary_for(headers)), headers)
     named = _named(base_url_of(request), parts)
     return await while_connected(request, multipart(named, headers))
 

@@ -204,3 +204,47 @@ def test_the_representative_frame_stands_for_a_series(http: httpx.Client) -> Non
     second = http.get(f"{path}/frames/2/rendered").content
     assert second != http.get(f"{path}/frames/3/rendered").content
     assert http.get(f"{path_of(dataset, 2)}/rendered").content == second
+
+
+@pytest.mark.parametrize("media_type", ["image/gif", 'multipart/related; type="image/png"'])
+def test_res_06_head_is_refused_for_what_get_is(
+    http: httpx.Client, study: list[Dataset], media_type: str
+) -> None:
+    """Too many frames, a region outside, a parameter that does not fit."""
+    headers = {"Accept": media_type}
+    long = made(new_uid(), new_uid(), frames=41)
+    store(http, file_of(long))
+    image = path_of(study[1])
+    asked = [
+        f"{path_of(long)}/rendered",
+        f"{image}/rendered?viewport=5,5,99,99,3,3",
+        f"{image}/rendered?window=1,0,linear",
+    ]
+    for path in asked:
+        got, head = http.get(path, headers=headers), http.head(path, headers=headers)
+        assert (head.status_code, head.content) == (got.status_code, b"")
+        assert head.status_code in (400, 413)
+        assert head.headers["content-type"] == "application/problem+json"
+
+
+def test_vp_09_a_region_outside_a_later_image_is_refused_before_anything_is_sent(
+    http: httpx.Client,
+) -> None:
+    one = made(new_uid(), new_uid(), number=1)
+    small = made(one.StudyInstanceUID, one.SeriesInstanceUID, number=2)
+    small.Rows, small.Columns = 4, 5
+    small.PixelData = bytes(small.Rows * small.Columns * small.BitsAllocated // 8)
+    other = made(one.StudyInstanceUID, new_uid())
+    store(http, *map(file_of, (one, small, other)))
+    for level, region, status in (
+        (1, "6,1,2,2", 400),
+        (2, "1,5,2,2", 400),
+        (2, "4,3,2,2", 200),
+        (2, "1,1,99,99", 200),
+    ):
+        path = f"{path_of(one, level)}/rendered?viewport=9,9,{region}"
+        answer = http.get(path, headers=JPEGS)
+        if status == 400:
+            assert "5 x 4" in assert_problem(answer, 400)["detail"]
+        else:
+            assert len(parts_of(answer)) == 2
