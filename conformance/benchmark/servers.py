@@ -5,9 +5,11 @@ All of it ends with the stack that it was started in, and lives in folders of it
 
 import json
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from conformance.benchmark import orthanc
 from conformance.benchmark.client import Address
@@ -65,10 +67,21 @@ async def start_orthanc(stack: ExitStack, folder: Path, program: Path) -> Target
     return await begin_orthanc(stack, home, free_port(), program)
 
 
-async def begin_orthanc(stack: ExitStack, home: Path, port: int, program: Path) -> Target:
-    """Start Orthanc on what lies in the folder `home`, or will, with a Postgres of its own."""
+async def begin_orthanc(
+    stack: ExitStack,
+    home: Path,
+    port: int,
+    program: Path,
+    *,
+    connections: int = orthanc.STORING,
+) -> Target:
+    """Start Orthanc on what lies in the folder `home`, or will, with a Postgres of its own.
+
+    `connections`: how many Orthanc has to that.
+    """
     postgres = stack.enter_context(start_postgres(home))
-    address, pid = await _run_orthanc(stack, home, port, program, postgres.url)
+    settings = orthanc.configuration(port, home, postgres.url, connections=connections)
+    address, pid = await _run_orthanc(stack, home, program, settings)
     return Target(
         ORTHANC,
         address,
@@ -80,7 +93,7 @@ async def begin_orthanc(stack: ExitStack, home: Path, port: int, program: Path) 
 
 async def begin_orthanc_sqlite(stack: ExitStack, home: Path, port: int, program: Path) -> Target:
     """Start Orthanc on what lies in the folder `home`, or will, with its index in SQLite."""
-    address, pid = await _run_orthanc(stack, home, port, program, None)
+    address, pid = await _run_orthanc(stack, home, program, orthanc.configuration(port, home, None))
     return Target(
         ORTHANC_SQLITE,
         address,
@@ -91,13 +104,13 @@ async def begin_orthanc_sqlite(stack: ExitStack, home: Path, port: int, program:
 
 
 async def _run_orthanc(
-    stack: ExitStack, home: Path, port: int, program: Path, database_url: str | None
+    stack: ExitStack, home: Path, program: Path, settings: Mapping[str, Any]
 ) -> tuple[Address, int]:
-    address = Address("127.0.0.1", port, orthanc.ROOT)
-    settings, log = home / "orthanc.json", home / "orthanc.log"
-    settings.write_text(json.dumps(orthanc.configuration(port, home, database_url)))
-    settings.chmod(0o600)
-    pid = stack.enter_context(running([program, settings], log=log, folder=home))
+    address = Address("127.0.0.1", settings["HttpPort"], orthanc.ROOT)
+    file, log = home / "orthanc.json", home / "orthanc.log"
+    file.write_text(json.dumps(settings))
+    file.chmod(0o600)
+    pid = stack.enter_context(running([program, file], log=log, folder=home))
     await wait_until_ready(address, READY, pid=pid, log=log)
     return address, pid
 
