@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.suite.http import Answer, Exchange, NoAnswer, Server
+from conformance.suite.making import new_uid
 from conformance.suite.model import (
     CHECKS,
     Check,
@@ -17,7 +18,7 @@ from conformance.suite.model import (
     Undecided,
 )
 from conformance.suite.multipart import joined
-from conformance.suite.shelf import Instance, Shelf, new_uid
+from conformance.suite.shelf import Instance, Shelf
 
 DICOM = "application/dicom"
 DICOM_JSON = "application/dicom+json"

@@ -9,10 +9,11 @@ from conformance.suite.json_model import (
     value_of,
     values_of,
 )
+from conformance.suite.making import new_uid
 from conformance.suite.model import Level, NotOffered, check, expect, only
 from conformance.suite.multipart import parts_of
 from conformance.suite.run import DICOM_JSON, DICOM_XML, OCTETS, Run, multipart, status
-from conformance.suite.shelf import Instance, new_uid
+from conformance.suite.shelf import Instance
 from conformance.suite.xml_model import native
 
 

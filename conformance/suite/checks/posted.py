@@ -8,11 +8,12 @@ from pydicom import Dataset
 
 from conformance.suite.checks.store import STORED, listed, made, report_of
 from conformance.suite.http import Answer
+from conformance.suite.making import new_uid
 from conformance.suite.model import Level, NotOffered, check, expect, only
 from conformance.suite.multipart import joined
 from conformance.suite.retrieving import instances, read
 from conformance.suite.run import DICOM_JSON, DICOM_XML, OCTETS, Run, status
-from conformance.suite.shelf import Instance, new_uid
+from conformance.suite.shelf import Instance
 
 _LOCATION = "https://suite.example/bulk/"
 

@@ -3,11 +3,12 @@
 from pydicom.uid import RLELossless
 
 from conformance.suite.http import resolve
+from conformance.suite.making import new_uid
 from conformance.suite.model import Deviation, Level, NotOffered, check, expect
 from conformance.suite.multipart import Part, parts_of
 from conformance.suite.retrieving import ANY, ELE, instances, read, same_values, syntax_of
 from conformance.suite.run import DICOM, OCTETS, Run, multipart, status
-from conformance.suite.shelf import Instance, new_uid
+from conformance.suite.shelf import Instance
 
 
 def _of_one(run: Run, item: Instance, syntax: str | None = None) -> Part:

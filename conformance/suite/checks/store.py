@@ -8,12 +8,13 @@ from pydicom.uid import ImplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from conformance.suite.http import Answer, resolve
 from conformance.suite.json_model import JsonDataset, validate, value_of, values_of
+from conformance.suite.making import add_image, dataset_of, gradient
 from conformance.suite.model import Deviation, Level, NotOffered, Undecided, check, expect, only
 from conformance.suite.multipart import joined
 from conformance.suite.retrieving import instances, read, same_values
 from conformance.suite.run import DICOM, DICOM_JSON, DICOM_XML, Run, status
 from conformance.suite.searching import INSTANCE_UID, finds
-from conformance.suite.shelf import Instance, add_image, dataset_of, gradient
+from conformance.suite.shelf import Instance
 
 FAILED, STORED, OTHER = "00081198", "00081199", "0008119A"
 REASON, WARNING, CLASS, UID = "00081197", "00081196", "00081150", "00081155"
