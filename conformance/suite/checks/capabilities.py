@@ -84,3 +84,28 @@ def preflight(run: Run) -> None:
     expect(answer.status in (200, 204), "status 200 or 204", answer.status)
     methods = answer.header("Access-Control-Allow-Methods").upper()
     expect("GET" in methods or "*" in methods, "GET among the methods that are allowed", methods)
+
+
+_RESOURCES = ("studies", "series", "instances", "metadata", "rendered", "frames")
+
+
+@check(
+    "capabilities",
+    Level.SHOULD,
+    "PS3.18 Annex H",
+    "CAP-02",
+    "The description has every resource that has to be there, with methods and media types",
+)
+def described(run: Run) -> None:
+    answer = status(run.server.send("OPTIONS", "", [("Accept", _WADL)]), 200)
+    try:
+        root = ElementTree.fromstring(answer.decoded)
+    except ElementTree.ParseError as error:
+        raise Deviation("a body that is XML", str(error)) from None
+    paths = "/".join(item.get("path", "") for item in root.iter(f"{_NAMESPACE}resource"))
+    missing = [name for name in _RESOURCES if name not in paths.split("/")]
+    expect(not missing, f"resources {', '.join(_RESOURCES)}", f"without {', '.join(missing)}")
+    methods = {item.get("name") for item in root.iter(f"{_NAMESPACE}method")}
+    expect({"GET", "POST"} <= methods, "methods GET and POST", sorted(map(str, methods)))
+    media = {item.get("mediaType") for item in root.iter(f"{_NAMESPACE}representation")}
+    expect("application/dicom+json" in media, "application/dicom+json", sorted(map(str, media)))

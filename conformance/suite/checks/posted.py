@@ -18,7 +18,7 @@ from conformance.suite.shelf import Instance
 _LOCATION = "https://suite.example/bulk/"
 
 
-def _model(item: Instance, uri: str) -> dict[str, Any]:
+def model_of(item: Instance, uri: str) -> dict[str, Any]:
     """The DICOM JSON Model of a small image, its pixel data by `uri`."""
     found: dict[str, Any] = {}
     for element in item.dataset:
@@ -60,23 +60,28 @@ def _native(model: dict[str, Any]) -> bytes:
     return "\n".join([*lines, "</NativeDicomModel>"]).encode()
 
 
-def _post(run: Run, parts: list[Any], root: str) -> Answer:
+def post_parts(run: Run, parts: list[Any], root: str) -> Answer:
+    """POST a multipart message."""
     kind, body = joined(parts, root)
     return run.post(kind, body)
 
 
-def _bulk(uri: str, data: bytes, kind: str = OCTETS) -> tuple[str, bytes, list[tuple[str, str]]]:
+def bulk_part(
+    uri: str, data: bytes, kind: str = OCTETS
+) -> tuple[str, bytes, list[tuple[str, str]]]:
     return kind, data, [("Content-Location", uri)]
 
 
-def _stored(run: Run, answer: Answer, item: Instance) -> Dataset:
+def stored_as(run: Run, answer: Answer, item: Instance) -> Dataset:
+    """The data set of `item` as it can be retrieved, once `answer` says that it is stored."""
     report = report_of(status(answer, 200, 202))
     expect(listed(report, STORED) == {item.uid}, "the instance as stored", listed(report, STORED))
     part = only(instances(run, item.path)[1], "part")
     return read(part.body)
 
 
-def _same(got: Dataset, item: Instance) -> None:
+def same(got: Dataset, item: Instance) -> None:
+    """Raise Deviation unless some attributes are as they were sent."""
     for keyword in ("PatientName", "StudyDate", "Rows", "Columns", "BitsAllocated", "PixelData"):
         found, wanted = got.get(keyword), item.dataset.get(keyword)
         expect(found == wanted, f"{keyword} as it was sent", repr(found)[:200])
@@ -92,10 +97,10 @@ def _same(got: Dataset, item: Instance) -> None:
 def in_json(run: Run) -> None:
     item, uri = made(run), f"{_LOCATION}{new_uid()}"
     parts = [
-        (DICOM_JSON, json.dumps([_model(item, uri)]).encode()),
-        _bulk(uri, item.dataset.PixelData),
+        (DICOM_JSON, json.dumps([model_of(item, uri)]).encode()),
+        bulk_part(uri, item.dataset.PixelData),
     ]
-    _same(_stored(run, _post(run, parts, DICOM_JSON), item), item)
+    same(stored_as(run, post_parts(run, parts, DICOM_JSON), item), item)
 
 
 @check(
@@ -107,30 +112,32 @@ def in_json(run: Run) -> None:
 )
 def in_xml(run: Run) -> None:
     item, uri = made(run), f"{_LOCATION}{new_uid()}"
-    parts = [(DICOM_XML, _native(_model(item, uri))), _bulk(uri, item.dataset.PixelData)]
-    _same(_stored(run, _post(run, parts, DICOM_XML), item), item)
+    parts = [(DICOM_XML, _native(model_of(item, uri))), bulk_part(uri, item.dataset.PixelData)]
+    same(stored_as(run, post_parts(run, parts, DICOM_XML), item), item)
 
 
 @check("posted", Level.MUST, "PS3.18 8.6.1.2.3", "MP-05", "Several instances in one array of JSON")
 def several(run: Run) -> None:
     items = [made(run), made(run)]
     uris = [f"{_LOCATION}{new_uid()}" for _ in items]
-    models = [_model(item, uri) for item, uri in zip(items, uris, strict=True)]
-    bulk = [_bulk(u, i.dataset.PixelData) for i, u in zip(items, uris, strict=True)]
-    answer = _post(run, [(DICOM_JSON, json.dumps(models).encode()), *reversed(bulk)], DICOM_JSON)
+    models = [model_of(item, uri) for item, uri in zip(items, uris, strict=True)]
+    bulk = [bulk_part(u, i.dataset.PixelData) for i, u in zip(items, uris, strict=True)]
+    answer = post_parts(
+        run, [(DICOM_JSON, json.dumps(models).encode()), *reversed(bulk)], DICOM_JSON
+    )
     report = report_of(status(answer, 200, 202))
     wanted = {item.uid for item in items}
     expect(listed(report, STORED) == wanted, "both", listed(report, STORED))
     for item in items:
         part = only(instances(run, item.path)[1], "part")
-        _same(read(part.body), item)
+        same(read(part.body), item)
 
 
 @check("posted", Level.MUST, "PS3.18 10.5.2", "STOW-11", "A value without its part fails")
 def missing_part(run: Run) -> None:
     item = made(run)
-    model = _model(item, f"{_LOCATION}{new_uid()}")
-    answer = _post(run, [(DICOM_JSON, json.dumps([model]).encode())], DICOM_JSON)
+    model = model_of(item, f"{_LOCATION}{new_uid()}")
+    answer = post_parts(run, [(DICOM_JSON, json.dumps([model]).encode())], DICOM_JSON)
     expect(answer.status in (400, 409), "409, with the instance as failed", answer.status)
 
 
@@ -143,15 +150,15 @@ def missing_part(run: Run) -> None:
 )
 def foreign_uri(run: Run) -> None:
     item = made(run)
-    model = _model(item, "http://127.0.0.1:9/never")
-    answer = _post(run, [(DICOM_JSON, json.dumps([model]).encode())], DICOM_JSON)
+    model = model_of(item, "http://127.0.0.1:9/never")
+    answer = post_parts(run, [(DICOM_JSON, json.dumps([model]).encode())], DICOM_JSON)
     expect(answer.status in (400, 409), "409", answer.status)
 
 
 @check("posted", Level.MUST, "RFC 8259, PS3.18 10.5.3", "5.6", "What is no JSON is 400")
 def broken_json(run: Run) -> None:
     for text in (b"[{", b'{"00080018"}', b"[1]", b"\xff\xfe"):
-        answer = _post(run, [(DICOM_JSON, text)], DICOM_JSON)
+        answer = post_parts(run, [(DICOM_JSON, text)], DICOM_JSON)
         expect(answer.status in (400, 409), f"400 for {text!r}", answer.status)
 
 
@@ -159,7 +166,7 @@ def broken_json(run: Run) -> None:
 def broken_xml(run: Run) -> None:
     bomb = b'<!DOCTYPE x [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]><x>&b;</x>'
     for text in (b"<NativeDicomModel>", b"words", bomb):
-        answer = _post(run, [(DICOM_XML, text)], DICOM_XML)
+        answer = post_parts(run, [(DICOM_XML, text)], DICOM_XML)
         expect(answer.status in (400, 409), f"400 for {text[:30]!r}", answer.status)
 
 
@@ -174,16 +181,16 @@ def jpeg_part(run: Run) -> None:
     [source] = run.stored("jpeg")
     item = made(run)
     uri = f"{_LOCATION}{new_uid()}"
-    model = _model(item, uri)
+    model = model_of(item, uri)
     for tag in ("00280002", "00280004", "00280010", "00280011", "00280100", "00280101"):
         model.pop(tag, None)
     for tag in ("00280006", "00280102", "00280103"):
         model.pop(tag, None)
     stored = source.dataset.PixelData
     begin, end = stored.index(b"\xff\xd8"), stored.rindex(b"\xff\xd9") + 2
-    part = _bulk(uri, stored[begin:end], "image/jpeg")
-    answer = _post(run, [(DICOM_JSON, json.dumps([model]).encode()), part], DICOM_JSON)
+    part = bulk_part(uri, stored[begin:end], "image/jpeg")
+    answer = post_parts(run, [(DICOM_JSON, json.dumps([model]).encode()), part], DICOM_JSON)
     if answer.status in (409, 415):
         raise NotOffered("storing of compressed bulk data")
-    got = _stored(run, answer, item)
+    got = stored_as(run, answer, item)
     expect((got.Rows, got.Columns) == (16, 24), "16 rows, 24 columns", (got.Rows, got.Columns))

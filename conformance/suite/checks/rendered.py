@@ -25,8 +25,11 @@ def _picture(data: bytes, kind: str) -> Image.Image:
     return image
 
 
-def _rendered(run: Run, item: Instance, query: str = "", accept: str = _JPEG) -> Image.Image:
-    path = f"{item.path}/rendered" + (f"?{query}" if query else "")
+def rendered(
+    run: Run, item: Instance, query: str = "", accept: str = _JPEG, below: str = ""
+) -> Image.Image:
+    """The picture that an instance, or what is `below` it, is rendered to."""
+    path = f"{item.path}{below}/rendered" + (f"?{query}" if query else "")
     answer = run.ok(path, accept)
     return _picture(answer.body, _kind(answer, accept))
 
@@ -41,7 +44,7 @@ def _kind(answer: Answer, accept: str) -> str:
 def as_jpeg(run: Run) -> None:
     for kind in ("ct", "colour", "jpeg"):
         item = run.stored(kind)[0]
-        image = _rendered(run, item)
+        image = rendered(run, item)
         wanted = (item.dataset.Columns, item.dataset.Rows)
         expect(image.size == wanted, f"{wanted} pixels (VP-08)", image.size)
 
@@ -52,7 +55,7 @@ def media_types(run: Run) -> None:
     answer = run.ok(f"{item.path}/rendered", "*/*")
     expect(answer.content_type.name == _JPEG, _JPEG, answer.header("Content-Type"))
     for kind in (_PNG, _GIF):
-        _rendered(run, item, accept=kind)
+        rendered(run, item, accept=kind)
 
 
 @check("rendered", Level.MUST, "PS3.18 8.7.5", "NEG-02", "406 for a type it cannot render to")
@@ -66,7 +69,7 @@ def window(run: Run) -> None:
     item = run.stored("ct")[0]
     stored = item.dataset.pixel_array.astype(float) - 1024
     for function, center, width in (("linear", -600, 500), ("linear-exact", -700, 301)):
-        image = _rendered(run, item, f"window={center},{width},{function}", _PNG)
+        image = rendered(run, item, f"window={center},{width},{function}", _PNG)
         if function == "linear":
             shown = ((stored - (center - 0.5)) / (width - 1) + 0.5) * 255
         else:
@@ -100,16 +103,16 @@ def viewport(run: Run) -> None:
         "viewport=30,30,0,0,12,12": (30, 30),
         "viewport=16,16,,,8,16": (8, 16),
     }.items():
-        image = _rendered(run, item, query)
+        image = rendered(run, item, query)
         expect(image.size == wanted, f"{wanted} for {query}", image.size)
 
 
 @check("rendered", Level.MUST, "PS3.18 8.3.5.1.3", "VP-04", "A region of negative size is flipped")
 def flipped(run: Run) -> None:
     item = run.stored("ct")[0]
-    plain = np.asarray(_rendered(run, item, "viewport=24,16,0,0,24,16", _PNG).convert("L"))
-    across = np.asarray(_rendered(run, item, "viewport=24,16,0,0,-24,16", _PNG).convert("L"))
-    down = np.asarray(_rendered(run, item, "viewport=24,16,0,0,24,-16", _PNG).convert("L"))
+    plain = np.asarray(rendered(run, item, "viewport=24,16,0,0,24,16", _PNG).convert("L"))
+    across = np.asarray(rendered(run, item, "viewport=24,16,0,0,-24,16", _PNG).convert("L"))
+    down = np.asarray(rendered(run, item, "viewport=24,16,0,0,24,-16", _PNG).convert("L"))
     expect(np.array_equal(across, plain[:, ::-1]), "left and right exchanged", "another picture")
     expect(np.array_equal(down, plain[::-1]), "top and bottom exchanged", "another picture")
 
@@ -195,6 +198,8 @@ def colour_profile(run: Run) -> None:
     bare = run.ok(f"{item.path}/rendered?iccprofile=no", _JPEG)
     profile = _picture(bare.body, _JPEG).info.get("icc_profile")
     expect(not profile, "no profile for iccprofile=no", "one")
+    gif = run.get(f"{item.path}/rendered?iccprofile=srgb", _GIF)
+    expect(gif.status == 400, "status 400 for GIF, which has no profiles", gif.status)
     bad = run.get(f"{item.path}/rendered?iccprofile=cmyk", _JPEG)
     expect(bad.status == 400, "status 400 for another name", bad.status)
 

@@ -21,14 +21,14 @@ def _of_one(run: Run, item: Instance, syntax: str | None = None) -> Part:
     "retrieve",
     Level.MUST,
     "PS3.18 10.4.1.1.1",
-    "8.6.1.2",
+    "1.9",
     "A study comes as multipart/related, each instance once",
 )
 def study(run: Run) -> None:
     _all_of(run, run.stored("ct")[0].study_path, run.stored("ct"))
 
 
-@check("retrieve", Level.MUST, "PS3.18 10.4.1.1.1", "8.6.1.2", "A series has just its instances")
+@check("retrieve", Level.MUST, "PS3.18 10.4.1.1.1", "1.9", "A series has just its instances")
 def series(run: Run) -> None:
     items = run.stored("ct")
     wanted = [item for item in items if item.series == items[0].series]

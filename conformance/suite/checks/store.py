@@ -205,7 +205,7 @@ def no_end(run: Run) -> None:
     expect(answer.status in (400, 409), "400, or 409 with a report", answer.status)
 
 
-@check("store", Level.MUST, "RFC 2046 5.1.1", "MP-06, traps 13, 14, 16", "Spellings of multipart")
+@check("store", Level.MUST, "RFC 2046 5.1.1", "MP-06, trap 13, trap 14", "Spellings of multipart")
 def spellings_of_multipart(run: Run) -> None:
     for boundary, shape in (
         ("simple", "--{b}\r\n{h}\r\n{d}\r\n--{b}--"),
