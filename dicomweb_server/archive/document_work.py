@@ -16,6 +16,7 @@ from dicomweb_server.dicom.drawing import Drawing, to_pixels, to_svg
 from dicomweb_server.dicom.images import encode
 from dicomweb_server.dicom.json_values import first_text
 from dicomweb_server.dicom.packing import unpack_metadata
+from dicomweb_server.dicom.page import as_xml
 from dicomweb_server.dicom.report_html import referenced_instances, report_page
 from dicomweb_server.dicom.report_text import report_text
 from dicomweb_server.dicom.structured_report import is_report
@@ -30,7 +31,7 @@ from dicomweb_server.dicom.waveforms import (
 )
 from dicomweb_server.errors import ContentTooLarge, UndecodablePixels
 
-HTML, TEXT, SVG = "text/html", "text/plain", "image/svg+xml"
+HTML, TEXT, XML, SVG = "text/html", "text/plain", "text/xml", "image/svg+xml"
 _PIXELS_A_MM = 4.0
 
 MAX_REPORT = 16 << 20  # bytes as it is sent, in one message; 50,000 measurements are 7 MB
@@ -81,6 +82,11 @@ def look_inside(packed_metadata: bytes) -> Inside:
 def report_as_page(packed_metadata: bytes, links: Mapping[str, str]) -> bytes:
     """``report_page`` in UTF-8. Raises ContentTooLarge."""
     return _bounded(report_page(_dataset(packed_metadata), links))
+
+
+def report_as_xml(packed_metadata: bytes, links: Mapping[str, str]) -> bytes:
+    """The page as XHTML, in UTF-8. Raises ContentTooLarge."""
+    return _bounded(as_xml(report_page(_dataset(packed_metadata), links)))
 
 
 def report_as_text(packed_metadata: bytes) -> bytes:

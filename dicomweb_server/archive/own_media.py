@@ -19,6 +19,7 @@ from dicomweb_server.archive.document_work import (
     HTML,
     SVG,
     TEXT,
+    XML,
     Inside,
     Kind,
     StoredSamples,
@@ -27,6 +28,7 @@ from dicomweb_server.archive.document_work import (
     look_inside,
     report_as_page,
     report_as_text,
+    report_as_xml,
     waveform_as,
 )
 from dicomweb_server.archive.metadata import instance_metadata
@@ -42,7 +44,6 @@ from dicomweb_server.index.retrieve import Location
 from dicomweb_server.wire.media_types import AS_STORED
 from dicomweb_server.wire.resources import instance_url
 
-XML = "text/xml"
 MP4, H265 = "video/mp4", "video/H265"
 _LONG = 64 << 20  # bytes of samples that take seconds to be gone through
 _BOX = 8  # bytes of the head of a box (ISO/IEC 14496-12 §4.2)
@@ -51,6 +52,7 @@ WAVEFORM_TYPES = (SVG, "image/png", "image/jpeg")
 # What is shown at our address may act as whoever looks at it: pages with scripts never are. The
 # types of the Encapsulated PDF, STL, OBJ and MTL IODs (PS3.3 §A.45, §A.85) can do nothing.
 _AS_THEY_ARE = frozenset({"application/pdf", "model/stl", "model/obj", "model/mtl"})
+_REPORT_TYPES = (HTML, TEXT, XML)
 _CLINICAL = frozenset({XML, "application/xml"})  # as the Encapsulated CDA IOD has them
 
 
@@ -182,11 +184,14 @@ async def _report(
             data = await archive.workers.run(report_as_page, packed, links)
         elif media_type == TEXT:
             data = await archive.workers.run(report_as_text, packed)
+        elif media_type == XML:
+            data = await archive.workers.run(report_as_xml, packed, links)
         else:
-            raise NotAcceptable((HTML, TEXT))
+            raise NotAcceptable(_REPORT_TYPES)
         return Content.of_bytes(data, f"{media_type}; charset=utf-8", "")
 
-    return OwnMedia(location, "report", (HTML, TEXT), make, seed="\n".join(links.values()).encode())
+    seed = "\n".join(links.values()).encode()
+    return OwnMedia(location, "report", _REPORT_TYPES, make, seed=seed)
 
 
 async def _waveform(

@@ -63,14 +63,26 @@ def text(value: str) -> str:
     return escape(_CONTROLS.sub("�", value), quote=True)
 
 
+_DOCTYPE = '<!doctype html>\n<html lang="en">'
+_XHTML = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n'
+    '<html xmlns="http://www.w3.org/1999/xhtml" lang="en" xml:lang="en">'
+)
+
+
 def page(title: str, body: str) -> str:
-    """A whole page; `body` is markup already."""
+    """A whole page; `body` is markup already, in which every element is closed, as XML has it."""
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'{_DOCTYPE}<head><meta charset="utf-8"/>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
         f"<title>{text(title)}</title><style>{STYLE}</style></head>\n"
         f"<body><main>\n{body}\n</main></body></html>\n"
     )
+
+
+def as_xml(page: str) -> str:
+    """The same page as XHTML, for who wants text/xml (PS3.18 Table 8.7.4-1)."""
+    return _XHTML + page.removeprefix(_DOCTYPE)
 
 
 def heading(level: int, markup: str) -> str:

@@ -174,7 +174,7 @@ class _Writer:
         frame = f"/frames/{reference.frames[0]}" if reference.frames else ""
         return (
             f'<a href="{text(url)}{frame}/rendered"><img src="{text(url)}{frame}/thumbnail" '
-            f'alt="{text(reference.kind)}" loading="lazy" width="160" height="160"></a>'
+            f'alt="{text(reference.kind)}" loading="lazy" width="160" height="160"/></a>'
         )
 
     def _measurements(self, items: Sequence[ContentItem]) -> Iterator[str]:

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dicomweb_server.archive.content import Content
-from dicomweb_server.archive.document_work import HTML, SVG, TEXT, WaveformForm
-from dicomweb_server.archive.own_media import XML, OwnMedia, own_media
+from dicomweb_server.archive.document_work import HTML, SVG, TEXT, XML, WaveformForm
+from dicomweb_server.archive.own_media import OwnMedia, own_media
 from dicomweb_server.dicom.page import STYLE
 from dicomweb_server.dicom.viewing import DEFAULT_QUALITY
 from dicomweb_server.web.conditions import not_modified, tag_of

@@ -96,7 +96,10 @@ _RENDERED = (
 _RETRIEVED = (200, 206, 304, 400, 404, 406, 412, 416)
 _SEARCHED = (200, 204, 400, 406)
 _PICTURES = (200, 206, 304, 400, 404, 406, 412, 413, 416, 422)
-_RENDERINGS = (*RENDERED_TYPES, "text/html", "text/plain", "application/pdf", "video/mp4")
+_RENDERINGS = (
+    *(*RENDERED_TYPES, "text/html", "text/plain", "text/xml"),
+    *("application/pdf", "video/mp4"),
+)
 
 _SEARCH = Operation(
     "GET",

@@ -7,11 +7,13 @@ from typing import Any
 
 import orjson
 import pytest
+from defusedxml import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import Dataset
 
 from dicomweb_server.dicom.description import BULK_BASE
+from dicomweb_server.dicom.page import as_xml
 from dicomweb_server.dicom.part10 import describe
 from dicomweb_server.dicom.report_html import referenced_instances, report_page
 from dicomweb_server.dicom.report_text import report_text
@@ -195,8 +197,11 @@ class Links(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
-        if tag not in ("meta", "img"):
-            self.open.append(tag)
+        self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag in ("meta", "img")
+        self.elements.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -229,6 +234,7 @@ def test_images_that_are_here_are_shown_and_others_named() -> None:
     assert "../a/1.5.1/rendered" in found.of("href")
     assert "../a/1.5.2/frames/3/rendered" in found.of("href")
     assert "1.5.3, not here" in page
+    assert ElementTree.fromstring(as_xml(page)).tag == "{http://www.w3.org/1999/xhtml}html"
     assert not any(url.startswith(("http", "//")) for url in found.of("href") + found.of("src"))
 
 
@@ -282,6 +288,8 @@ def test_nothing_of_a_report_becomes_markup() -> None:
     assert not found & {"script", "img", "iframe", "object", "form", "link"}
     assert not any(name.startswith("on") for _, attrs in Links(page).elements for name in attrs)
     assert "\x00" not in page
+    words = "".join(ElementTree.fromstring(as_xml(page)).itertext())  # is well-formed (XML 1.0)
+    assert "<script>alert(1)</script>" in words
 
 
 def test_more_than_is_read_by_anybody_is_refused() -> None:

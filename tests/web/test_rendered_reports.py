@@ -6,6 +6,7 @@ import re
 
 import httpx
 import pytest
+from defusedxml import ElementTree
 from pydicom import Dataset
 from pydicom.uid import KeyObjectSelectionDocumentStorage
 
@@ -46,12 +47,25 @@ def test_plain_text_for_who_asks(http: httpx.Client, report: Dataset) -> None:
     assert http.get(path, params={"accept": "text/plain"}).text == answer.text  # ACC-03
 
 
+def test_the_page_as_xml(http: httpx.Client, report: Dataset) -> None:
+    """Required by PS3.18 Table 8.7.4-1: the page in XHTML, to be kept rather than to be shown."""
+    answer = http.get(f"{path_of(report)}/rendered", headers={"Accept": "text/xml"})
+    assert answer.headers["content-type"] == "text/xml; charset=utf-8"
+    assert answer.headers["content-disposition"].startswith("attachment; ")
+    assert "sandbox" in answer.headers["content-security-policy"]
+    root = ElementTree.fromstring(answer.content)
+    assert root.tag == "{http://www.w3.org/1999/xhtml}html"
+    words = " ".join("".join(root.itertext()).split())
+    assert "Nodule in the left upper lobe." in words
+    assert "Müller, Änne" in words
+
+
 def test_neg_11_what_a_report_can_be_had_as(http: httpx.Client, report: Dataset) -> None:
     for accept in ("image/jpeg", "application/pdf"):
         problem = assert_problem(
             http.get(f"{path_of(report)}/rendered", headers={"Accept": accept}), 406
         )
-        assert problem["available"] == ["text/html", "text/plain"]
+        assert problem["available"] == ["text/html", "text/plain", "text/xml"]
     assert_problem(http.get(f"{path_of(report)}/frames/1/rendered"), 404)
 
 

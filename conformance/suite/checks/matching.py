@@ -247,7 +247,7 @@ def relational(run: Run) -> None:
     "matching",
     Level.MUST,
     "PS3.18 8.3.4.1.1",
-    "4.2",
+    "4.2, MAT-03",
     "fuzzymatching=true is done, or a Warning tells that it was not",
 )
 def fuzzy(run: Run) -> None:

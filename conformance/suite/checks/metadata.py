@@ -33,7 +33,7 @@ def _metadata(run: Run, item: Instance) -> JsonDataset:
     "metadata",
     Level.MUST,
     "PS3.18 F.2.1, 10.4.1.1.2",
-    "JSN-01",
+    "JSN-01, JSN-04, trap 23, trap 26",
     "The metadata of one instance are an array of one data set",
 )
 def one_instance(run: Run) -> None:
@@ -73,7 +73,7 @@ def no_file_meta(run: Run) -> None:
     "metadata",
     Level.MUST,
     "PS3.18 F.2.5",
-    "JSN-06",
+    "JSN-06, JSN-05",
     "An empty value among several is null; an empty item is an empty object",
 )
 def empty_values(run: Run) -> None:
@@ -202,7 +202,9 @@ def private_attributes(run: Run) -> None:
     expect(value == f"{run.shelf.token}-P", "the value at 00111001", value)
 
 
-@check("metadata", Level.MUST, "PS3.18 F.2, RFC 8259 8.1", "JSN-30, trap 22", "Text is UTF-8")
+@check(
+    "metadata", Level.MUST, "PS3.18 F.2, RFC 8259 8.1", "JSN-30, trap 22, JSN-31", "Text is UTF-8"
+)
 def character_set(run: Run) -> None:
     [item] = run.stored("latin")
     dataset = _metadata(run, item)
@@ -212,7 +214,13 @@ def character_set(run: Run) -> None:
     expect(told in (["ISO_IR 192"], []), "SpecificCharacterSet ISO_IR 192, or none", told)
 
 
-@check("metadata", Level.MUST, "RFC 8259 6", "JSN-20, trap 20", "NaN and infinity never break JSON")
+@check(
+    "metadata",
+    Level.MUST,
+    "RFC 8259 6",
+    "JSN-20, trap 20, JSN-21",
+    "NaN and infinity never break JSON",
+)
 def unfinite_numbers(run: Run) -> None:
     [item] = run.stored("unfinite")
     dataset = _metadata(run, item)
@@ -274,7 +282,11 @@ def absolute_uris(run: Run) -> None:
 
 
 @check(
-    "metadata", Level.MUST, "PS3.18 8.7.8", "NEG-04, trap 11", "*/* gives JSON, without parameters"
+    "metadata",
+    Level.MUST,
+    "PS3.18 8.7.8",
+    "NEG-04, trap 11, trap 12",
+    "*/* gives JSON, without parameters",
 )
 def default_type(run: Run) -> None:
     item = run.stored("colour")[0]

@@ -268,6 +268,20 @@ def text_of_files(run: Run) -> None:
 
 @check(
     "negotiation",
+    Level.MUST,
+    "PS3.18 8.7.7, 8.7.3.5.2",
+    "NEG-04, TS-02, trap 6",
+    "*/* means the default type in its default syntax, not what is stored",
+)
+def wildcard_is_no_syntax(run: Run) -> None:
+    [item] = run.stored("rle")
+    parts = parts_of(run.ok(item.path, "*/*"), DICOM)
+    syntax = syntax_of(read(only(parts, "part").body))
+    expect(syntax == ELE, f"transfer syntax {ELE}", syntax)
+
+
+@check(
+    "negotiation",
     Level.SHOULD,
     "PS3.18 8.7.3.5.2, 8.7.2",
     "TS-01, trap 9",

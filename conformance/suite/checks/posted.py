@@ -91,7 +91,7 @@ def same(got: Dataset, item: Instance) -> None:
     "posted",
     Level.MUST,
     "PS3.18 10.5.2, Table 10.5.4-1",
-    "STOW-11, MP-05",
+    "STOW-11, MP-05, STOW-10, STOW-13",
     "Metadata in JSON with pixel data in a part",
 )
 def in_json(run: Run) -> None:

@@ -3,6 +3,7 @@
 from io import BytesIO
 
 import numpy as np
+from defusedxml import ElementTree
 from PIL import Image
 
 from conformance.suite.http import Answer
@@ -40,7 +41,9 @@ def _kind(answer: Answer, accept: str) -> str:
     return kind
 
 
-@check("rendered", Level.MUST, "PS3.18 10.4.1.1.3", "3.3.6", "An image as JPEG, in its own size")
+@check(
+    "rendered", Level.MUST, "PS3.18 10.4.1.1.3", "3.3.6, VP-08", "An image as JPEG, in its own size"
+)
 def as_jpeg(run: Run) -> None:
     for kind in ("ct", "colour", "jpeg"):
         item = run.stored(kind)[0]
@@ -92,7 +95,7 @@ def bad_window(run: Run) -> None:
     "rendered",
     Level.MUST,
     "PS3.18 8.3.5.1.3",
-    "VP-01, VP-06",
+    "VP-01, VP-06, VP-07",
     "The viewport is filled",
 )
 def viewport(run: Run) -> None:
@@ -189,6 +192,19 @@ def text(run: Run) -> None:
     expect("<b>Nothing</b> & nobody" in plain.decoded.decode("utf-8"), "the text as it is", "other")
 
 
+@check("rendered", Level.MUST, "PS3.18 Table 8.7.4-1", "1.4", "A report as XML")
+def text_in_xml(run: Run) -> None:
+    report = run.stored("mixed")[1]
+    answer = run.ok(f"{report.path}/rendered", "text/xml")
+    expect(answer.content_type.name == "text/xml", "text/xml", answer.header("Content-Type"))
+    try:
+        root = ElementTree.fromstring(answer.decoded)
+    except ElementTree.ParseError as error:
+        raise Deviation("a body that is XML", str(error)) from None
+    words = "".join(root.itertext())
+    expect("<b>Nothing</b> & nobody" in words, "the text of the report", words[:200])
+
+
 @check("rendered", Level.MAY, "PS3.18 8.3.5.1.5", "3.3.5", "A colour profile is embedded as asked")
 def colour_profile(run: Run) -> None:
     [item] = run.stored("colour")
@@ -204,7 +220,7 @@ def colour_profile(run: Run) -> None:
     expect(bad.status == 400, "status 400 for another name", bad.status)
 
 
-@check("rendered", Level.MAY, "PS3.18 10.4.1.1.4", "THB-02", "A thumbnail at every level")
+@check("rendered", Level.MAY, "PS3.18 10.4.1.1.4", "THB-02, THB-01", "A thumbnail at every level")
 def thumbnails(run: Run) -> None:
     item = run.stored("ct")[0]
     first = run.get(f"{item.path}/thumbnail", _JPEG)

@@ -54,7 +54,13 @@ def failed(report: JsonDataset, uid: str) -> int:
     raise Deviation(f"{uid} in the Failed SOP Sequence", str(listed(report, FAILED)))
 
 
-@check("store", Level.MUST, "PS3.18 10.5.3, Table 10.5.3-1", "5.6", "All stored: 200, and a report")
+@check(
+    "store",
+    Level.MUST,
+    "PS3.18 10.5.3, Table 10.5.3-1",
+    "5.6, trap 24, trap 25",
+    "All stored: 200, and a report",
+)
 def one_instance(run: Run) -> None:
     item = made(run)
     report = report_of(status(run.store([item.file]), 200))
@@ -193,7 +199,13 @@ def no_boundary(run: Run) -> None:
     expect(answer.status in (400, 415), "status 400", answer.status)
 
 
-@check("store", Level.MUST, "RFC 2046 5.1.1", "ERR-03", "Nothing half of a cut message is kept")
+@check(
+    "store",
+    Level.MUST,
+    "RFC 2046 5.1.1",
+    "ERR-03, STOW-42",
+    "Nothing half of a cut message is kept",
+)
 def no_end(run: Run) -> None:
     item = made(run)
     kind, body = joined([(DICOM, item.file)], DICOM)
@@ -237,7 +249,13 @@ def further_parameters(run: Run) -> None:
     status(run.post(f"{kind}; transfer-syntax=1.2.3; x=y", body), 200)
 
 
-@check("store", Level.MUST, "PS3.18 Table 10.5.3-2", "STOW-05", "*/* or no Accept: a JSON report")
+@check(
+    "store",
+    Level.MUST,
+    "PS3.18 Table 10.5.3-2",
+    "STOW-05, HDR-02",
+    "*/* or no Accept: a JSON report",
+)
 def default_answer(run: Run) -> None:
     for accept in ("*/*", None):
         report_of(status(run.store([made(run).file], accept=accept), 200))
