@@ -3,7 +3,7 @@
 import re
 
 from conformance.suite.checks import CHECKS
-from conformance.suite.coverage import all_rules, markdown, checks_by_rule, rules_of
+from conformance.suite.coverage import all_rules, checks_by_rule, markdown, rules_of
 from conformance.suite.rules import EXCUSED, SECTIONS
 from conformance.suite.tables import TABLES
 
