@@ -34,6 +34,7 @@ _RETRY_SECONDS = 1.0
 _TURN_SECONDS = 60.0  # that work which takes long waits for its turn
 _TURNS_AWAITED = 8  # for each worker
 _TURN_RETRY_SECONDS = 30
+_LEFT_SECONDS = 2.0  # that nobody waits for: to start another process takes half as long
 _SLOW_DISK = 20e6  # bytes a second
 _BUFFER = 1 << 22  # bytes; a 0.5 MB frame passes without waiting for the reader
 
@@ -134,11 +135,20 @@ class WorkerPool:
     async def run_to_the_end(
         self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """As `run`; a caller who is cancelled is so only once the work has ended.
+        """As `run`; a caller who is cancelled is so only once the work has ended, which it is
+        made to if it takes long.
 
         For work on files that its caller removes: nobody writes to them any more.
         """
-        result: T = await _to_the_end(await self._begin((function, args, kwargs)))
+        task = await self._begin((function, args, kwargs))
+        try:
+            result: T = await asyncio.shield(task)
+        except asyncio.CancelledError:
+            ending = asyncio.get_running_loop().call_later(_LEFT_SECONDS, task.cancel)
+            with suppress(asyncio.CancelledError, Exception):
+                await _to_the_end(task)
+            ending.cancel()
+            raise
         return result
 
     async def _begin(self, call: tuple[Any, ...]) -> "asyncio.Task[Any]":

@@ -139,6 +139,21 @@ async def test_who_removes_what_a_worker_writes_waits_for_its_end(
         await task
 
 
+async def test_long_work_that_nobody_waits_for_is_ended(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers_module, "_LEFT_SECONDS", 0.1)
+    for _ in range(3):  # more than there are workers
+        task = asyncio.create_task(pool.run_to_the_end(Longer(time.sleep, 60), 30))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        began = time.monotonic()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert time.monotonic() - began < 2
+    assert await asyncio.gather(*(pool.run(len, b"abc") for _ in range(4))) == [3] * 4
+
+
 async def test_work_run_to_the_end_gives_its_result_or_its_refusal(pool: WorkerPool) -> None:
     assert await pool.run_to_the_end(len, b"abc") == 3
     with pytest.raises(InvalidParameter):

@@ -29,6 +29,7 @@ from tests.web.asking import DICOM, parts_of, path_of, store
 from tests.web.test_far_blobs import asked
 from tests.web.test_transcoded import multi, uids
 
+FRAMES = 40
 SLOW = f"{DICOM}; transfer-syntax={JPEG2000Lossless}"
 
 
@@ -156,23 +157,54 @@ def test_what_waits_for_a_worker_is_given_up(
     assert {each.get("failure") for each in found[before : before + 3]} == {"the client left"}
 
 
-def test_an_answer_that_has_begun_is_noticed_too(one: RunningServer) -> None:
-    """Whether the client is there has been looked at before, and is again."""
-    frames = 40
-    noise = np.random.default_rng(1).integers(0, 999, (frames, 700, 700), np.uint16)
-    file = dcmread(BytesIO(small_image(rows=700, columns=700, frames=frames, **uids())))
+@pytest.fixture(scope="module")
+def pictures(one: RunningServer) -> Dataset:
+    """Frames of noise, which take a while to be encoded."""
+    noise = np.random.default_rng(1).integers(0, 999, (FRAMES, 700, 700), np.uint16)
+    file = dcmread(BytesIO(small_image(rows=700, columns=700, frames=FRAMES, **uids())))
     file.PixelData = noise.tobytes()
     out = BytesIO()
     file.save_as(out)
     with httpx.Client(base_url=one.base, timeout=60) as http:
         [dataset] = store(http, out.getvalue())
-        path = f"{path_of(dataset)}/pixeldata"
+        return dataset
+
+
+def test_an_answer_that_has_begun_is_noticed_too(one: RunningServer, pictures: Dataset) -> None:
+    """Whether the client is there has been looked at before, and is again."""
+    with httpx.Client(base_url=one.base, timeout=60) as http:
+        path = f"{path_of(pictures)}/pixeldata"
         headers = {"Accept": multi("image/jls", JPEGLSLossless)}
         whole = http.get(path, headers=headers)
-        assert len(parts_of(whole)) == frames
+        assert len(parts_of(whole)) == FRAMES
         with http.stream("GET", path, headers=headers) as answer:
             next(answer.iter_raw(100_000))
     deadline = time.monotonic() + 20
     while len(found := events(one, path)) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert found[1]["bytes"] < len(whole.content) * 3 // 4
+
+
+@pytest.mark.parametrize("accept", ['multipart/related; type="image/png"', "image/gif"])
+def test_no_more_pictures_are_begun_for_who_has_left(
+    one: RunningServer, pictures: Dataset, accept: str
+) -> None:
+    """After the first of many; each takes a worker some time."""
+    path, headers = f"{path_of(pictures)}/rendered", {"Accept": accept}
+    before = len(events(one, path))
+    with httpx.Client(base_url=one.base, timeout=60) as http:
+        began = time.monotonic()
+        whole = http.get(path, headers=headers)
+        took = time.monotonic() - began
+        assert whole.status_code == 200
+        query = "?viewport=690,690"  # none of them is in the cache
+        with http.stream("GET", path + query, headers=headers) as answer:
+            next(answer.iter_raw(1000))
+        began = time.monotonic()
+        waited = http.get(f"{path}?viewport=9,9", headers={"Accept": "image/png"})
+        assert waited.status_code == 200
+        assert time.monotonic() - began < took / 3
+    deadline = time.monotonic() + 20
+    while len(found := events(one, path)) < before + 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert min(each["bytes"] for each in found[before + 1 :]) < len(whole.content) // 3
