@@ -32,6 +32,7 @@ from dicomweb_server.archive.document_work import (
     waveform_as,
 )
 from dicomweb_server.archive.metadata import instance_metadata
+from dicomweb_server.archive.picture_versions import version_of
 from dicomweb_server.archive.retrieve import bulk_content, locate, locate_bulk, uids_of
 from dicomweb_server.archive.sources import MAX_WHOLE, in_file, open_source
 from dicomweb_server.dicom.cda import MAX_DOCUMENT
@@ -90,15 +91,17 @@ async def own_media(
     row = await instance_metadata(archive, principal, location)
     # By a worker: it may have much to go through.
     inside = await archive.workers.run(look_inside, row.packed)
+    found = None
     if inside.kind is Kind.REPORT:
-        return await _report(archive, principal, location, row.packed, inside)
-    if inside.kind is Kind.WAVEFORM:
+        found = await _report(archive, principal, location, row.packed, inside)
+    elif inside.kind is Kind.WAVEFORM:
         form = form or WaveformForm()
         make = partial(_waveform, archive, principal, location, row.packed, form)
-        return OwnMedia(location, "waveform", WAVEFORM_TYPES, make, seed=repr(form).encode())
-    if inside.kind is Kind.DOCUMENT:
-        return _encapsulated(archive, principal, location, inside)
-    return None
+        found = OwnMedia(location, "waveform", WAVEFORM_TYPES, make, seed=repr(form).encode())
+    elif inside.kind is Kind.DOCUMENT:
+        found = _encapsulated(archive, principal, location, inside)
+    # The row may be made anew from the same file, and then may say other things of it.
+    return found and replace(found, seed=found.seed + await version_of([row.packed]))
 
 
 def _encapsulated(

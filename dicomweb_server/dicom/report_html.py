@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from dicomweb_server.dicom.description import JsonDataset
-from dicomweb_server.dicom.json_values import first_text
+from dicomweb_server.dicom.json_values import first_item, first_text
 from dicomweb_server.dicom.page import header, heading, page, text
 from dicomweb_server.dicom.report_header import header_of, title_of
 from dicomweb_server.dicom.report_text import label, relationship
-from dicomweb_server.dicom.report_values import Code, Reference, Shown, Table, Value
-from dicomweb_server.dicom.structured_report import ContentItem, content_tree
+from dicomweb_server.dicom.report_values import REFERENCES, Code, Reference, Shown, Table, Value
+from dicomweb_server.dicom.structured_report import ContentItem, content_items, content_tree
 
 MAX_LINKS = 2000  # instances that are looked for; a report of a whole study names some hundred
 _MAX_FRAMES = 50  # of one reference, that have a link of their own
@@ -25,12 +25,13 @@ def referenced_instances(dataset: JsonDataset) -> list[str]:
     """The SOP Instance UIDs that the content names, each once, MAX_LINKS at most. Raises
     ContentTooLarge."""
     found: dict[str, None] = {}
-    for item in content_tree(dataset).walk():
-        if isinstance(item.value, Reference) and item.value.sop_instance_uid:
-            found.setdefault(item.value.sop_instance_uid)
-            if len(found) == MAX_LINKS:
+    for kind, item in content_items(dataset):
+        if kind in REFERENCES and (referenced := first_item(item, "00081199")) is not None:
+            found.setdefault(first_text(referenced, "00081155"))
+            if len(found) > MAX_LINKS:
                 break
-    return list(found)
+    found.pop("", None)
+    return list(found)[:MAX_LINKS]
 
 
 def report_page(dataset: JsonDataset, links: Mapping[str, str]) -> str:

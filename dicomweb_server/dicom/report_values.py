@@ -382,6 +382,9 @@ def _other(item: JsonDataset) -> Value | None:
     return None
 
 
+# Value types whose value is another instance.
+REFERENCES = ("COMPOSITE", "IMAGE", "WAVEFORM")
+
 _READERS: dict[str, Callable[[JsonDataset], Shown]] = {
     "TEXT": _text,
     "CODE": _coded,
@@ -394,9 +397,7 @@ _READERS: dict[str, Callable[[JsonDataset], Shown]] = {
     "SCOORD": _shape(2),
     "SCOORD3D": _shape(3),
     "TCOORD": _times,
-    "COMPOSITE": _reference,
-    "IMAGE": _reference,
-    "WAVEFORM": _reference,
+    **dict.fromkeys(REFERENCES, _reference),
     "TABLE": _table,
     "CONTAINER": _nothing,
 }

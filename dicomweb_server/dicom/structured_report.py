@@ -62,6 +62,20 @@ def is_report(dataset: JsonDataset) -> bool:
     return first_text(dataset, "0040A040") == "CONTAINER" or bool(values(dataset, _CONTENT))
 
 
+def content_items(dataset: JsonDataset) -> Iterator[tuple[str, JsonDataset]]:
+    """Each content item, as (value type, attributes), in the order of the document: a tenth of
+    the work that the tree is. Raises ContentTooLarge for more than MAX_ITEMS."""
+    waiting: list[JsonDataset] = [dataset]
+    count = 0
+    while waiting:
+        item = waiting.pop()
+        count += 1
+        if count > MAX_ITEMS:
+            raise ContentTooLarge(f"a report of more than {MAX_ITEMS} content items")
+        yield first_text(item, "0040A040"), item
+        waiting.extend(c for c in reversed(values(item, _CONTENT)) if isinstance(c, dict))
+
+
 def content_tree(dataset: JsonDataset) -> ContentItem:
     """The content of an SR document, from its root.
 

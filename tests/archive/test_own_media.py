@@ -11,7 +11,7 @@ from pydicom import Dataset
 
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.own_media import own_media
-from tests.archive.opened import TESTER, opened, store
+from tests.archive.opened import TESTER, opened, rows, store
 from tests.make import sr_document
 
 UIDS = {"StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.2.3", "SOPInstanceUID": "1.2.3.4"}
@@ -58,3 +58,15 @@ async def test_a_long_report_keeps_nobody_waiting(archive: Archive) -> None:
     assert page.length > 10**6
     assert took > 0.05  # long enough to be noticed
     assert await waiting < took / 3
+
+
+async def test_what_a_report_is_known_by_changes_with_its_row(archive: Archive) -> None:
+    """It may be made anew from the same file, and then say other things of it."""
+    await store(archive, [sr_document(**UIDS)])
+    seeds = []
+    for _ in range(2):
+        found = await own_media(archive, TESTER, *UIDS.values())
+        assert found is not None
+        seeds.append(found.seed)
+        await rows(archive, r"UPDATE instances SET metadata = metadata || '\x00'")
+    assert len(set(seeds)) == 2

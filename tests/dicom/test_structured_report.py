@@ -17,7 +17,7 @@ from dicomweb_server.dicom.page import as_xml
 from dicomweb_server.dicom.part10 import describe
 from dicomweb_server.dicom.report_html import referenced_instances, report_page
 from dicomweb_server.dicom.report_text import report_text
-from dicomweb_server.dicom.report_values import clock_time, moment, person
+from dicomweb_server.dicom.report_values import Reference, clock_time, moment, person
 from dicomweb_server.dicom.structured_report import MAX_DEPTH, MAX_ITEMS, content_tree
 from dicomweb_server.errors import ContentTooLarge
 from tests.make import sr_document
@@ -336,7 +336,11 @@ def test_whatever_a_report_holds_it_can_be_shown(root: Any, items: Any) -> None:
     content = [{**one, "0040A040": {"vr": "CS", "Value": [kind]}} for kind, one in items]
     dataset = {**root, "0040A730": {"vr": "SQ", "Value": content}}
     report_text(dataset)
-    Links(report_page(dataset, {"": "x"}))
+    page = report_page(dataset, {"": "x"})
+    Links(page)
+    in_tree = (item.value for item in content_tree(dataset).walk())
+    named = (value.sop_instance_uid for value in in_tree if isinstance(value, Reference))
+    assert referenced_instances(dataset) == list(dict.fromkeys(filter(None, named)))
 
 
 @given(st.text(max_size=30))
