@@ -45,10 +45,10 @@ from dicomweb_server.errors import (
     UndecodablePixels,
 )
 from dicomweb_server.index import retrieve as index
-from dicomweb_server.index.frame_batches import AskedFrame, locate_many
+from dicomweb_server.index.frame_batches import count_frames_of
 from dicomweb_server.index.retrieve import FrameLocation, Location
 
-_BATCH = 64  # images that are looked for at once
+_BATCH = 10_000  # images that are looked for at once, which takes a few milliseconds
 _MOST_FRAMES = 10_000  # that are counted; it takes a moment
 _MOST_VALUES = 64 << 20  # bytes of binary values: sixteen overlays of a mammogram are 40 MiB
 _MOST_GRAPHICS = 4 << 20  # of them points of lines: what is drawn takes a hundred times that
@@ -56,6 +56,10 @@ _MOST_PASSED = 4 << 20  # bytes of them in one message to a worker
 _GRAPHIC_DATA = "00700022"
 _OF_IMAGE = frozenset(overlay_data_tags())
 _OF_STATE = _OF_IMAGE | {_GRAPHIC_DATA, "00283006"}  # LUT Data
+
+
+# A frame, counted from 1, of an image: its Study, Series and SOP Instance UID.
+FrameOfImage = tuple[tuple[str, str, str], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,34 +120,32 @@ async def _state_at(archive: Archive, principal: Principal, location: Location) 
 
 async def frames_shown(
     archive: Archive, principal: Principal, state: State
-) -> AsyncIterator[tuple[Location, int]]:
+) -> AsyncIterator[FrameOfImage]:
     """The frames that a state is for and that are here, in the order of its references.
 
     All are of the study of the state (PS3.3 A.33.1).
     """
     study = state.location.study_instance_uid
-    left = state.plan.references
+    left = [Reference(*each) for each in state.plan.references]
     while left:
-        batch, left = [Reference(*each) for each in left[:_BATCH]], left[_BATCH:]
-        asked = [
-            AskedFrame(study, each.series_instance_uid, each.sop_instance_uid, 1) for each in batch
-        ]
+        batch, left = left[:_BATCH], left[_BATCH:]
+        asked = [(each.series_instance_uid, each.sop_instance_uid) for each in batch]
         async with archive.session(principal, Action.RETRIEVE) as session:
-            located = await locate_many(session.conn, session.scope, asked)
-        for reference, found in zip(batch, located, strict=True):
-            if isinstance(found, NotFound) or is_video(found.location.transfer_syntax_uid):
+            counts = await count_frames_of(session.conn, session.scope, study, asked)
+        for place, count, transfer_syntax_uid in counts:
+            if is_video(transfer_syntax_uid):
                 continue
-            for number in reference.frames or range(1, found.table.count + 1):
-                if number <= found.table.count:
-                    yield found.location, number
+            for number in batch[place].frames or range(1, count + 1):
+                if number <= count:
+                    yield (study, *asked[place]), number
 
 
 async def all_presented(
     archive: Archive, principal: Principal, state: State
 ) -> AsyncIterator[Presented]:
     """All that a state shows and that is here, in the order of its references."""
-    async for location, number in frames_shown(archive, principal, state):
-        yield await _locate_all(archive, principal, state, location, number)
+    async for image, number in frames_shown(archive, principal, state):
+        yield await _locate_all(archive, principal, state, image, number)
 
 
 async def these_presented(
@@ -151,7 +153,7 @@ async def these_presented(
 ) -> AsyncIterator[Presented]:
     """Of the frames that a state shows and that are here those at `ordinals`, counted from 1, in
     this order; they are looked for once. Raises NotFound for one beyond them."""
-    places: list[tuple[Location, int]] = []
+    places: list[FrameOfImage] = []
     async for place in frames_shown(archive, principal, state):
         places.append(place)
         if len(places) == min(max(ordinals), _MOST_FRAMES):
@@ -170,7 +172,7 @@ async def find_presented(
     Raises ImageNotHere if there is none, NotFound for an ordinal beyond them.
     """
     count = 0
-    async for location, number in frames_shown(archive, principal, state):
+    async for image, number in frames_shown(archive, principal, state):
         count += 1
         if ordinal > _MOST_FRAMES:
             raise NotFound(
@@ -178,27 +180,29 @@ async def find_presented(
             )
         if count < ordinal:
             continue
-        return await _locate_all(archive, principal, state, location, number)
+        return await _locate_all(archive, principal, state, image, number)
     if count:
         raise NotFound(f"the presentation state shows {count} frames")
     raise ImageNotHere("none of the images that the presentation state refers to is here")
 
 
 async def _locate_all(
-    archive: Archive, principal: Principal, state: State, location: Location, number: int
+    archive: Archive,
+    principal: Principal,
+    state: State,
+    image: tuple[str, str, str],
+    number: int,
 ) -> Presented:
     """Where all lies that frame `number` of an image is shown by."""
     mask = state.plan.mask
     async with archive.session(principal, Action.RETRIEVE) as session:
-        found, packed = await index.locate_rendered(
-            session.conn, session.scope, *uids_of(location), number
-        )
+        found, packed = await index.locate_rendered(session.conn, session.scope, *image, number)
     others = None
     masks, averaged = (rule(number) for rule in (mask.frames_of, mask.averaged_with))
     if masks:
         try:
             numbers = [*masks, *averaged]
-            others = await locate_frames(archive, principal, *uids_of(location), numbers)
+            others = await locate_frames(archive, principal, *image, numbers)
         except NotFound:
             raise UndecodablePixels("the image lacks a frame of the mask") from None
         if others.location.blob_key != found.location.blob_key:

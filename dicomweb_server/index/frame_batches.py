@@ -19,6 +19,7 @@ from dicomweb_server.index.retrieve import (
     frame_location,
     instance_of,
     representable,
+    scope_arguments,
 )
 
 
@@ -49,6 +50,31 @@ SELECT found.*
   ) AS found ON true
  ORDER BY asked.place
 """  # noqa: S608 - put together from constants
+
+
+# Those of one study; what else is as above.
+COUNT_FRAMES_OF = f"""
+SELECT asked.place::integer - 1, found.*
+  FROM unnest((SELECT $4::text[]), (SELECT $5::text[]))
+       WITH ORDINALITY AS asked (series, instance, place)
+ CROSS JOIN LATERAL (
+    SELECT i.frame_count, i.transfer_syntax_uid
+      FROM {TABLES}
+     WHERE {instance_of("$1", "asked.series", "asked.instance")}
+       AND i.frame_count > 0
+  ) AS found
+ ORDER BY asked.place
+"""  # noqa: S608
+
+
+async def count_frames_of(
+    conn: Connection, scope: Scope, study: str, asked: Sequence[tuple[str, str]]
+) -> list[tuple[int, int, str]]:
+    """Of instances of a study, as (series, instance), those that are here and have frames: which
+    of them it is, from 0, how many frames it has, and its transfer syntax."""
+    uids = [series for series, _ in asked], [instance for _, instance in asked]
+    key = scope_arguments(study, scope)
+    return [tuple(row) for row in await conn.fetch(COUNT_FRAMES_OF, *key, *uids)]
 
 
 async def locate_many(

@@ -148,6 +148,7 @@ LOOKUPS = {
     "instance": (retrieve.LOCATE_INSTANCE, *TRIPLE),
     "frames": (retrieve.LOCATE_FRAMES, *TRIPLE, [1]),
     "many frames": (frame_batches.LOCATE_MANY, ["1.7"] * 8, [1], None, *MANY),
+    "frames of many": (frame_batches.COUNT_FRAMES_OF, "1.7", [1], None, *MANY[:2]),
     "series of an instance": (retrieve.SERIES_OF, *TRIPLE[:3], TRIPLE[4]),
     "first of some classes": (
         retrieve.FIRST_OF_CLASSES,

@@ -2,14 +2,21 @@
 VP-09, THB-03). What the pictures look like is tested in tests/dicom."""
 
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 from PIL import Image, ImageCms
 from pydicom import Dataset, dcmread
 from pydicom.uid import ColorSoftcopyPresentationStateStorage, ExplicitVRBigEndian
 
+from dicomweb_server.archive import presentation
+from dicomweb_server.archive.render import find_shown
+from dicomweb_server.errors import NotFound
+from tests.archive.opened import TESTER, opened
+from tests.archive.opened import store as in_process
 from tests.make import small_image, uid
 from tests.make.files import ABSENT, part10
 from tests.make.states import (
@@ -306,3 +313,36 @@ def test_what_is_too_much_to_be_drawn_is_refused(http: httpx.Client) -> None:
 
     assert "graphics" in problem["detail"]
     assert picture(http.get(f"{path_of(state)}/thumbnail")).shape[:2] == (256, 256)
+
+
+async def test_the_images_of_a_state_are_counted_by_one_statement(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many it refers to; those that are not here, and videos, are none of its frames."""
+    asked = 0
+    count = presentation.count_frames_of
+
+    async def counted(*of: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return await count(*of)
+
+    monkeypatch.setattr(presentation, "count_frames_of", counted)
+    images = [image(None, study="1.9", frames=n % 3 + 1) for n in range(200)]
+    series = [
+        item(SeriesInstanceUID=each.SeriesInstanceUID, ReferencedImageSequence=[reference_to(each)])
+        for each in images
+    ]
+    state = presentation_state(images[0], ReferencedSeriesSequence=series)
+    here = images[1::2]
+    async with opened(tmp_path, database_url) as archive:
+        await in_process(archive, [state, *(part10(each) for each in here)])
+        of_state = dcmread(BytesIO(state))
+        uids = of_state.StudyInstanceUID, of_state.SeriesInstanceUID, of_state.SOPInstanceUID
+        frames = sum(int(each.get("NumberOfFrames", 1)) for each in here)
+        last = await find_shown(archive, TESTER, *uids, frames)
+        assert isinstance(last, presentation.Presented)
+        assert last.found.location.sop_instance_uid == here[-1].SOPInstanceUID
+        assert asked == 1
+        with pytest.raises(NotFound, match=f"shows {frames} frames"):
+            await find_shown(archive, TESTER, *uids, frames + 1)
