@@ -19,7 +19,7 @@ from dicomweb_server.archive.background import background
 from dicomweb_server.archive.commit import Committer
 from dicomweb_server.archive.derived import DerivedCache
 from dicomweb_server.archive.describing import Describer
-from dicomweb_server.archive.expected_blobs import ExpectedBlobs
+from dicomweb_server.archive.expected_blobs import AT_A_TIME, ExpectedBlobs
 from dicomweb_server.archive.expiring import expiring
 from dicomweb_server.archive.flights import Flights
 from dicomweb_server.archive.frame_lookups import FrameLookups
@@ -123,7 +123,8 @@ def open_blobs(settings: Settings) -> BlobStore:
         return FilesystemBlobs(settings.blobs_dir)
     from dicomweb_server.blobs.s3 import S3Blobs  # boto3 would slow down every start
 
-    return ExpectedBlobs(S3Blobs(settings))
+    blobs = S3Blobs(settings)
+    return ExpectedBlobs(blobs, at_a_time=min(AT_A_TIME, max(1, blobs.reads * 3 // 4)))
 
 
 def create_app(settings: Settings) -> Starlette:

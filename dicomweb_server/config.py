@@ -133,7 +133,7 @@ class Settings(BaseSettings):
         30, gt=0, description="Longest silence of S3, after which a request is made again"
     )
     s3_connections: int = Field(
-        32, ge=2, le=1000, description="Connections to S3 that one process opens at most"
+        64, ge=2, le=1000, description="Requests to S3 that one process makes at a time"
     )
     ohif_dir: str = Field(
         "", description="Folder that `make ohif` puts OHIF in; empty is `ohif` in the data folder"

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections import OrderedDict
-from dataclasses import dataclass
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -16,6 +16,7 @@ from dicomweb_server.index.retrieve import Location, Position, locate_instances
 log = structlog.get_logger()
 
 AHEAD, BEHIND = 24, 8  # instances
+LATELY = 32  # instances that were asked for, from which is known which way it goes
 SERIES = 32  # of which the order is known
 MOST = 5000  # instances of a series
 KNOWN = 20_000  # of all of them, which take 8 MB
@@ -29,6 +30,7 @@ class _Order:
     blobs: list[Expected]
     places: dict[str, int]  # by key
     since: float
+    lately: "deque[int]" = field(default_factory=lambda: deque(maxlen=LATELY))
 
 
 class Neighbours:
@@ -67,9 +69,14 @@ class Neighbours:
 
     def _expect(self, order: _Order, key: str, *, again: bool) -> None:
         place = order.places[key]
-        before = order.blobs[max(0, place - BEHIND) : place]
+        # A viewer that begins in the middle goes on in both directions, in turns.
+        back = place + 1 in order.lately and place - 1 not in order.lately
+        order.lately.append(place)
+        after, before = (BEHIND, AHEAD) if back else (AHEAD, BEHIND)
+        following = order.blobs[place + 1 : place + 1 + after]
+        preceding = order.blobs[max(0, place - before) : place][::-1]
         itself = order.blobs[place : place + 1] if again else []
-        self._ahead.expect(itself + order.blobs[place + 1 : place + 1 + AHEAD] + before[::-1])
+        self._ahead.expect(itself + (preceding + following if back else following + preceding))
 
     async def _look(self, of: _Of, key: str, *, again: bool) -> None:
         try:

@@ -19,12 +19,12 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any, TypeVar
 
-import boto3
 import structlog
 from boto3.s3.transfer import TransferConfig, create_transfer_manager
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from dicomweb_server.blobs.s3_client import connect_seconds, encryption_of, new_client
+from dicomweb_server.blobs.s3_reads import NotPlain, QuickReads
 from dicomweb_server.blobs.store import (
     MAX_CHUNK,
     BlobDamaged,
@@ -37,9 +37,7 @@ from dicomweb_server.config import Settings
 log = structlog.get_logger()
 
 PART = 16 << 20  # bytes; what is larger is sent in parts of this size, side by side
-_ATTEMPTS = 3  # of a request that is not answered, or answered with 5xx
 _PAUSES = (0.1, 0.5, 2.0)  # seconds before a range whose body broke off is asked for again
-_CONNECT_SECONDS = 5.0
 _CHECK_SECONDS = 10.0
 _DELETED_AT_ONCE = 1000  # keys, by the protocol
 _NO_KEY = frozenset({"NoSuchKey", "404"})  # an answer to HEAD has no body, and so no name
@@ -69,8 +67,8 @@ class _BrokenOff(Exception):
 class S3Blobs:
     """Blobs in the bucket of the settings, below its prefix.
 
-    Threads and connections are bounded by S3_CONNECTIONS, half of them for uploads. A stream
-    holds two ranges at a time; it keeps no connection while a slow client takes one.
+    Requests at a time are bounded by S3_CONNECTIONS, half of them for uploads. A stream holds two
+    ranges at a time; it keeps no connection while a slow client takes one.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -79,14 +77,18 @@ class S3Blobs:
         self._prefix = settings.s3_prefix
         self._scratch = settings.tmp_dir
         self._floor = settings.min_free_bytes
-        self._encryption = _encryption(settings)
+        self._encryption = encryption_of(settings)
         try:
             with _translated("connect"):
-                self._client = _client(settings)
+                self._client, session = new_client(settings)
         except ValueError:
             raise BlobsUnavailable("its address is none") from None
+        seconds, connecting = settings.s3_timeout_seconds, connect_seconds(settings)
+        self._quick = QuickReads(self._client, session, seconds, connecting)
         uploads = settings.s3_connections // 2
-        self._threads = ThreadPoolExecutor(settings.s3_connections - uploads, "s3")
+        self.reads = settings.s3_connections - uploads
+        self._turns = asyncio.Semaphore(self.reads)
+        self._threads = ThreadPoolExecutor(self.reads, "s3")
         config = TransferConfig(
             multipart_threshold=PART,
             multipart_chunksize=PART,
@@ -113,6 +115,7 @@ class S3Blobs:
             self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1)
 
     async def close(self) -> None:
+        self._quick.close()
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
@@ -183,10 +186,15 @@ class S3Blobs:
         if not length:
             await self._run(self._size, key)
             return b""
+        if self._quick.ready:
+            with suppress(NotPlain):
+                async with self._turns:
+                    return await self._quick.get(self._prefix + key, offset, length)
         return await self._insist(self._get, key, offset, length)
 
     def _get(self, key: str, offset: int, length: int) -> bytes:
         end = offset + length
+        self._quick.boto3_asks(self._prefix + key)
         with _translated("GetObject", key):
             answer = self._client.get_object(
                 Bucket=self._bucket, Key=self._prefix + key, Range=f"bytes={offset}-{end - 1}"
@@ -291,7 +299,9 @@ class S3Blobs:
             raise BlobsUnavailable("the bodies of answers break off") from None
 
     async def _run(self, function: Callable[..., T], *args: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+        loop = asyncio.get_running_loop()
+        async with self._turns:
+            return await loop.run_in_executor(self._threads, function, *args)
 
     async def _to_the_end(self, function: Callable[..., T], *args: object) -> T:
         """As `_run`; a caller who is cancelled is so only once the thread has done its work."""
@@ -313,34 +323,6 @@ class _Done:
     def on_done(self, **_: object) -> None:
         with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
             self._loop.call_soon_threadsafe(self.event.set)
-
-
-def _client(settings: Settings) -> Any:
-    return boto3.session.Session(
-        aws_access_key_id=settings.s3_access_key_id or None,
-        aws_secret_access_key=settings.s3_secret_access_key or None,
-        region_name=settings.s3_region or None,
-    ).client(
-        "s3",
-        endpoint_url=settings.s3_endpoint_url or None,
-        config=Config(
-            connect_timeout=min(settings.s3_timeout_seconds, _CONNECT_SECONDS),
-            read_timeout=settings.s3_timeout_seconds,
-            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-            max_pool_connections=settings.s3_connections,
-            s3={"addressing_style": "path" if settings.s3_path_style else "auto"},
-            # Servers other than Amazon's do not know the newer ones, or check them wrongly.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        ),
-    )
-
-
-def _encryption(settings: Settings) -> dict[str, str]:
-    if not settings.s3_encryption:
-        return {}
-    key = {"SSEKMSKeyId": settings.s3_kms_key_id} if settings.s3_kms_key_id else {}
-    return {"ServerSideEncryption": settings.s3_encryption, **key}
 
 
 @contextmanager

@@ -123,3 +123,20 @@ async def test_it_ends_in_the_midst_of_looking(
     following.follow(SCOPE, series[0])
     await following.close()
     assert ahead.expected == []
+
+
+async def test_who_goes_backwards_has_those_before_read_ahead(
+    pool: Pool, series: list[Location], ahead: Listening
+) -> None:
+    """As a viewer that begins in the middle, and goes on in both directions in turns."""
+    following = Neighbours(pool, ahead)
+    keys = [location.blob_key for location in series]
+    following.follow(SCOPE, series[30])
+    await settled(following)
+    for step in range(1, 4):
+        following.follow(SCOPE, series[30 - step])
+        before = keys[30 - step - AHEAD : 30 - step][::-1]
+        assert ahead.expected[-1] == before + keys[31 - step : 31 - step + BEHIND]
+        following.follow(SCOPE, series[30 + step])
+        after = keys[31 + step : 31 + step + AHEAD]
+        assert ahead.expected[-1] == after + keys[30 + step - BEHIND : 30 + step][::-1]
