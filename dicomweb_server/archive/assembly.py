@@ -367,7 +367,7 @@ class _Assembly:
 
     def _write(self, pieces: Sequence[bytes | _Ranges]) -> tuple[int, bytes]:
         digest, size = hashlib.sha256(), 0
-        with self.plan.target.open("xb") as file:
+        with self.plan.target.open("wb") as file:
             for chunk in self._watched(_chunks(pieces)):
                 digest.update(chunk)
                 file.write(chunk)

@@ -2,12 +2,15 @@
 
 What a worker runs touches untrusted bytes: decoders written in C, deflate streams, element
 walks. It is bounded in time (the process is killed and replaced) and in memory (the process
-has a limit of its own), and a crash costs one request, never the server.
+has a limit of its own), and a crash costs one request, never the server. A process that was killed
+from outside says nothing of the content: its work is done once more. So a function that writes a
+file has to write it from the begin.
 """
 
 import asyncio
 import os
 import pickle
+import signal
 import socket
 import struct
 import subprocess
@@ -155,13 +158,16 @@ class WorkerPool:
         """Give work to the next worker that is idle."""
         if self._waiting >= self._max_waiting or self._closed:
             raise Unavailable("too much work is waiting; try again")
-        worker = await self._next_idle() if self._idle.empty() else self._idle.get_nowait()
+        worker = await self._next()
         # A task of its own: when the caller is cancelled the worker must be given back whole.
         task = asyncio.create_task(self._exchange(worker, call))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(_retrieve)
         return task
+
+    async def _next(self) -> "_Worker":
+        return await self._next_idle() if self._idle.empty() else self._idle.get_nowait()
 
     async def _next_idle(self) -> "_Worker":
         self._waiting += 1
@@ -173,7 +179,9 @@ class WorkerPool:
         finally:
             self._waiting -= 1
 
-    async def _exchange(self, worker: "_Worker", call: tuple[Any, ...]) -> Any:
+    async def _exchange(
+        self, worker: "_Worker", call: tuple[Any, ...], *, repeated: bool = False
+    ) -> Any:
         timeout = self._timeout
         if isinstance(call[0], Longer):
             timeout += call[0].extra_seconds
@@ -188,6 +196,9 @@ class WorkerPool:
             if not isinstance(error, TimeoutError | OSError | EOFError):
                 raise
             slow = isinstance(error, TimeoutError)
+            if not slow and not repeated and await worker.was_killed() and not self._closed:
+                log.warning("a worker process was killed; its work is done again")
+                return await self._exchange(await self._next(), call, repeated=True)
             reason = f"it took more than {timeout:g} s" if slow else "it ended unexpectedly"
             raise WorkerFailed(f"the content could not be processed: {reason}") from None
         self._idle.put_nowait(worker)
@@ -311,3 +322,9 @@ class _Worker:
             self._process.kill()
         self._writer.close()
         asyncio.get_running_loop().run_in_executor(None, self._process.wait)
+
+    async def was_killed(self) -> bool:
+        """Whether a process that ended without our doing was ended by SIGKILL: by the system, for
+        its memory, or by an operator. A decoder that crashes ends in other ways."""
+        status = await asyncio.to_thread(self._process.wait)
+        return status == -signal.SIGKILL

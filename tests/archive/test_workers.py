@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import signal
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -54,6 +55,23 @@ async def test_a_crash_costs_one_piece_of_work(pool: WorkerPool) -> None:
 
     results = await asyncio.gather(*(pool.run(len, b"abc") for _ in range(4)))
     assert results == [3] * 4
+
+
+async def test_what_was_killed_from_outside_is_done_again(pool: WorkerPool) -> None:
+    work = asyncio.create_task(pool.run(time.sleep, 0.3))
+    while not pool._tasks:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.1)
+    [busy] = pool._all - set(pool._idle._queue)  # type: ignore[attr-defined]
+    os.kill(busy._process.pid, signal.SIGKILL)
+    await work
+
+
+async def test_what_is_killed_each_time_is_given_up(pool: WorkerPool) -> None:
+    with pytest.raises(WorkerFailed, match="unexpectedly"):
+        await pool.run(signal.raise_signal, signal.SIGKILL)
+
+    assert await pool.run(len, b"abc") == 3
 
 
 async def test_a_memory_bomb_is_refused(pool: WorkerPool) -> None:
