@@ -22,6 +22,7 @@ from dicomweb_server.archive.assembly import (
     split_metadata,
 )
 from dicomweb_server.archive.plans import Plans, Received, named, refused
+from dicomweb_server.archive.scratch import remove
 from dicomweb_server.archive.staging import StagedFile, Staging, not_written, passing_staging
 from dicomweb_server.archive.store import Intake
 from dicomweb_server.archive.workers import (
@@ -108,7 +109,7 @@ class PostedIntake:
     async def discard(self) -> None:
         """Remove what was received; what is being made of it is waited for."""
         scratch, self._scratch = self._scratch, []
-        await asyncio.to_thread(_remove, scratch)
+        await remove(*scratch)
 
     async def _split(self) -> list[Posted]:
         """The data sets of all metadata parts. Raises as `finish`."""
@@ -143,7 +144,7 @@ class PostedIntake:
             raise Unavailable(not_written(error).comment, retry_after=300) from None
         except BaseException:  # a worker was killed, or nobody waits for what it made
             made = await asyncio.to_thread(list, path.parent.glob(f"{path.stem}-*.metadata"))
-            await asyncio.to_thread(_remove, made)
+            await remove(*made)
             raise
 
     def _within_bounds(self, found: Sequence[Posted]) -> list[Posted]:
@@ -195,7 +196,7 @@ class PostedIntake:
         except WorkerStorageFailed as error:
             return named(not_written(error), posted)
         except WorkerFailed as refusal:
-            await asyncio.to_thread(_remove, [plan.target, plan.target.with_suffix(".pixels")])
+            await remove(plan.target, plan.target.with_suffix(".pixels"))
             return refused("processing_failure", posted, str(refusal))
         except Refusal as refusal:
             return refused("cannot_understand", posted, str(refusal))
@@ -208,11 +209,6 @@ class PostedIntake:
 def _as_long_as_it_takes(plan: Plan) -> Longer[[Plan], Assembled]:
     size = sum(part.size for parts in plan.parts.values() for part in parts)
     return Longer(assemble, seconds_for(min(size, plan.size_limit)))
-
-
-def _remove(paths: Sequence[Path]) -> None:
-    for path in paths:
-        path.unlink(missing_ok=True)
 
 
 def _remove_made(task: "asyncio.Task[StagedFile | Failed]") -> None:

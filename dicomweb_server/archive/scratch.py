@@ -1,9 +1,11 @@
 """The scratch folder: files under way, named after the process that makes them."""
 
+import asyncio
 import itertools
 import os
 import secrets
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +35,18 @@ def time_of(token: str) -> datetime:
 def scratch_path(folder: Path, suffix: str) -> Path:
     """A new path below the scratch folder, on the same file system as the blobs."""
     return folder / f"{os.getpid()}-{new_token()}{suffix}"
+
+
+async def remove(*paths: Path) -> None:
+    """Remove scratch files that are there, also when who waits for it is cancelled before a thread
+    has come to it."""
+    loop = asyncio.get_running_loop()
+    await asyncio.shield(loop.run_in_executor(None, _remove, paths))
+
+
+def _remove(paths: Sequence[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def sweep(folder: Path) -> int:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import CHUNK, Content, ScratchFile
 from dicomweb_server.archive.large_frames import PASSED, READ_THERE, Frame, StoredFrame, made_in
+from dicomweb_server.archive.scratch import remove
 from dicomweb_server.archive.work import inflate_file
 from dicomweb_server.archive.workers import Longer
 from dicomweb_server.blobs.store import BlobDamaged, BlobStore, BlobsUnavailable
@@ -114,7 +115,7 @@ async def make_scratch(
         await archive.workers.run_to_the_end(make, source, target, **options)
         return await asyncio.to_thread(ScratchFile, target)
     finally:
-        await asyncio.to_thread(target.unlink, missing_ok=True)
+        await remove(target)
 
 
 async def frame_bytes(source: Source, found: FrameLocation, position: int, number: int) -> bytes:
@@ -160,7 +161,7 @@ async def made_of_frame(
         return await asyncio.to_thread(ScratchFile, target) if made is None else made
     finally:
         if made is None:
-            await asyncio.to_thread(target.unlink, missing_ok=True)
+            await remove(target)
 
 
 async def whole_of(file: ScratchFile) -> bytes:
@@ -214,7 +215,7 @@ async def in_file(
             raise BlobsUnavailable("a frame could not be written", retry_after=300) from None
         yield path, 0
     finally:
-        await asyncio.to_thread(path.unlink, missing_ok=True)
+        await remove(path)
 
 
 def _append(path: Path, data: bytes) -> None:

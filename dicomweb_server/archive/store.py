@@ -17,6 +17,7 @@ from dicomweb_server.archive.commit import Candidate, Outcome, StorageFailed
 from dicomweb_server.archive.duplicates import settle
 from dicomweb_server.archive.outcomes import refused, stored
 from dicomweb_server.archive.quarantine import keep_refused
+from dicomweb_server.archive.scratch import remove
 from dicomweb_server.archive.staging import (
     StagedFile,
     Staging,
@@ -216,20 +217,15 @@ async def store_files(
             await asyncio.wait([flushing])
         moved = [result for result in results if isinstance(result, Stored) and result.new]
         if len(moved) < len(staged):
-            await asyncio.to_thread(_remove_scratch, [file.path for file in staged])
+            # Those that are at rest have been moved; the others of a worker that was killed.
+            paths = [file.path for file in staged]
+            await remove(*paths, *(path.with_suffix(".inflated") for path in paths))
 
 
 async def _entries(archive: Archive, staged: Sequence[StagedFile]) -> list[Entry | Exception]:
     unknown = [file.path for file in staged if file.entry is None]
     described = iter(await archive.describer.describe(unknown) if unknown else ())
     return [next(described) if file.entry is None else file.entry for file in staged]
-
-
-def _remove_scratch(paths: Sequence[Path]) -> None:
-    """Those that are at rest have been moved and are not there any more."""
-    for path in paths:
-        path.unlink(missing_ok=True)
-        path.with_suffix(".inflated").unlink(missing_ok=True)  # of a worker that was killed
 
 
 async def _quarantine(

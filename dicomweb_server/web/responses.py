@@ -13,6 +13,7 @@ from dicomweb_server.archive.content import Content
 from dicomweb_server.archive.sources import STREAMED
 from dicomweb_server.dicom.native_xml_text import to_xml
 from dicomweb_server.errors import NotAcceptable
+from dicomweb_server.web.leaving import while_connected
 from dicomweb_server.web.requests import accept_encoding_of
 from dicomweb_server.wire.conditions import boundary_of, coded_tag
 from dicomweb_server.wire.content_coding import (
@@ -62,7 +63,9 @@ class Pieces(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             if scope["method"] != "HEAD":
-                await super().__call__(scope, receive, send)
+                # Not Starlette's own way, which cancels again in each turn of the event loop:
+                # nothing that is put away could be waited for, and waiting took all its time.
+                await while_connected(Request(scope, receive), self.stream_response(send))
                 return
             start = {
                 "type": "http.response.start",

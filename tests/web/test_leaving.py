@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
-from pydicom.uid import JPEG2000Lossless, JPEGLSLossless
+from pydicom.uid import ImplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless
 from starlette.requests import ClientDisconnect, Request
 
 from dicomweb_server.archive import file_set_plan
@@ -25,12 +25,13 @@ from tests.archive.opened import opened
 from tests.archive.opened import store as in_process
 from tests.make import small_image
 from tests.running import RunningServer
-from tests.web.asking import DICOM, parts_of, path_of, store
+from tests.web.asking import DICOM, new_uid, parts_of, path_of, store
 from tests.web.test_far_blobs import asked
 from tests.web.test_transcoded import multi, uids
 
 FRAMES = 40
 SLOW = f"{DICOM}; transfer-syntax={JPEG2000Lossless}"
+SEVERAL = 'multipart/related; type="application/dicom"'
 
 
 def a_request(messages: list[str], sent: asyncio.Event) -> Request:
@@ -208,3 +209,30 @@ def test_no_more_pictures_are_begun_for_who_has_left(
     while len(found := events(one, path)) < before + 3 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert min(each["bytes"] for each in found[before + 1 :]) < len(whole.content) // 3
+
+
+def test_no_file_is_left_of_what_was_made_for_who_left(one: RunningServer) -> None:
+    """A file that is made for each instance, and whose name is gone before it is sent."""
+    series = uids()
+    files = [
+        small_image(
+            rows=64,
+            columns=64,
+            transfer_syntax=ImplicitVRLittleEndian,
+            **{**series, "SOPInstanceUID": new_uid()},
+        )
+        for _ in range(6)
+    ]
+    with httpx.Client(base_url=one.base, timeout=60) as http:
+        path = path_of(store(http, *files)[0], 1)
+    head = f"GET /dicomweb/{path} HTTP/1.1\r\nHost: x\r\nAccept: {SEVERAL}\r\n\r\n"
+    for number in range(40):
+        with socket.create_connection(("127.0.0.1", one.port)) as connection:
+            connection.sendall(head.encode())
+            connection.recv(1)
+            time.sleep(0.0005 * (number % 8))
+    deadline = time.monotonic() + 10
+    while len(events(one, path)) < 40 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(events(one, path)) == 40
+    assert list((one.data_dir / "tmp").iterdir()) == []
