@@ -13,7 +13,7 @@ INSTALL := $(PIP) install --root-user-action=ignore --only-binary :all: --requir
 BESIDE := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run ohif test test-uvicorn test-s3 test-browser bench bench-memory bench-search bench-retrieve bench-render test-crash fuzz conformance conformance-orthanc conformance-mutations check format requirements lock
+.PHONY: help run ohif test test-uvicorn test-s3 test-browser bench bench-memory bench-search bench-retrieve bench-render test-crash soak fuzz conformance conformance-orthanc conformance-mutations check format requirements lock
 .DELETE_ON_ERROR:
 
 help: ## List the verbs
@@ -54,6 +54,9 @@ bench-render: $(VENV)/.ready-to-develop ## Measure rendering beside Orthanc and 
 
 test-crash: $(VENV)/.ready-to-develop ## Kill the server 200 times while it stores (CRASH_ROUNDS, CRASH_SEED)
 	@CRASH_ROUNDS=$${CRASH_ROUNDS:-200} $(PY) -m pytest -s tests/faults/test_kills.py $(ARGS)
+
+soak: $(VENV)/.ready-to-develop ## Load and break the server for HOURS (1): nothing lost, nothing grows (build/soak)
+	@$(PY) -m conformance.soak --hours $(or $(HOURS),1) $(ARGS)
 
 fuzz: build/fuzz-venv/.ready ## Fuzz every parser for MINUTES (1) each (ARGS= names some); crashes in build/fuzz
 	@build/fuzz-venv/bin/python -m tests.fuzz --minutes $(or $(MINUTES),1) $(ARGS)

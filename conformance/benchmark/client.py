@@ -45,6 +45,8 @@ class Request:
     """Whether the response's body is wanted, and not only its length."""
     accept_encoding: str = ""
     """The codings that the body may have, as in ``gzip``; it is not decoded."""
+    fields: tuple[tuple[str, str], ...] = ()
+    """Further header fields."""
 
 
 @dataclass(slots=True)
@@ -104,6 +106,7 @@ class Connection(asyncio.BufferedProtocol):
         )
         if request.accept_encoding:
             head += f"Accept-Encoding: {request.accept_encoding}\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in request.fields)
         if request.body:
             head += f"Content-Type: {request.content_type}\r\n"
             head += f"Content-Length: {len(request.body)}\r\n"
