@@ -6,6 +6,7 @@ from pathlib import Path
 
 from conformance.mutation.answers import ANSWERS
 from conformance.mutation.proxy import Mutation, spoiling
+from conformance.mutation.representations import REPRESENTATIONS
 from conformance.mutation.requests import REQUESTS
 from conformance.started import OURS, started
 from conformance.suite.checks import AREAS
@@ -13,17 +14,18 @@ from conformance.suite.http import Server
 from conformance.suite.model import Check, Status
 from conformance.suite.run import Run, chosen, cleared, filled, outcome_of
 
-MUTATIONS = (*REQUESTS, *ANSWERS)
+MUTATIONS = (*REQUESTS, *ANSWERS, *REPRESENTATIONS)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run it. The status is 1 if a check noticed no mutation, or a mutation was noticed by none."""
     parser = argparse.ArgumentParser(prog="python -m conformance.mutation", description=__doc__)
     parser.add_argument("--only", metavar="TEXT", default="", help="mutations named like this")
+    parser.add_argument("--check", metavar="TEXT", default="", help="checks named like this")
     parser.add_argument("--table", metavar="FILE", type=Path, help="the table, in Markdown")
     options = parser.parse_args(arguments)
     mutations = [one for one in MUTATIONS if options.only in one.name]
-    checks = chosen(AREAS)
+    checks = chosen(AREAS, [options.check] if options.check else [])
     with started(OURS) as base:
         run = Run(Server(base))
         filled(run)

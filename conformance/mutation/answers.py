@@ -17,19 +17,19 @@ Change = Callable[[Answered], Answered]
 _JSON = "application/dicom+json"
 
 
-def _if(condition: Callable[[Answered], bool], change: Change) -> Change:
+def only_if(condition: Callable[[Answered], bool], change: Change) -> Change:
     return lambda answered: change(answered) if condition(answered) else answered
 
 
 def _status(was: Callable[[int], bool], now: int) -> Change:
-    return _if(lambda one: was(one.status), lambda one: replace(one, status=now))
+    return only_if(lambda one: was(one.status), lambda one: replace(one, status=now))
 
 
-def _is_get(answered: Answered) -> bool:
+def is_get(answered: Answered) -> bool:
     return answered.asked.method == "GET" and answered.status in (200, 206)
 
 
-def _body(change: Callable[[bytes], bytes]) -> Change:
+def body(change: Callable[[bytes], bytes]) -> Change:
     return lambda answered: replace(answered, body=change(answered.body))
 
 
@@ -77,14 +77,14 @@ def _put(tag: str, attribute: dict[str, Any]) -> Change:
     return _datasets(lambda one: dict(sorted({**one, tag: attribute}.items())))
 
 
-def _changed(tag: str, value: Any) -> Change:
+def changed(tag: str, value: Any) -> Change:
     def change(one: dict[str, Any]) -> dict[str, Any]:
         return {t: {**a, "Value": [value]} if t == tag else a for t, a in one.items()}
 
     return _deep(change)
 
 
-def _each_attribute(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Change:
+def each_attribute(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Change:
     return _deep(lambda one: {tag: change(attribute) for tag, attribute in one.items()})
 
 
@@ -111,7 +111,7 @@ def _swapped(report: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted((names.get(tag, tag), value) for tag, value in report.items()))
 
 
-def _parts(change: Callable[[list[bytes]], list[bytes]]) -> Change:
+def parts(change: Callable[[list[bytes]], list[bytes]]) -> Change:
     """What becomes of the parts of multipart/related, each with its header."""
 
     def answer(answered: Answered) -> Answered:
@@ -126,7 +126,7 @@ def _parts(change: Callable[[list[bytes]], list[bytes]]) -> Change:
     return answer
 
 
-def _part_headers(pattern: bytes, repl: bytes) -> Change:
+def part_headers(pattern: bytes, repl: bytes) -> Change:
     def change(parts: list[bytes]) -> list[bytes]:
         found = []
         for part in parts:
@@ -134,7 +134,7 @@ def _part_headers(pattern: bytes, repl: bytes) -> Change:
             found.append(re.sub(pattern, repl, head) + gap + data)
         return found
 
-    return _parts(change)
+    return parts(change)
 
 
 def _flip(data: bytes) -> bytes:
@@ -145,7 +145,7 @@ def _flip(data: bytes) -> bytes:
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
-def _is_picture(answered: Answered) -> bool:
+def is_picture(answered: Answered) -> bool:
     return answered.header("Content-Type").startswith("image/")
 
 
@@ -163,7 +163,7 @@ def _mirrored(answered: Answered) -> Answered:
     return replace(answered, body=target.getvalue())
 
 
-def _shuffled(value: Any) -> Any:
+def shuffled(value: Any) -> Any:
     if isinstance(value, list):
         random.shuffle(value)
     return value
@@ -184,20 +184,20 @@ ANSWERS = (
     Mutation(
         "nothing is found",
         "everything is 404",
-        answer=_if(_is_get, lambda one: replace(one, status=404)),
+        answer=only_if(is_get, lambda one: replace(one, status=404)),
     ),
     Mutation(
         "results are missing",
         "searches are 204",
-        answer=_if(
-            lambda one: one.header("Content-Type") == _JSON and _is_get(one),
+        answer=only_if(
+            lambda one: one.header("Content-Type") == _JSON and is_get(one),
             lambda one: replace(one.without("Content-Type"), status=204, body=b""),
         ),
     ),
     Mutation(
         "empty arrays",
         "200 with [] for 204",
-        answer=_if(
+        answer=only_if(
             lambda one: one.status == 204,
             lambda one: replace(one.having(Content_Type=_JSON), status=200, body=b"[]"),
         ),
@@ -213,7 +213,7 @@ ANSWERS = (
     Mutation(
         "JSON with charset",
         "a parameter on the type",
-        answer=_if(
+        answer=only_if(
             lambda one: one.header("Content-Type") == _JSON,
             lambda one: one.having(Content_Type=f"{_JSON}; charset=utf-8"),
         ),
@@ -223,7 +223,7 @@ ANSWERS = (
     Mutation(
         "wrong total",
         "of Content-Range",
-        answer=_if(
+        answer=only_if(
             lambda one: one.status == 206,
             lambda one: one.having(
                 Content_Range=re.sub(r"/\d+", "/99999", one.header("Content-Range"))
@@ -234,7 +234,7 @@ ANSWERS = (
     Mutation(
         "no methods",
         "CORS allows none",
-        answer=_if(
+        answer=only_if(
             lambda one: one.header("Access-Control-Allow-Methods") != "",
             lambda one: one.having(Access_Control_Allow_Methods="PATCH"),
         ),
@@ -245,22 +245,22 @@ ANSWERS = (
     Mutation(
         "bodies cut",
         "the last bytes are missing",
-        answer=_if(_is_get, _body(lambda data: data[:-70])),
+        answer=only_if(is_get, body(lambda data: data[:-70])),
     ),
-    Mutation("a bit flipped", "in what is sent", answer=_if(_is_get, _body(_flip))),
+    Mutation("a bit flipped", "in what is sent", answer=only_if(is_get, body(_flip))),
     Mutation(
         "no JSON",
         "a comma too many",
-        answer=_if(
-            lambda one: "json" in one.header("Content-Type"), _body(lambda data: data + b",")
+        answer=only_if(
+            lambda one: "json" in one.header("Content-Type"), body(lambda data: data + b",")
         ),
     ),
     Mutation(
         "NaN",
         "a token that JSON does not have",
-        answer=_if(
+        answer=only_if(
             lambda one: "json" in one.header("Content-Type"),
-            _body(lambda data: re.sub(rb":\[(-?\d+)", b":[NaN", data)),
+            body(lambda data: re.sub(rb":\[(-?\d+)", b":[NaN", data)),
         ),
     ),
     Mutation(
@@ -283,12 +283,14 @@ ANSWERS = (
     Mutation(
         "stores are 200",
         "also those that failed",
-        answer=_if(lambda one: one.asked.method == "POST", lambda one: replace(one, status=200)),
+        answer=only_if(
+            lambda one: one.asked.method == "POST", lambda one: replace(one, status=200)
+        ),
     ),
     Mutation(
         "stores are 202",
         "also those that went well",
-        answer=_if(
+        answer=only_if(
             lambda one: one.asked.method == "POST" and one.status == 200,
             lambda one: replace(one, status=202),
         ),
@@ -296,7 +298,7 @@ ANSWERS = (
     Mutation(
         "stores are 409",
         "also those that went well",
-        answer=_if(
+        answer=only_if(
             lambda one: one.asked.method == "POST" and one.status < 300,
             lambda one: replace(one, status=409),
         ),
@@ -321,16 +323,16 @@ ANSWERS = (
         "attributes in reverse",
         answer=_datasets(lambda one: dict(reversed(one.items()))),
     ),
-    Mutation("order of results", "is never the same", answer=_json(_shuffled)),
+    Mutation("order of results", "is never the same", answer=_json(shuffled)),
     Mutation(
         "empty left out",
         "attributes without a value",
         answer=_deep(lambda one: {t: a for t, a in one.items() if set(a) != {"vr"}}),
     ),
     Mutation(
-        "no null", "empty values among others are left out", answer=_each_attribute(_without_null)
+        "no null", "empty values among others are left out", answer=each_attribute(_without_null)
     ),
-    Mutation("plain names", "PN as text", answer=_each_attribute(_plain_names)),
+    Mutation("plain names", "PN as text", answer=each_attribute(_plain_names)),
     Mutation(
         "no study keys",
         "attributes of the study are missing",
@@ -341,12 +343,12 @@ ANSWERS = (
         "and no modalities",
         answer=_drop("00201206", "00201208", "00201209", "00080061", "00080060"),
     ),
-    Mutation("wrong counts", "one of everything", answer=_changed("00201208", 1)),
+    Mutation("wrong counts", "one of everything", answer=changed("00201208", 1)),
     Mutation("no RetrieveURL", "the attribute is missing", answer=_drop("00081190")),
     Mutation(
         "broken RetrieveURL",
         "it leads nowhere",
-        answer=_changed("00081190", "http://127.0.0.1:1/x"),
+        answer=changed("00081190", "http://127.0.0.1:1/x"),
     ),
     Mutation(
         "report leads nowhere",
@@ -366,65 +368,61 @@ ANSWERS = (
     Mutation(
         "broken BulkDataURI",
         "it leads nowhere",
-        answer=_each_attribute(
+        answer=each_attribute(
             lambda one: (
                 {**one, "BulkDataURI": one["BulkDataURI"] + "0"} if "BulkDataURI" in one else one
             )
         ),
     ),
-    Mutation("a part less", "the last part is missing", answer=_parts(lambda parts: parts[:-1])),
+    Mutation("a part less", "the last part is missing", answer=parts(lambda parts: parts[:-1])),
     Mutation(
         "a part twice",
         "the first part comes again",
-        answer=_parts(lambda parts: [*parts, parts[0]] if parts else parts),
+        answer=parts(lambda parts: [*parts, parts[0]] if parts else parts),
     ),
-    Mutation("parts reversed", "the last comes first", answer=_parts(lambda parts: parts[::-1])),
-    Mutation(
-        "no part headers", "a part is its data", answer=_part_headers(rb"(?s)\r\n.*", b"\r\n")
-    ),
+    Mutation("parts reversed", "the last comes first", answer=parts(lambda parts: parts[::-1])),
+    Mutation("no part headers", "a part is its data", answer=part_headers(rb"(?s)\r\n.*", b"\r\n")),
     Mutation(
         "syntax mislabelled",
         "in the header of a part",
-        answer=_part_headers(
-            rb"transfer-syntax=[0-9.]+", b"transfer-syntax=1.2.840.10008.1.2.4.90"
-        ),
+        answer=part_headers(rb"transfer-syntax=[0-9.]+", b"transfer-syntax=1.2.840.10008.1.2.4.90"),
     ),
     Mutation(
         "syntax *",
         "in the header of a part",
-        answer=_part_headers(rb"transfer-syntax=[0-9.]+", b"transfer-syntax=*"),
+        answer=part_headers(rb"transfer-syntax=[0-9.]+", b"transfer-syntax=*"),
     ),
     Mutation(
         "no locations",
         "Content-Location is missing",
-        answer=_part_headers(rb"(?i)\r\nContent-Location:[^\r]*", b""),
+        answer=part_headers(rb"(?i)\r\nContent-Location:[^\r]*", b""),
     ),
     Mutation(
         "other files",
         "the file's transfer syntax is Implicit VR",
-        answer=_if(
-            _is_get,
-            _body(lambda data: data.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2\0\0\0")),
+        answer=only_if(
+            is_get,
+            body(lambda data: data.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2\0\0\0")),
         ),
     ),
     Mutation(
         "other meta",
         "the file names another instance",
-        answer=_if(_is_get, _body(lambda data: data.replace(b"DICM", b"DICN"))),
+        answer=only_if(is_get, body(lambda data: data.replace(b"DICM", b"DICN"))),
     ),
-    Mutation("white pictures", "of two pixels", answer=_if(_is_picture, _white)),
-    Mutation("mirrored", "pictures upside down", answer=_if(_is_picture, _mirrored)),
+    Mutation("white pictures", "of two pixels", answer=only_if(is_picture, _white)),
+    Mutation("mirrored", "pictures upside down", answer=only_if(is_picture, _mirrored)),
     Mutation(
         "markup as it is",
         "text of a report is not escaped",
-        answer=_if(
+        answer=only_if(
             lambda one: "html" in one.header("Content-Type"),
-            _body(lambda data: html.unescape(data.decode()).encode()),
+            body(lambda data: html.unescape(data.decode()).encode()),
         ),
     ),
     Mutation(
         "no resources",
         "capabilities without a tree",
-        answer=_body(lambda data: data.replace(b"resources", b"resource5")),
+        answer=body(lambda data: data.replace(b"resources", b"resource5")),
     ),
 )

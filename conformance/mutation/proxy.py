@@ -1,6 +1,7 @@
 """A proxy on loopback that hands requests and answers on, each spoilt by a mutation."""
 
 import http.client
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -95,6 +96,7 @@ def spoiling(upstream: str, mutation: Mutation) -> Iterator[str]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     place: tuple[str, int]
     mutation: Mutation
 
@@ -111,6 +113,8 @@ class _Handler(BaseHTTPRequestHandler):
         asked = self.mutation.ask(asked)
         connection = http.client.HTTPConnection(*self.place, timeout=60)
         try:
+            connection.connect()
+            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.putrequest(
                 asked.method, asked.target, skip_host=True, skip_accept_encoding=True
             )

@@ -98,7 +98,51 @@ def _less(value: str) -> str:
     return str(int(value) - 1) if value.isdecimal() and value != "0" else value
 
 
+def _refused(*names: str) -> Callable[[Asked], Asked]:
+    """Asks for what is not there where one of these parameters is among the query."""
+
+    def ask(asked: Asked) -> Asked:
+        query = asked.target.partition("?")[2]
+        named = any(re.search(rf"(^|&){re.escape(name)}=", query) for name in names)
+        return replace(asked, target="/nowhere") if named else asked
+
+    return ask
+
+
+def _no_wildcards(asked: Asked) -> Asked:
+    headers = [
+        (key, re.sub(r"(image|text)/\*", r"\1/x-none", value) if key.lower() == "accept" else value)
+        for key, value in asked.headers
+    ]
+    return replace(asked, headers=headers)
+
+
+def _no_exponent(name: str, value: str) -> str:
+    return re.sub(r"[eE][0-9]+", "", value) if name == "window" else value
+
+
+def _no_region(name: str, value: str) -> str:
+    return ",".join(value.split(",")[:2]) if name == "viewport" else value
+
+
 REQUESTS = (
+    Mutation("accept= ignored", "the query parameter has no effect", ask=_without("accept")),
+    Mutation("image/* unread", "wildcards of a type are types", ask=_no_wildcards),
+    Mutation(
+        "strange parameters", "are refused", ask=_refused("x-suite", "_", "SpecificCharacterSet")
+    ),
+    Mutation("charset refused", "the query parameter", ask=_refused("charset")),
+    Mutation("exponents unread", "of decimals in window", ask=_values(_no_exponent)),
+    Mutation("regions ignored", "of a viewport only its size is seen", ask=_values(_no_region)),
+    Mutation(
+        "plus is a space",
+        "also where it is encoded",
+        ask=_values(lambda name, value: value.replace("+", " ") if "Number" in name else value),
+    ),
+    Mutation("zones ignored", "of queries", ask=_without("TimezoneOffsetFromUTC")),
+    Mutation(
+        "codings ignored", "bodies are taken as they are", ask=_header("Content-Encoding", None)
+    ),
     Mutation("keys ignored", "match keys have no effect", ask=_without_keys),
     Mutation(
         "wildcards literal",

@@ -8,7 +8,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import ExplicitVRLittleEndian
 
 from conformance.suite.http import Answer
-from conformance.suite.model import Deviation, expect
+from conformance.suite.model import Deviation, Undecided, expect
 from conformance.suite.multipart import Part, parts_of
 from conformance.suite.run import DICOM, OCTETS, Run, multipart, status
 from conformance.suite.shelf import Instance
@@ -23,6 +23,15 @@ def instances(run: Run, path: str, syntax: str | None = None) -> tuple[Answer, l
     parts = parts_of(answer, DICOM)
     expect(parts, "at least one part", "none")
     return answer, parts
+
+
+def octets(run: Run, item: Instance) -> Answer:
+    """All bulk data of an instance. Raises Undecided where they are not to be had, which the check
+    retrieve.as-octets tells."""
+    answer = run.get(item.path, multipart(OCTETS))
+    if answer.status != 200:
+        raise Undecided("no bulk data of instances: see retrieve.as-octets")
+    return answer
 
 
 def read(data: bytes) -> Dataset:

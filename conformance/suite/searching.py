@@ -14,8 +14,9 @@ Keys = Sequence[tuple[str, str]]
 
 
 def query(keys: Keys) -> str:
-    """The query part of a URI; names as they are, values percent-encoded wholly (RFC 3986)."""
-    return "&".join(f"{name}={quote(value, safe='')}" for name, value in keys)
+    """The query part of a URI; names as they are, values percent-encoded (RFC 3986), but for
+    what may stand in a query as it is, and does with most clients."""
+    return "&".join(f"{name}={quote(value, safe='*?')}" for name, value in keys)
 
 
 def ask(run: Run, path: str, keys: Keys = (), accept: str | None = DICOM_JSON) -> Answer:

@@ -45,7 +45,12 @@ TABLES: dict[str, dict[str, Row]] = {
         "charset": ("negotiation.charset-parameter",),
         "annotation": ("rendered.annotation", "rendered.bad-annotation"),
         "quality": ("rendered.quality",),
-        "viewport": ("rendered.viewport", "rendered.region", "rendered.bad-viewport"),
+        "viewport": (
+            "rendered.viewport",
+            "rendered.region",
+            "rendered.flipped",
+            "rendered.bad-viewport",
+        ),
         "window": ("rendered.window", "rendered.sigmoid", "rendered.bad-window"),
         "iccprofile": ("rendered.colour-profile",),
         "match": ("matching.single-value", "matching.by-tag", "matching.sequences"),

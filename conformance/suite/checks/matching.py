@@ -317,6 +317,8 @@ def private_keys(run: Run) -> None:
         raise NotOffered("matching of private attributes")
     finds(run, f"studies/{item.study}/instances", keys, INSTANCE_UID, {item.uid})
     keys[1] = ("00111001", "other")
+    if search(run, f"studies/{item.study}/instances", keys):
+        raise NotOffered("matching of private attributes, which are ignored")
     finds(run, f"studies/{item.study}/instances", keys, INSTANCE_UID, set())
 
 

@@ -16,7 +16,7 @@ from conformance.suite.json_model import (
 from conformance.suite.making import new_uid
 from conformance.suite.model import Deviation, Level, NotOffered, check, expect, only
 from conformance.suite.multipart import parts_of
-from conformance.suite.retrieving import instances, read
+from conformance.suite.retrieving import instances, octets, read
 from conformance.suite.run import DICOM_JSON, OCTETS, Run, multipart, status
 from conformance.suite.shelf import Instance
 from conformance.suite.texts import CHARACTER_SETS
@@ -237,7 +237,7 @@ def uris_of_parts(run: Run) -> None:
         raise NotOffered("bulk data by URI: all is inline")
     again = {resolve(run.server.url(path), u) for _, u in bulk_uris(_metadata(run, item))}
     expect(again == named, "the same URIs each time", "others")
-    parts = parts_of(run.ok(item.path, multipart(OCTETS)), OCTETS)
+    parts = parts_of(octets(run, item), OCTETS)
     located = {resolve(run.server.url(path), part.header("Content-Location")) for part in parts}
     expect(located == named, f"Content-Location {sorted(named)}", sorted(located))
 

@@ -5,13 +5,12 @@ from pydicom.uid import JPEGBaseline8Bit, RLELossless
 
 from conformance.suite.http import Answer
 from conformance.suite.json_model import datasets_of, value_of
-from conformance.suite.model import Level, NotOffered, check, expect, only
+from conformance.suite.model import Level, NotOffered, Undecided, check, expect, only
 from conformance.suite.multipart import parts_of
-from conformance.suite.retrieving import ANY, ELE, instances, read, syntax_of
+from conformance.suite.retrieving import ANY, ELE, instances, octets, read, syntax_of
 from conformance.suite.run import DICOM, DICOM_JSON, DICOM_XML, OCTETS, Run, multipart, status
 from conformance.suite.searching import query
 from conformance.suite.texts import LONG
-from conformance.suite.xml_model import native
 
 _LOSSLESS_OF_JPEG = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")
 _BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
@@ -192,7 +191,9 @@ def browsers(run: Run) -> None:
 
 @check("negotiation", Level.SHOULD, "PS3.18 8.7.8.1", "NEG-11", "406 tells what can be had")
 def list_of_406(run: Run) -> None:
-    answer = status(run.get(_metadata(run), "image/x-suite"), 406)
+    answer = run.get(_metadata(run), "image/x-suite")
+    if answer.status != 406:
+        raise Undecided("the status is not 406: see metadata.not-acceptable")
     expect(b"dicom" in answer.decoded, "the available media types in the body", answer.body[:200])
 
 
@@ -214,8 +215,8 @@ def accept_charset(run: Run) -> None:
         text = value_of(found[0], "00081030")
         expect(text == "Genève, été", f"the text, for {charset}", text)
         answer = run.ok(f"{item.path}/metadata", multipart(DICOM_XML), header)
-        text = value_of(native(only(parts_of(answer, DICOM_XML), "part").body), "00081030")
-        expect(text == "Genève, été", f"the text in XML, for {charset}", text)
+        part = only(parts_of(answer, DICOM_XML), "part")
+        expect("Genève, été".encode() in part.body, f"the text in XML, for {charset}", "another")
         keys = query([("StudyInstanceUID", item.study)])
         status(run.get(f"studies?{keys}", DICOM_JSON, header), 200)
         status(run.get(f"{item.path}/rendered", "image/jpeg", header), 200)
@@ -292,7 +293,8 @@ def unquoted_syntax(run: Run) -> None:
     for syntax in (ELE, ANY):
         _, parts = instances(run, item.path, syntax)
         text = parts[0].header("Content-Type")
-        expect("transfer-syntax=" in text.lower(), "a transfer syntax that is named", text)
+        if "transfer-syntax=" not in text.lower():
+            raise Undecided("it is not named: see retrieve.named-syntax")
         expect('transfer-syntax="' not in text.lower(), "no quotes around it", text)
 
 
@@ -376,7 +378,7 @@ def deflated(run: Run) -> None:
 def one_value(run: Run) -> None:
     for kind in ("frames", "rle"):
         [item] = run.stored(kind)
-        answer = run.ok(item.path, multipart(OCTETS))
+        answer = octets(run, item)
         wanted = item.dataset.pixel_array.tobytes()
         sizes = [len(part.body) for part in parts_of(answer, OCTETS)]
         expect(len(wanted) in sizes, f"a part of {len(wanted)} bytes", sizes)

@@ -12,7 +12,7 @@ from conformance.suite.http import Answer
 from conformance.suite.model import Deviation, Level, NotOffered, check, expect, only
 from conformance.suite.multipart import Part, parts_of
 from conformance.suite.pictures import FRAME_COLOURS, VIDEO, bits, colour_bars
-from conformance.suite.retrieving import ANY, ELE, frames, instances, read, syntax_of
+from conformance.suite.retrieving import ANY, ELE, frames, instances, octets, read, syntax_of
 from conformance.suite.run import DICOM, OCTETS, Run, multipart, status
 
 _MP4 = "video/mp4"
@@ -251,10 +251,9 @@ def video_value(run: Run) -> None:
 )
 def single_value(run: Run) -> None:
     item = run.stored("ct")[0]
-    many = parts_of(run.ok(item.path, multipart(OCTETS)), OCTETS)
+    many = parts_of(octets(run, item), OCTETS)
     answer = run.get(f"{item.path}/frames/1", f"{OCTETS}, {multipart(OCTETS)};q=0.1")
-    kind = status(answer, 200).content_type.name
-    if kind != OCTETS:
+    if answer.status != 200 or answer.content_type.name != OCTETS:
         raise NotOffered("single parts of application/octet-stream")
     bodies = [part.body for part in many]
     expect(answer.body in bodies, "the same bytes as in multipart", len(answer.body))

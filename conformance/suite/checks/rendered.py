@@ -7,7 +7,7 @@ from defusedxml import ElementTree
 from PIL import Image
 
 from conformance.suite.http import Answer
-from conformance.suite.model import Deviation, Level, NotOffered, check, expect
+from conformance.suite.model import Deviation, Level, NotOffered, Undecided, check, expect
 from conformance.suite.multipart import parts_of
 from conformance.suite.run import Run, multipart, status
 from conformance.suite.shelf import Instance
@@ -106,8 +106,21 @@ def viewport(run: Run) -> None:
         "viewport=30,30,0,0,12,12": (30, 30),
         "viewport=16,16,,,8,16": (8, 16),
     }.items():
-        image = rendered(run, item, query)
+        image = rendered(run, item, query, _PNG)
+        box = tuple(int(value) for value in query.partition("=")[2].split(",")[:2])
+        if image.size == box != wanted:
+            image = _without_bars(image)
         expect(image.size == wanted, f"{wanted} for {query}", image.size)
+
+
+def _without_bars(image: Image.Image) -> Image.Image:
+    """The picture that fills its viewport in one direction, without what fills it in the other:
+    a server may send the viewport whole."""
+    array = np.asarray(image.convert("L"))
+    rows, columns = (np.flatnonzero(np.ptp(array, axis=axis)) for axis in (1, 0))
+    if not len(rows) or not len(columns):
+        return image
+    return image.crop((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
 
 
 @check("rendered", Level.MUST, "PS3.18 8.3.5.1.3", "VP-04", "A region of negative size is flipped")
@@ -132,7 +145,7 @@ def bad_viewport(run: Run) -> None:
 def quality(run: Run) -> None:
     item = run.stored("colour")[0]
     sizes = []
-    for value in (5, 95):
+    for value in (50, 95):
         answer = run.ok(f"{item.path}/rendered?quality={value}", _JPEG)
         _picture(answer.body, _JPEG)
         sizes.append(len(answer.body))
@@ -195,6 +208,8 @@ def text(run: Run) -> None:
 @check("rendered", Level.MUST, "PS3.18 Table 8.7.4-1", "1.4", "A report as XML")
 def text_in_xml(run: Run) -> None:
     report = run.stored("mixed")[1]
+    if run.get(f"{report.path}/rendered", "text/html").status != 200:
+        raise Undecided("reports are not rendered: see rendered.text")
     answer = run.ok(f"{report.path}/rendered", "text/xml")
     expect(answer.content_type.name == "text/xml", "text/xml", answer.header("Content-Type"))
     try:

@@ -172,16 +172,30 @@ def impossible_overlay(run: Run) -> None:
     Level.MUST,
     "PS3.18 8.3.5.1.3",
     "VP-02, VP-03, RND-01",
-    "A region without a size reaches to the right and to the bottom; it is cut before it is scaled",
+    "A region is cut before it is scaled; its left and its top are 0 if they are left out",
 )
 def region(run: Run) -> None:
     item = run.stored("ct")[0]  # 24 columns, 16 rows
     window = "window=-600,500,linear"
     whole = _grey(run, item, window)
-    got = _grey(run, item, f"{window}&viewport=8,8,16,8")
+    got = _grey(run, item, f"{window}&viewport=8,8,16,8,8,8")
     _shows(got, whole[8:, 16:], "the lower right corner", 1)
     got = _grey(run, item, f"{window}&viewport=12,8,,,12,8")
     _shows(got, whole[:8, :12], "the upper left part", 1)
+
+
+@check(
+    "rendered",
+    Level.SHOULD,
+    "PS3.18 8.3.5.1.3",
+    "VP-03",
+    "A region without a size reaches to the right and to the bottom",
+)
+def region_without_size(run: Run) -> None:
+    item = run.stored("ct")[0]
+    window = "window=-600,500,linear"
+    got = _grey(run, item, f"{window}&viewport=8,8,16,8")
+    _shows(got, _grey(run, item, window)[8:, 16:], "the lower right corner", 1)
 
 
 @check(
@@ -204,7 +218,7 @@ def bad_annotation(run: Run) -> None:
 def _state(run: Run) -> tuple[Instance, str]:
     image, state = run.stored("state")
     path = f"{state.path}/rendered"
-    if run.get(path, _PNG).status in (404, 406, 501):
+    if run.get(path, _PNG).status in (400, 404, 406, 501):
         raise NotOffered("rendering of presentation states")
     return image, path
 
@@ -269,7 +283,7 @@ def colours(run: Run) -> None:
 def animation(run: Run) -> None:
     [item] = run.stored("frames")
     answer = run.get(f"{item.path}/rendered", _GIF)
-    if answer.status == 406:
+    if answer.status in (400, 406):
         raise NotOffered("animations in GIF")
     image = Image.open(BytesIO(status(answer, 200).body))
     count = getattr(image, "n_frames", 1)
