@@ -65,9 +65,9 @@ conformance: $(VENV)/.ready-to-develop ## Hold our server to PS3.18 (URL= for an
 	@mkdir -p build/conformance
 	@$(PY) -m conformance $(or $(URL),ours) $(REPORTS) $(ARGS)
 
-conformance-orthanc: $(VENV)/.ready-to-develop ## The same with Debian's Orthanc, which has to be installed
+conformance-orthanc: $(VENV)/.ready-to-develop ## The same with Debian's Orthanc, if installed; what was judged of it in conformance/orthanc.md
 	@mkdir -p build/conformance
-	@$(PY) -m conformance orthanc $(REPORTS) $(ARGS)
+	@$(PY) -m conformance.judged $(REPORTS) $(ARGS)
 
 conformance-mutations: $(VENV)/.ready-to-develop ## See that each check of the suite can fail (some minutes)
 	@mkdir -p build/conformance

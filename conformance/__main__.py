@@ -51,20 +51,31 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"no server at {options.url}: {fault.got}", file=sys.stderr)
             return 2
     terminal.summed(outcomes, run.left)
-    _write(options, outcomes, run.left)
+    write_reports(options, options.url, outcomes, run.left)
     return 0 if Summary.of(outcomes).conforms else 1
 
 
-def _write(options: argparse.Namespace, outcomes: list[Outcome], left: list[str]) -> None:
+def write_reports(
+    options: argparse.Namespace, url: str, outcomes: list[Outcome], left: list[str]
+) -> None:
+    """The reports that were asked for with the arguments of ``add_reports``."""
     when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     if options.report:
-        page = as_html(options.url, outcomes, left, when)
+        page = as_html(url, outcomes, left, when)
         options.report.write_text(page, encoding="utf-8")
     if options.junit:
-        options.junit.write_bytes(as_junit(options.url, outcomes))
+        options.junit.write_bytes(as_junit(url, outcomes))
     if options.json:
-        found = as_json(options.url, outcomes, left)
+        found = as_json(url, outcomes, left)
         options.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+def add_reports(parser: argparse.ArgumentParser) -> None:
+    """The arguments that name files for reports."""
+    add = parser.add_argument
+    add("--report", metavar="FILE", type=Path, help="a page of HTML")
+    add("--junit", metavar="FILE", type=Path, help="JUnit's XML")
+    add("--json", metavar="FILE", type=Path, help="JSON")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,9 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--only", metavar="AREAS", default="", help=f"of {','.join(AREAS)}")
     add("--check", metavar="TEXT", action="append", default=[], help="checks named like this")
     add("--list", action="store_true", help="name the checks; ask nothing of the server")
-    add("--report", metavar="FILE", type=Path, help="a page of HTML")
-    add("--junit", metavar="FILE", type=Path, help="JUnit's XML")
-    add("--json", metavar="FILE", type=Path, help="JSON")
+    add_reports(parser)
     add("--timeout", metavar="S", type=float, default=TIMEOUT, help="seconds for an answer")
     add("--insecure", action="store_true", help="take any certificate")
     add("--verbose", action="store_true", help="a line for what passed, too")

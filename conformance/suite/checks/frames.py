@@ -126,7 +126,7 @@ def spellings_of_accept(run: Run) -> None:
         'multipart/related;type="application/octet-stream"',
         'Multipart/Related; TYPE="application/octet-stream"; boundary=x',
         f'multipart/related; transfer-syntax={ELE}; type="application/octet-stream"',
-        'image/x-unknown;q="0.1", multipart/related; type="application/octet-stream"; q=0.5',
+        'image/x-unknown;q=0.1, multipart/related; type="application/octet-stream"; q=0.5',
     ):
         answer = run.get(f"{item.path}/frames/1", accept)
         expect(answer.status == 200, f"status 200 for Accept: {accept}", answer.status)
