@@ -39,7 +39,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     add("--rate", type=float, default=25.0, help="requests a second, at most")
     add("--every", type=float, help="seconds from fault to fault, on average")
     add("--workers", type=int, default=2, help="WORKERS of the server")
-    add("--population", type=int, default=150, help="studies that are kept; more are deleted")
+    add("--population", type=int, default=1000, help="studies that are kept; more are deleted")
     add("--disk-mib", type=int, default=3072, help="size of the disk that is filled")
     add("--s3", action="store_true", help="blobs on S3 (moto, or TEST_S3_*), whose faults come too")
     add("--seed", type=int, default=int(time.time()) % 100_000, help="of data and moments")

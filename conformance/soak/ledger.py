@@ -68,6 +68,7 @@ class Ledger:
     def __init__(self) -> None:
         self.studies: dict[str, Study] = {}
         self.totals = Totals()
+        self._present: dict[str, Study] = {}  # those with anything kept
 
     def study(self, uid: str, patient_id: str) -> Study:
         """The study, begun if it is new."""
@@ -97,6 +98,7 @@ class Ledger:
             self.totals.acknowledged += 1
         study.sent.add(kept.file)
         study.kept[kept.sop_uid] = kept
+        self._present[study.uid] = study
         study.deleted.discard(kept.sop_uid)
 
     def refused(self, study: Study, sop_uid: str) -> None:
@@ -110,10 +112,12 @@ class Ledger:
         for sop_uid in sop_uids:
             del study.kept[sop_uid]
         study.deleted |= sop_uids
+        if not study.kept:
+            del self._present[study.uid]
 
     def present(self) -> list[Study]:
         """The studies that have to be there, and that nobody changes now."""
-        return [study for study in self.studies.values() if study.kept and not study.in_flux]
+        return [study for study in self._present.values() if not study.in_flux]
 
     def pick(self, order: random.Random, *, recent: int = 40) -> Study | None:
         """One of them, half of the time one of the `recent` last, as people read what is new."""
@@ -124,4 +128,4 @@ class Ledger:
 
     def instances(self) -> int:
         """How many instances have to be there."""
-        return sum(len(study.kept) for study in self.studies.values())
+        return sum(len(study.kept) for study in self._present.values())

@@ -18,7 +18,7 @@ from conformance.soak.viewers import Viewer
 from conformance.soak.windows import Window
 from tests.running import RunningServer
 
-SENDERS, VIEWERS = 4, 6
+SENDERS, DELETERS, VIEWERS = 4, 3, 6
 SAMPLE_SECONDS = 5.0
 REST_SECONDS = 10.0
 """Without a request, before and after the load."""
@@ -84,7 +84,7 @@ class Run:
         population = self.plan.population
         return [
             *(Sender(self.traffic, own(), self.ledger, seeds) for _ in range(SENDERS)),
-            Deleter(self.traffic, own(), self.ledger, population),
+            *(Deleter(self.traffic, own(), self.ledger, population) for _ in range(DELETERS)),
             *(Viewer(self.traffic, own(), self.ledger) for _ in range(VIEWERS)),
         ]
 

@@ -23,7 +23,7 @@ from conformance.soak.material import (
     other_pixels,
 )
 from conformance.soak.traffic import Client, Traffic
-from conformance.soak.windows import DELETE, PIXELS, STORE
+from conformance.soak.windows import DELETE, METADATA, PIXELS, STORE
 from conformance.suite.http import media_type
 from conformance.suite.multipart import split
 from tests.make import multipart_body, uid
@@ -384,18 +384,20 @@ class Deleter(Stores):
         kept = self.order.choice(list(study.kept.values()))
         chance = self.order.random()
         path, going = f"/studies/{study.uid}", set(study.kept)
-        if chance < 0.3:
+        if chance < 0.2:
             path += f"/series/{kept.series_uid}"
             going = {
                 each.sop_uid for each in study.kept.values() if each.series_uid == kept.series_uid
             }
-        if chance < 0.15:
+        if chance < 0.1:
             path += f"/instances/{kept.sop_uid}"
             going = {kept.sop_uid}
         with self.ledger.changing(study):
             await self._until_gone(path)
             self.ledger.deleted(study, going)
-            await self.ask("metadata of what is gone", "metadata", Request(f"{path}/metadata"), 404)
+            if self.order.random() < 1 / 3:
+                request = Request(f"{path}/metadata")
+                await self.ask("metadata of what is gone", METADATA, request, 404)
 
     async def _until_gone(self, path: str) -> None:
         """204; 404 only where an answer before was lost. Raises Unsettled."""
