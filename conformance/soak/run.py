@@ -70,7 +70,7 @@ class Run:
             clients = self._clients(order, seeds)
             tasks = [asyncio.create_task(client.run()) for client in clients]
             injecting = asyncio.create_task(self._inject(Prober(self.traffic, self.ledger, seeds)))
-            await self._load(tasks, injecting)
+            await self._load(tasks, injecting, sampler)
             await self._rest()
         finally:
             sampler.cancel()
@@ -89,12 +89,15 @@ class Run:
         ]
 
     async def _load(
-        self, tasks: "Sequence[asyncio.Task[None]]", injecting: "asyncio.Task[None]"
+        self,
+        tasks: "Sequence[asyncio.Task[None]]",
+        injecting: "asyncio.Task[None]",
+        sampler: "asyncio.Task[None]",
     ) -> None:
         """Let them work for the time planned; what breaks in one of them ends the run."""
-        working = [*tasks, injecting]
+        working = [*tasks, injecting, sampler]
         deadline = self.traffic.now() + self.plan.seconds
-        while (left := deadline - self.traffic.now()) > 0:
+        while (left := deadline - self.traffic.now()) > 0.01:
             await asyncio.wait(
                 working, timeout=min(60.0, left), return_when=asyncio.FIRST_EXCEPTION
             )

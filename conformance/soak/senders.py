@@ -176,8 +176,8 @@ class Sender(Stores):
             [way] = self.order.choices(list(ways), list(ways.values()))
             try:
                 await way()
-            except Unsettled as error:
-                self.traffic.fail(str(error))
+            except Exception as error:  # Unsettled, or what reading a wrong answer comes to
+                self.traffic.fail(f"{type(error).__name__}: {error}")
         self.close()
 
     def _new(self, n_series: int, n_instances: int) -> tuple[Study, list[Made]]:
@@ -376,8 +376,8 @@ class Deleter(Stores):
             study = self.order.choice(present[: len(present) // 2])
             try:
                 await self._delete(study)
-            except Unsettled as error:
-                self.traffic.fail(str(error))
+            except Exception as error:  # Unsettled, or what reading a wrong answer comes to
+                self.traffic.fail(f"{type(error).__name__}: {error}")
         self.close()
 
     async def _delete(self, study: Study) -> None:
