@@ -1,6 +1,7 @@
 """What the log says, and that it costs no request."""
 
 import io
+import logging
 import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -30,6 +31,23 @@ def test_a_line_is_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (
         orjson.loads(line).items() >= {"event": "request", "status": 200, "level": "info"}.items()
     )
+
+
+def test_what_the_database_driver_logs_is_one_line_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", SimpleNamespace(buffer=written))
+    configure_logs("info")
+    configure_logs("info")  # in a process that is set up again
+
+    try:
+        raise FileNotFoundError("/home/patient name")
+    except FileNotFoundError:
+        logging.getLogger("asyncpg.pool").exception("retrying")
+
+    [line] = map(orjson.loads, written.getvalue().splitlines())
+    assert (line["event"], line["level"], line["of"]) == ("retrying", "error", "asyncpg.pool")
+    assert line["where"].startswith("FileNotFoundError at test_logs.py:")
+    assert "patient" not in str(line)
 
 
 @pytest.mark.parametrize("level", ["info", "warning", "error"])
