@@ -38,7 +38,7 @@ from tests.browser.run import (
 )
 from tests.make import multipart_body, small_image, study_of, uid
 
-SCRIPTS = ["own_page.mjs", "viewer.mjs"]
+SCRIPTS = ["own_page.mjs", "viewer.mjs", "mishaps.mjs"]
 LIST_LENGTH = 30  # studies more than a page of the list takes
 BATCH = 50  # files
 LIMIT_SECONDS = 480  # from the server's start to the last look

@@ -34,7 +34,12 @@ export function openAbout(server) {
   const base = h('code', {}, server.base);
   const copy = button(t('copy'), { glyph: 'copy', quiet: true, class: 'plain' });
   copy.addEventListener('click', async () => {
-    await navigator.clipboard.writeText(server.base);
+    try {
+      await navigator.clipboard.writeText(server.base);
+    } catch {
+      announce(t('failed')); // it is written beside the button
+      return;
+    }
     announce(t('copied'));
     copy.replaceChildren(icon('ok'));
   });

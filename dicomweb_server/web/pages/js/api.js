@@ -3,14 +3,21 @@
 export const ROOT = new URL('../', import.meta.url).href; // of the page, with a slash at its end
 const BASE = `${ROOT}dicomweb`;
 
-// What the server, or the way to it, refused. `status` is 0 if no answer came.
+// What the server, or the way to it, refused. `status` is 0 if no answer came; `after` is in how
+// many seconds it may be asked again, 0 where that is not told.
 export class Problem extends Error {
-  constructor(status, title, detail) {
+  constructor(status, title, detail, after = 0) {
     super(detail || title);
     this.status = status;
     this.title = title;
     this.detail = detail;
+    this.after = after;
   }
+}
+
+// Of a page whose address names what can be no study: raises Problem.
+export function checkUid(uid) {
+  if (!/^[0-9.]{1,64}$/.test(uid)) throw new Problem(404, '', '');
 }
 
 export const isAbort = (error) => error?.name === 'AbortError';
@@ -56,7 +63,8 @@ async function problemOf(response) {
   } catch {
     // Not ours: a proxy's page, say.
   }
-  return new Problem(response.status, told.title || response.statusText, told.detail || '');
+  const after = Number(response.headers.get('Retry-After')) || 0; // a date is none of ours
+  return new Problem(response.status, String(told?.title || response.statusText), String(told?.detail || ''), after);
 }
 
 // JSON of an address, as of metadata or page.json; null for 204.

@@ -18,7 +18,15 @@ export const server = { version: '', base: `${ROOT}dicomweb`, ohif: false };
 function route() {
   const [path, query = ''] = location.hash.slice(1).split('?');
   const [, name = '', rest = ''] = path.split('/');
-  return { name: name || 'list', rest: decodeURIComponent(rest), query: new URLSearchParams(query) };
+  return { name: name || 'list', rest: plain(rest), query: new URLSearchParams(query) };
+}
+
+function plain(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // nobody's address: nothing is found under it
+  }
 }
 
 const VIEWS = {
@@ -27,6 +35,7 @@ const VIEWS = {
   view: async (root, { rest, query }) => {
     const viewer = await import('./viewer/index.js');
     const studies = rest.split(',').filter(Boolean).slice(0, 2);
+    if (studies.length === 0) throw new Problem(404, '', '');
     return viewer.open(root, {
       studies,
       series: query.get('series') ?? undefined,
@@ -99,7 +108,13 @@ function languages() {
   );
   const choice = h('select', { class: 'language', 'aria-label': t('language') }, choices);
   choice.addEventListener('change', async () => {
-    await speak(choice.value, { keep: true });
+    try {
+      await speak(choice.value, { keep: true });
+    } catch {
+      choice.value = spoken();
+      announce(t('offline'));
+      return;
+    }
     frame();
     shown?.view?.close?.();
     shown = null;

@@ -44,16 +44,30 @@ export function openDocument({ uids, kind, title, patient }) {
   return box;
 }
 
-// Show it in `holder`. What holds it tells nothing of a refusal: it is asked first.
+const asked = new WeakMap(); // holder → AbortController of what was asked for last
+
+// Nothing is in `holder` any more, and nothing comes: what plays is silent.
+export function clear(holder) {
+  asked.get(holder)?.abort();
+  asked.delete(holder);
+  fill(holder);
+}
+
+// Show it in `holder`. What holds it tells nothing of a refusal: it is asked first. Of several the
+// last one that was asked for is shown.
 export async function showIn(holder, uids, kind, title) {
+  clear(holder);
   fill(holder, h('p', { class: 'quiet' }, t('loading')));
+  const head = new AbortController();
+  asked.set(holder, head);
   const address = addressOf(uids, kind);
   try {
-    const head = new AbortController();
     await get(address, { accept: TYPES[kind], signal: head.signal });
+    if (asked.get(holder) !== head) return;
     head.abort(); // its body is fetched by what shows it
     fill(holder, HOLDERS[kind](address, title));
   } catch (error) {
+    if (asked.get(holder) !== head) return;
     fill(holder, failure(error, () => showIn(holder, uids, kind, title), { part: true }));
   }
 }

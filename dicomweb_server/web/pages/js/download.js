@@ -26,5 +26,6 @@ async function negative(picture) {
   context.globalCompositeOperation = 'difference'; // from white
   context.fillStyle = '#fff';
   context.fillRect(0, 0, image.width, image.height);
+  image.close();
   return new Promise((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.95));
 }

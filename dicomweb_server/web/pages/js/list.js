@@ -23,6 +23,7 @@ const FIRST = '-StudyDate'; // the order of the server itself
 
 // Where the next pages begin, by search and page: the server goes on from there at no cost.
 const beginnings = new Map();
+const MOST_BEGINNINGS = 200;
 
 let last = '#/';
 let left = null; // {address, y, link}: how the list was left
@@ -55,7 +56,7 @@ class List {
     );
     this.showState();
     // Not waited for: what is typed meanwhile is of this view already.
-    this.load().then(() => this.comeBack());
+    this.load().then((isShown) => isShown && this.comeBack());
   }
 
   close() {
@@ -186,14 +187,15 @@ class List {
       // The list has become shorter, or the link is old.
       if (found.items.length === 0 && page > 1) this.change({ page: '' }, { keep: true });
       else fill(this.results, this.shown(found, page));
-      if (this.resorted) this.root.querySelector(`[data-sort="${this.resorted}"]`)?.focus();
+      if (this.resorted) this.root.querySelector(this.resorted)?.focus();
       this.resorted = null;
     } catch (error) {
-      if (isAbort(error)) return;
+      if (isAbort(error)) return false;
       this.total.textContent = '';
       fill(this.results, failure(error, () => this.load(), { part: true }));
     }
     this.results.removeAttribute('aria-busy');
+    return true;
   }
 
   shown({ items, total, next }, page) {
@@ -238,7 +240,7 @@ class List {
       { scope: 'col', class: key, 'aria-sort': isIt ? (now.descending ? 'descending' : 'ascending') : null },
       h(
         'button',
-        { type: 'button', class: 'sort', dataset: { sort: key }, onclick: () => this.resort(sort, key) },
+        { type: 'button', class: 'sort', dataset: { sort: key }, onclick: () => this.resort(sort, `[data-sort="${key}"]`) },
         h('span', {}, t(`column.${key}`)),
         isIt && icon(now.descending ? 'down' : 'up'),
       ),
@@ -252,12 +254,12 @@ class List {
         h('option', { value, selected: value === (this.state.sort || FIRST) }, `${t(`column.${key}`)} ${value === order ? '↑' : '↓'}`),
       ),
     );
-    const choice = h('select', { name: 'order', onchange: () => this.resort(choice.value) }, choices);
+    const choice = h('select', { name: 'order', onchange: () => this.resort(choice.value, '[name=order]') }, choices);
     return h('label', { class: 'field sorting' }, h('span', {}, t('sortBy')), choice);
   }
 
-  resort(sort, key) {
-    this.resorted = key; // its button is drawn anew, and keeps the focus
+  resort(sort, chosen) {
+    this.resorted = chosen; // it is drawn anew, and keeps the focus
     this.change({ sort: sort === FIRST ? '' : sort, page: '' });
   }
 
@@ -294,11 +296,19 @@ async function pageOf(state, page, signal) {
   const parameters = parametersOf(state);
   const key = JSON.stringify(parameters);
   const known = page > 1 ? beginnings.get(`${page} ${key}`) : null;
+  const byNumber = () => search(['studies'], { ...parameters, limit: PAGE, offset: (page - 1) * PAGE || '' }, { signal });
   const found = known
-    ? await search([], {}, { signal, address: known.address })
-    : await search(['studies'], { ...parameters, limit: PAGE, offset: (page - 1) * PAGE || '' }, { signal });
+    ? await search([], {}, { signal, address: known.address }).catch((error) => {
+        if (error.status !== 400) throw error;
+        beginnings.delete(`${page} ${key}`); // it begins elsewhere by now
+        return byNumber();
+      })
+    : await byNumber();
   if (known) found.total ??= known.total;
-  if (found.next) beginnings.set(`${page + 1} ${key}`, { address: found.next, total: found.total });
+  if (found.next) {
+    if (beginnings.size >= MOST_BEGINNINGS) beginnings.delete(beginnings.keys().next().value);
+    beginnings.set(`${page + 1} ${key}`, { address: found.next, total: found.total });
+  }
   return found;
 }
 

@@ -2,13 +2,15 @@
 import { button, h, icon, linkButton } from './dom.js';
 import { t } from './i18n.js';
 
-const KINDS = { 0: 'offline', 400: 'badRequest', 404: 'notFound', 406: 'noPicture', 503: 'busy' };
+const KINDS = { 0: 'offline', 400: 'badRequest', 401: 'unknownReader', 403: 'barred', 404: 'notFound', 406: 'noPicture', 429: 'busy', 502: 'busy', 503: 'busy', 504: 'busy' };
+const PATIENCE = 60; // seconds after which nobody waits for it any more
 
 // A failed view: `error` a Problem or anything else; `retry` is done when it is asked for. `part`
-// of a view that is there: its heading is a lower one, and it leads nowhere else.
+// of a view that is there: its heading is a lower one, and it leads nowhere else. Who is busy and
+// says for how long is asked again then.
 export function failure(error, retry, { part = false } = {}) {
   const kind = KINDS[error?.status] ?? 'failed';
-  return h(
+  const shown = h(
     'section',
     { class: 'state', role: 'alert' },
     icon('warning'),
@@ -22,6 +24,10 @@ export function failure(error, retry, { part = false } = {}) {
       !part && linkButton(t('toList'), '#/'),
     ),
   );
+  if (retry && error?.after > 0 && error.after <= PATIENCE) {
+    setTimeout(() => shown.isConnected && retry(), error.after * 1000);
+  }
+  return shown;
 }
 
 // Nothing to show, and what can be done about it.

@@ -1,7 +1,6 @@
 // Store a batch of files (STOW-RS, PS3.18 §10.5) and say what became of each.
 import { Problem, text, url, values } from './api.js';
 
-const BOUNDARY = 'dicomweb-server-page-boundary-7f1c5e';
 const RETRIES = 4; // times that a busy server is asked again
 const PATIENCE = 30; // seconds that are waited for it at the most
 
@@ -11,7 +10,7 @@ export async function store(entries, { signal, progress }) {
   for (let tried = 0; ; tried++) {
     const answer = await post(entries, signal, progress);
     if ([200, 202, 409].includes(answer.status)) return outcomes(entries, answer.body);
-    if (answer.status !== 503 || tried === RETRIES) {
+    if (![429, 503].includes(answer.status) || tried === RETRIES) {
       throw new Problem(answer.status, answer.body?.title ?? '', answer.body?.detail ?? '');
     }
     await pause(Math.min(PATIENCE, Number(answer.retryAfter) || 2), signal);
@@ -20,16 +19,18 @@ export async function store(entries, { signal, progress }) {
 
 // fetch() tells no progress of what it sends.
 function post(entries, signal, progress) {
+  // Anew each time: no file can hold it
+  const boundary = `page-${[...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(36)).join('-')}`;
   const parts = entries.flatMap(({ file }, place) => [
-    `${place ? '\r\n' : ''}--${BOUNDARY}\r\nContent-Type: application/dicom\r\n\r\n`,
+    `${place ? '\r\n' : ''}--${boundary}\r\nContent-Type: application/dicom\r\n\r\n`,
     file,
   ]);
-  const body = new Blob([...parts, `\r\n--${BOUNDARY}--\r\n`]);
+  const body = new Blob([...parts, `\r\n--${boundary}--\r\n`]);
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const abort = () => request.abort();
     request.open('POST', url('studies'));
-    request.setRequestHeader('Content-Type', `multipart/related; type="application/dicom"; boundary=${BOUNDARY}`);
+    request.setRequestHeader('Content-Type', `multipart/related; type="application/dicom"; boundary=${boundary}`);
     request.setRequestHeader('Accept', 'application/dicom+json');
     request.responseType = 'text';
     request.upload.onprogress = (event) => progress(event.loaded);
@@ -58,11 +59,16 @@ function parsed(body) {
 
 function pause(seconds, signal) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, seconds * 1000);
-    signal.addEventListener('abort', () => {
+    const cancel = () => {
       clearTimeout(timer);
       reject(new DOMException('cancelled', 'AbortError'));
-    });
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', cancel);
+      resolve();
+    }, seconds * 1000);
+    if (signal.aborted) cancel();
+    else signal.addEventListener('abort', cancel);
   });
 }
 

@@ -1,5 +1,5 @@
 // One study: whose, its series, what can be opened in place, and other studies of the patient.
-import { Problem, ROOT, name, number, resource, search, text, values } from './api.js';
+import { Problem, ROOT, checkUid, name, number, resource, search, text, values } from './api.js';
 import { openDocument } from './document.js';
 import { fill, h, icon, linkButton } from './dom.js';
 import { zipLink, zipUrl } from './download.js';
@@ -28,10 +28,13 @@ class StudyPage {
 
   close() {
     this.abort.abort();
-    this.box?.close();
+    const { box } = this;
+    this.box = null; // so that its end leads nowhere
+    box?.close();
   }
 
   async load() {
+    checkUid(this.uid);
     const { signal } = this.abort;
     const fields = { includefield: 'all' };
     const [studies, series, documents] = await Promise.all([
@@ -48,6 +51,7 @@ class StudyPage {
     this.documents = bySeries(documents.items);
     this.isCut = documents.items.length === MOST_DOCUMENTS;
     fill(this.root, this.header(series.items), this.seriesList(series.items), (this.others = h('section', { class: 'priors', hidden: true })));
+    if (!this.root.isConnected) return; // another view has come meanwhile
     document.title = `${name(this.study) || t('noName')} – dicomweb-server`;
     this.showPriors(signal);
   }
@@ -130,7 +134,7 @@ class StudyPage {
         { class: 'row actions' },
         this.firstLink(series),
         zipLink({ study: uid }),
-        this.server.ohif && linkButton(t('openOhif'), `${ROOT}ohif/viewer?StudyInstanceUIDs=${uid}`, { glyph: 'external', target: '_blank', rel: 'noopener' }),
+        this.server.ohif && linkButton(t('openOhif'), `${ROOT}ohif/viewer?StudyInstanceUIDs=${encodeURIComponent(uid)}`, { glyph: 'external', target: '_blank', rel: 'noopener' }),
       ),
     );
   }

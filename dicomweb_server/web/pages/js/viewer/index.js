@@ -64,6 +64,7 @@ class Viewer {
   async load(uids, series, instance) {
     const [first, second] = await Promise.all(uids.map((uid) => this.study(uid)));
     if (!first?.study) throw new Problem(404, '', '');
+    if (!this.root.isConnected) return; // another view has come meanwhile
     this.banner = h('header', { class: 'v-banner' });
     this.rail = h('nav', { class: 'v-rail', 'aria-label': t('vDo.series') });
     this.field = h('div', { class: 'v-panes' });
@@ -241,12 +242,14 @@ class Viewer {
 
   choicesStale = (pane, parts) => parts.some((part, place) => part.length !== pane.choices.children[place].length);
 
+  // Of several that are chosen one after the other the last is shown.
   async switchStudy(pane, uid) {
+    pane.wanted = uid;
     try {
       const study = await this.study(uid);
-      if (study.study && !pane.closed) pane.open(study, likeSeries(study, pane.series));
+      if (study.study && !pane.closed && pane.wanted === uid) pane.open(study, likeSeries(study, pane.series));
     } catch (error) {
-      if (!isAbort(error)) pane.blank(t('vNoSeries'), () => this.switchStudy(pane, uid));
+      if (!isAbort(error) && !pane.closed && pane.wanted === uid) pane.blank(t('vNoSeries'), () => this.switchStudy(pane, uid));
     }
   }
 
@@ -267,7 +270,7 @@ class Viewer {
 
   key(event) {
     const found = actionOf(event);
-    if (!found || document.querySelector('dialog[open]')) return;
+    if (!found || !this.active || document.querySelector('dialog[open]')) return;
     event.preventDefault();
     this.do(found.action, found.n);
   }
@@ -356,6 +359,7 @@ class Viewer {
       Object.assign(second, { study: pane.study, series: pane.series });
       if (prior) await this.switchStudy(second, text(prior, '0020000D'));
       else second.open(pane.study, pane.series);
+      if (this.panes.length < 2) return; // it has been closed meanwhile
       pane.element.classList.add('v-active');
     }
     this.panes.forEach((each) => this.showChoices(each));

@@ -1,7 +1,7 @@
 // One pane: a series of a study, the slice that is wanted, and the picture that is painted. The
 // two may differ for a moment; what is written on the pane is always that of the painted one.
 import { Problem, isAbort, text } from '../api.js';
-import { showIn } from '../document.js';
+import { clear, showIn } from '../document.js';
 import { fill, h } from '../dom.js';
 import { date, t } from '../i18n.js';
 import { UPRIGHT, fitScale, fitted, flipSides, flipUpDown, moved, rotate, visible, zoomed } from './geometry.js';
@@ -45,6 +45,7 @@ export class Pane {
     cancelAnimationFrame(this.frameHandle);
     this.viewer.pictures.want(this, []);
     this.viewer.pictures.want(this.sharp, []);
+    clear(this.document);
     this.closed = true;
   }
 
@@ -92,7 +93,6 @@ export class Pane {
 
   showDocument({ instance, kind, title }) {
     const uids = { study: this.study.uid, series: this.series.uid, instance };
-    fill(this.document);
     if (['report', 'pdf', 'video', 'wave'].includes(kind)) showIn(this.document, uids, kind, title || t(`kind.${kind}`));
     else this.blank(t('vNoPicture'));
   }
@@ -101,6 +101,7 @@ export class Pane {
     this.painted = null;
     this.screen.clear();
     delete this.stage.dataset.slice;
+    clear(this.document);
     this.document.hidden = true;
     this.slider.disabled = true;
     this.overlay.study(this.study?.study, this.series?.item);

@@ -74,6 +74,8 @@ export class Pictures {
   #failed = new Map(); // key → {error, again, times}: `again` is when it may be tried once more
   #abreast;
   #tell;
+  #drop;
+  #isClosed = false;
 
   // `load(key, signal)` resolves to {picture, bytes}; an error with `passing` is tried again.
   // `tell(key)` when something has come or failed.
@@ -82,6 +84,7 @@ export class Pictures {
     this.#tell = tell;
     this.#kept = new Recent(limit, drop);
     this.#abreast = abreast;
+    this.#drop = drop;
   }
 
   get = (key) => this.#kept.get(key);
@@ -92,7 +95,8 @@ export class Pictures {
 
   // `who` wants these from now on, in this order, and nothing else.
   want(who, keys) {
-    this.#wanted.set(who, keys);
+    if (keys.length > 0) this.#wanted.set(who, keys);
+    else this.#wanted.delete(who); // who is gone is not held
     this.#pump();
   }
 
@@ -103,6 +107,7 @@ export class Pictures {
   }
 
   close() {
+    this.#isClosed = true;
     this.#wanted.clear();
     this.#pump();
     this.#kept.clear();
@@ -146,6 +151,10 @@ export class Pictures {
       this.#fail(key, error);
       return;
     }
+    if (this.#isClosed) {
+      this.#drop?.(loaded.picture);
+      return;
+    }
     // Given up while it was decoded: it is here all the same, and may be wanted again
     if (this.#coming.get(key) === control) this.#coming.delete(key);
     this.#failed.delete(key);
@@ -156,7 +165,8 @@ export class Pictures {
 
   #fail(key, error) {
     const times = (this.#failed.get(key)?.times ?? 0) + 1;
-    const pause = error.passing ? PAUSES[Math.min(times, PAUSES.length) - 1] : Infinity;
+    const told = Math.min((error.after ?? 0) * 1000, PAUSES.at(-1)); // by Retry-After
+    const pause = error.passing ? Math.max(told, PAUSES[Math.min(times, PAUSES.length) - 1]) : Infinity;
     this.#failed.set(key, { error, times, again: Date.now() + pause });
     if (pause < Infinity) setTimeout(() => this.#pump(), pause + 5);
     this.#tell(key);

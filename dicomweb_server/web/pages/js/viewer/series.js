@@ -1,5 +1,5 @@
 // What the viewer asks the server for.
-import { get, json, resource, search, text } from '../api.js';
+import { checkUid, get, json, resource, search, text } from '../api.js';
 import { FIELDS, read } from './frames.js';
 import { stacks } from './stacks.js';
 import { measured, parameter } from './windows.js';
@@ -9,6 +9,7 @@ const MOST_MEASURED = 64 << 20; // bytes of a frame whose values are looked thro
 
 // A study with its series: {study, uid, series: [{uid, …}]}, data sets of searches.
 export async function loadStudy(uid, signal) {
+  checkUid(uid);
   const fields = { includefield: 'all' };
   const [studies, series] = await Promise.all([
     search(['studies'], { StudyInstanceUID: uid, ...fields }, { signal }),

@@ -1,0 +1,179 @@
+// What goes wrong while people use the server's own page: servers that are busy, or away, or let
+// nobody in; answers that come late; addresses that mean nothing. None of it may leave an empty
+// page, show one patient's under another's name, or lead elsewhere than was asked.
+//
+// Called by web_page.py with the task as JSON on standard input. The status is 1 if anything failed.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { WAIT, until, watched } from './page.mjs';
+
+const task = JSON.parse(readFileSync(0));
+task.refused = [/^(400|401|404|403|429|500|503) GET /]; // faults of this test's own
+const SEARCH = '**/dicomweb/studies?*';
+const problem = (status, headers = {}) => ({ status, headers, contentType: 'application/problem+json', body: JSON.stringify({ title: 'no', detail: `told ${status}` }) });
+const later = (page) => page.waitForTimeout(700); // for what would be wrong to come
+
+async function go(page, hash = '#/') {
+  await page.goto('about:blank');
+  await page.goto(`${task.server}/${hash}`);
+}
+
+const to = (page, hash) => page.evaluate((wanted) => { location.hash = wanted; }, hash);
+const rows = (page) => page.locator('table.studies tbody tr').first().waitFor({ timeout: WAIT });
+
+// An address that nobody could have meant, also of a page that is open already.
+async function addresses(page) {
+  for (const hash of ['#/study/%E0%A4', '#/nowhere', '#/view/', '#/view/1.2.3.4.5.6', '#/study/1.2.3.4.5.6']) {
+    for (const isOpen of [false, true]) {
+      await go(page, isOpen ? '#/' : hash);
+      if (isOpen) {
+        await rows(page);
+        await to(page, hash);
+      }
+      await page.getByRole('heading', { name: 'Not found' }).waitFor({ timeout: WAIT });
+      await page.getByRole('link', { name: 'All studies' }).click();
+      await rows(page);
+    }
+  }
+}
+
+// Who is busy says when to come again, and is asked again then, by itself.
+async function busy(page) {
+  for (const status of [503, 429]) {
+    let refusals = 2;
+    await page.route(SEARCH, (route) => (refusals-- > 0 ? route.fulfill(problem(status, { 'Retry-After': '1' })) : route.continue()));
+    await go(page);
+    await page.getByText('The server is busy').waitFor({ timeout: WAIT });
+    await page.screenshot({ path: `${task.results}/page busy.png` });
+    await rows(page);
+    assert.ok(refusals < 0);
+    await page.unrouteAll();
+  }
+}
+
+async function barred(page) {
+  for (const [status, words] of [[401, 'You are not signed in'], [403, 'This is not open to you'], [500, 'That did not work']]) {
+    await page.route(SEARCH, (route) => route.fulfill(problem(status)));
+    await go(page);
+    await page.getByRole('alert').getByText(words).waitFor({ timeout: WAIT });
+    await page.screenshot({ path: `${task.results}/page barred ${status}.png` });
+    await page.unrouteAll();
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await rows(page);
+  }
+}
+
+// What a view that was left already says of itself is nobody's any more.
+async function lateViews(page) {
+  const { study } = task.shown.prior0;
+  for (const view of ['study', 'view']) {
+    await go(page);
+    await rows(page);
+    const title = await page.title();
+    await page.route(`**/studies/${study}/series*`, async (route) => {
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      await route.continue().catch(() => {});
+    });
+    await to(page, `#/${view}/${study}`);
+    await page.waitForTimeout(150);
+    for (const key of ['ArrowDown', 'i', 'c', '3']) await page.keyboard.press(key); // nothing is there to be moved
+    await to(page, '#/');
+    await rows(page);
+    await later(page);
+    assert.equal(await page.title(), title);
+    await page.unrouteAll({ behavior: 'ignoreErrors' });
+  }
+}
+
+// A dialog that the address opened is closed with its page, and leads nowhere.
+async function dialogs(page) {
+  const { study, instance } = task.shown.sr;
+  await go(page);
+  await rows(page);
+  await to(page, `#/study/${study}`);
+  await page.locator('.study-head').waitFor({ timeout: WAIT });
+  await to(page, `#/study/${study}?open=${instance}`);
+  await page.getByRole('dialog').waitFor({ timeout: WAIT });
+  await to(page, `#/study/${task.shown.prior0.study}`);
+  await page.locator('.study-head h1', { hasText: 'Prior' }).waitFor({ timeout: WAIT });
+  await later(page);
+  assert.ok((await page.evaluate(() => location.hash)).endsWith(task.shown.prior0.study));
+  await page.goBack();
+  await page.getByRole('dialog').waitFor({ timeout: WAIT });
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached', timeout: WAIT });
+  await later(page);
+  assert.equal(await page.evaluate(() => location.hash), `#/study/${study}`);
+}
+
+// Of two documents that are asked for in one place the one that was asked for last is shown.
+async function lateDocuments(page) {
+  await go(page);
+  await rows(page);
+  const [slow, fast] = ['pdf', 'sr'].map((name) => task.shown[name]);
+  await page.route(`**/studies/${slow.study}/**/rendered*`, async (route) => {
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    await route.continue().catch(() => {});
+  });
+  const held = await page.evaluate(async ([first, second]) => {
+    const { clear, showIn } = await import('./js/document.js');
+    const holder = document.createElement('div');
+    const both = [showIn(holder, first, 'pdf', 'first'), showIn(holder, second, 'report', 'second')];
+    await Promise.all(both);
+    const titles = [...holder.children].map((one) => one.title);
+    const late = showIn(holder, first, 'pdf', 'first');
+    clear(holder);
+    await late;
+    return [titles, holder.childElementCount];
+  }, [slow, fast]);
+  assert.deepEqual(held, [['second'], 0]);
+  await page.unrouteAll({ behavior: 'ignoreErrors' });
+}
+
+// Where the next page began is not where it is for ever: then it is asked for by its number.
+async function oldPages(page) {
+  await go(page);
+  await rows(page);
+  const next = page.getByRole('button', { name: 'Next page' });
+  let isOld = true;
+  await page.route('**/dicomweb/studies*', (route) => {
+    const isCursor = !new URL(route.request().url()).searchParams.has('offset') && page.url().includes('page=2');
+    return isOld && isCursor ? route.fulfill(problem(400)) : route.continue();
+  });
+  await next.click();
+  await page.getByText('26–').waitFor({ timeout: WAIT });
+  isOld = false;
+  await page.unrouteAll();
+}
+
+// Words that do not come leave those that are there.
+async function words(page) {
+  await go(page);
+  await rows(page);
+  await page.route('**/i18n/fr.js', (route) => route.abort('aborted'));
+  await page.getByLabel('Language').selectOption('fr');
+  await until('the language that is spoken', WAIT, async () => (await page.getByLabel('Language').inputValue()) === 'en');
+  await page.getByRole('heading', { name: 'Studies' }).waitFor();
+  await page.unrouteAll();
+}
+
+const parts = { addresses, busy, barred, lateViews, dialogs, lateDocuments, oldPages, words };
+const only = process.env.VIEWER_PARTS?.split(','); // of these alone, while one works on them
+
+await watched(task, async (page) => {
+  const [errors, failures] = [[], []];
+  page.on('pageerror', (error) => errors.push(error.message));
+  for (const [name, part] of Object.entries(parts)) {
+    if (only && !only.includes(name)) continue;
+    try {
+      await part(page);
+      assert.deepEqual(errors.splice(0), []);
+      console.log(`Mishaps: ${name}`);
+    } catch (error) {
+      failures.push(`${name}: ${error.message.replace(/\s+/g, ' ')}`);
+      await page.unrouteAll({ behavior: 'ignoreErrors' });
+      errors.splice(0);
+    }
+  }
+  assert.deepEqual(failures, []);
+});
