@@ -13,7 +13,7 @@ INSTALL := $(PIP) install --root-user-action=ignore --only-binary :all: --requir
 BESIDE := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run ohif test test-uvicorn test-s3 test-browser bench bench-memory bench-search bench-retrieve bench-render test-crash soak fuzz conformance conformance-orthanc conformance-mutations check format requirements lock
+.PHONY: help run ohif test test-uvicorn test-s3 test-browser bench bench-publish bench-store bench-memory bench-search bench-retrieve bench-render test-crash soak fuzz conformance conformance-orthanc conformance-mutations check format requirements lock
 .DELETE_ON_ERROR:
 
 help: ## List the verbs
@@ -37,7 +37,13 @@ test-s3: $(VENV)/.ready-to-develop ## Run the tests of the blob stores on Ceph's
 test-browser: $(VENV)/.ready-to-develop ## Use OHIF and the web page in Chromium; screenshots in build/browser
 	@PYTHON=$(PY) tests/browser/run.sh
 
-bench: $(VENV)/.ready-to-develop ## Measure the server beside Orthanc and what the machine allows (ARGS= for options)
+bench: $(VENV)/.ready-to-develop ## Measure all beside Orthanc and what the machine allows (ARGS=--quick: 5 minutes)
+	@$(PY) -m conformance.benchmark.public $(ARGS)
+
+bench-publish: $(VENV)/.ready-to-develop ## Write the last run of bench into README.md
+	@$(PY) -m conformance.benchmark.public.publish $(ARGS)
+
+bench-store: $(VENV)/.ready-to-develop ## Measure storing and reading beside Orthanc and a bare receiver (ARGS= for options)
 	@$(PY) -m conformance.benchmark --start --two-workers --orthanc --quick $(ARGS)
 
 bench-memory: $(VENV)/.ready-to-develop ## Measure the memory that uploads of 10 GB and of 10,000 parts take

@@ -158,26 +158,37 @@ def set_back(pid: int) -> None:
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
-async def measure(target: Target, folder: Path, *, seed: int, progress: Progress) -> list[Peak]:
-    """Upload one part of 10 GB, then 10,000 parts, to a server of ours with one worker.
+async def measure(
+    target: Target,
+    folder: Path,
+    *,
+    seed: int,
+    progress: Progress,
+    size: int = LARGE_BYTES,
+    parts: int = MANY_PARTS,
+) -> list[Peak]:
+    """Upload one part of `size` bytes, then so many small `parts`, to a server with one worker.
 
     Raises AnswerError if the disk below `folder` has no room for that.
     """
     free = shutil.disk_usage(folder).free
-    if free < LARGE_BYTES + (4 << 30):
-        raise AnswerError(f"{LARGE_BYTES / 1e9:.0f} GB and some have to fit in {folder}")
+    if free < size + (4 << 30):
+        raise AnswerError(f"{size / 1e9:.0f} GB and some have to fit in {folder}")
     # What is loaded with the first request, and not given back, is no part of an upload.
     warm = study_of(1, 20, seed=seed)
     await _upload(target, store_ask(*_parts(warm)))
-    large = LargeFile.plan(LARGE_BYTES, seed=seed + 1)
+    large = LargeFile.plan(size, seed=seed + 1)
     body = streamed(lambda: [large.pieces()], [len(large)])
     progress(f"one part of {len(large) / 1e9:.1f} GB in {large.frames} frames")
     peaks = [await _peak(target, "one part", store_ask(body, frozenset({large.sop_uid})))]
     if not peaks[0].error:
-        await _check_last_frame(target, large)
-    progress(f"{MANY_PARTS} parts")
-    many = study_of(1, MANY_PARTS, seed=seed + 2, rows=8, columns=8)
-    peaks.append(await _peak(target, f"{MANY_PARTS:,} parts", store_ask(*_parts(many))))
+        try:
+            await _check_last_frame(target, large)
+        except (AnswerError, OSError) as error:
+            peaks[0].error = str(error)
+    progress(f"{parts} parts")
+    many = study_of(1, parts, seed=seed + 2, rows=8, columns=8)
+    peaks.append(await _peak(target, f"{parts:,} parts", store_ask(*_parts(many))))
     return peaks
 
 

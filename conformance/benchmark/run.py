@@ -128,7 +128,7 @@ class Bench:
         """Store the corpus on every target, then measure all items so many times in turn."""
         results = [Result(item) for item in items]
         for target in self.targets:
-            if target.keeps_nothing:
+            if target.keeps_nothing or not self.corpus.slices:
                 continue
             self.progress(f"storing {len(self.corpus.slices)} CT slices on {target.label}")
             await self._store_corpus(target, results)

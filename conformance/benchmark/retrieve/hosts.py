@@ -13,6 +13,7 @@ from pathlib import Path
 from conformance.benchmark import servers
 from conformance.benchmark.client import Address, Request, ask_once
 from conformance.benchmark.goals import NGINX, ORTHANC, ORTHANC_SQLITE, OURS, S3
+from conformance.benchmark.orthanc import STORING
 from conformance.benchmark.processes import free_port, processes_of, running, wait_until_ready
 from conformance.benchmark.retrieve.wanted import Wanted
 from conformance.benchmark.run import Target
@@ -128,11 +129,17 @@ def copy_index(folder: Path) -> None:
     subprocess.run(["cp", "-a", folder / "ours" / "postgres", data], check=True)
 
 
-def debian_orthanc(folder: Path, program: Path) -> Host:
-    """Orthanc with its DICOMweb plugin and its index in a Postgres like ours."""
+def debian_orthanc(folder: Path, program: Path, *, connections: int = STORING) -> Host:
+    """Orthanc with its DICOMweb plugin and its index in a Postgres like ours, to which it has so
+    many `connections`; on what lies in the folder, or will.
+    """
     home, port = folder / "orthanc", free_port()
-    home.mkdir()
-    return Host(ORTHANC, lambda stack: servers.begin_orthanc(stack, home, port, program))
+    home.mkdir(exist_ok=True)
+
+    async def begin(stack: ExitStack) -> Target:
+        return await servers.begin_orthanc(stack, home, port, program, connections=connections)
+
+    return Host(ORTHANC, begin)
 
 
 def debian_orthanc_sqlite(folder: Path, program: Path) -> Host:

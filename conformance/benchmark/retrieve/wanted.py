@@ -123,22 +123,24 @@ def series_of(series: Sequence[Instance]) -> Wanted:
 def worklist(count: int) -> Wanted:
     """The newest studies, as OHIF lists them; there are `count` on the page."""
     path = f"/studies?limit={count}&offset=0&fuzzymatching=false&{INCLUDED}"
-    return Wanted(Request(path, DICOM_JSON), _results(count, "0020000D", "worklist"))
+    return Wanted(Request(path, DICOM_JSON), listed(count, "0020000D", "worklist"))
 
 
 def study_search(one: Instance) -> Wanted:
     """The study of an instance, as OHIF searches for it when it is opened."""
     path = f"/studies?StudyInstanceUID={one.study_uid}&limit=101&offset=0&{INCLUDED}"
-    return Wanted(Request(path, DICOM_JSON), _results(1, "0020000D", "search for a study"))
+    return Wanted(Request(path, DICOM_JSON), listed(1, "0020000D", "search for a study"))
 
 
 def series_search(one: Instance) -> Wanted:
     """The one series of an instance's study."""
     path = f"/studies/{one.study_uid}/series?{SERIES_INCLUDED}"
-    return Wanted(Request(path, DICOM_JSON), _results(1, "0020000E", "search for series"))
+    return Wanted(Request(path, DICOM_JSON), listed(1, "0020000E", "search for series"))
 
 
-def _results(count: int, tag: str, what: str) -> Callable[[bytes], None]:
+def listed(count: int, tag: str, what: str) -> Callable[[bytes], None]:
+    """A look into DICOM JSON that has to have `count` results that differ in `tag`."""
+
     def look(body: bytes) -> None:
         found = len({each[tag]["Value"][0] for each in orjson.loads(body)})
         if found != count:
