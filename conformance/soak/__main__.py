@@ -15,7 +15,7 @@ from pathlib import Path
 from conformance.benchmark.client import Address
 from conformance.benchmark.ending import run_to_the_end
 from conformance.benchmark.report import machine
-from conformance.soak.database import Database
+from conformance.soak.database import CommandedDatabase, OwnDatabase
 from conformance.soak.disk import Disk, in_a_mount_namespace_of_our_own
 from conformance.soak.faults import FLOOR, Injector
 from conformance.soak.report import as_data, as_html, as_markdown, judge
@@ -42,6 +42,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     add("--population", type=int, default=1000, help="studies that are kept; more are deleted")
     add("--disk-mib", type=int, default=3072, help="size of the disk that is filled")
     add("--s3", action="store_true", help="blobs on S3 (moto, or TEST_S3_*), whose faults come too")
+    add("--own-postgres", action="store_true", help="the server's own, on the disk that is filled")
     add("--seed", type=int, default=int(time.time()) % 100_000, help="of data and moments")
     add("--scratch", type=Path, help="folder to work in")
     add("--out", type=Path, default=Path("build/soak"), help="folder for the reports")
@@ -82,8 +83,6 @@ async def soak(options: argparse.Namespace) -> int:
 
 def begin(stack: ExitStack, folder: Path, options: argparse.Namespace) -> tuple[Run, str]:
     """Start the database, the disk, S3 and the server; each ends with the stack."""
-    database = Database(folder)
-    stack.callback(database.close)
     disk: Disk | None = None
     try:
         disk = Disk(folder / "disk", options.disk_mib << 20)
@@ -91,7 +90,7 @@ def begin(stack: ExitStack, folder: Path, options: argparse.Namespace) -> tuple[
     except OSError as error:
         say(f"no faults of the disk: {error}")
     settings = {
-        "DATABASE_URL": database.url,
+        "DATABASE_URL": "",
         "WORKERS": str(options.workers),
         "CPU_WORKERS": "1",
         "ALLOW_DELETE": "true",
@@ -99,6 +98,10 @@ def begin(stack: ExitStack, folder: Path, options: argparse.Namespace) -> tuple[
         "CACHE_LIMIT_BYTES": str(CACHE_BYTES),
         "S3_TIMEOUT_SECONDS": str(S3_TIMEOUT_SECONDS),
     }
+    if not options.own_postgres:
+        commanded = CommandedDatabase(folder)
+        stack.callback(commanded.close)
+        settings["DATABASE_URL"] = commanded.url
     proxy = None
     if options.s3:
         bucket = stack.enter_context(s3_server(folder))
@@ -113,11 +116,16 @@ def begin(stack: ExitStack, folder: Path, options: argparse.Namespace) -> tuple[
     windows = Windows()
     address = Address("127.0.0.1", server.port, "/dicomweb")
     traffic = Traffic(address, Pace(options.rate, random.Random(options.seed + 1)), windows)
+    database = OwnDatabase(server) if options.own_postgres else commanded
     injector = Injector(server, database, random.Random(options.seed + 2), disk, proxy)
     plan = Plan(3600 * options.hours, options.every, options.rate, options.population, options.seed)
     store = "S3 through a proxy that fails" if options.s3 else "files"
+    postgres = "its own Postgres beside them" if options.own_postgres else "DATABASE_URL"
     where = disk.about if disk else "the machine's disk"
-    about = f"dicomweb-server {__version__}, WORKERS={options.workers}, blobs: {store}, on {where}"
+    about = (
+        f"dicomweb-server {__version__}, WORKERS={options.workers}, blobs: {store}, on {where}, "
+        f"{postgres}"
+    )
     return Run(plan, server, injector, traffic, say), about
 
 

@@ -1,22 +1,66 @@
-"""A Postgres that is stopped and started on command, in a process of its own.
+"""The Postgres of a soak: one that is stopped and started on command, or the server's own.
 
-``python -m conformance.soak.database FOLDER`` starts it and writes its address and process id;
-then each line of its input is a command, answered with a line: ``stop NUMBER`` (a signal),
-``start``. The end of its input ends it. It has its own process since Postgres ends with the
-thread that started it, and starting takes seconds in which that thread does nothing else.
+The first has a process of its own, since Postgres ends with the thread that started it, and
+starting takes seconds in which that thread does nothing else: ``python -m
+conformance.soak.database FOLDER`` starts it and writes its address and process id; then each
+line of its input is a command, answered with a line: ``stop NUMBER`` (a signal), ``start``. The
+end of its input ends it.
 """
 
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Protocol
 
-from conformance.benchmark.processes import REPOSITORY
+from conformance.benchmark.processes import REPOSITORY, processes_of
 from dicomweb_server.index.embedded import start_postgres
+from tests.running import RunningServer
+
+GONE_SECONDS = 60
 
 
-class Database:
-    """The process, from the side of who commands it. Its methods block."""
+class Database(Protocol):
+    """What is done to a Postgres. Its methods block."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id; 0 while there is none."""
+        ...
+
+    def stop(self, how: int) -> None:
+        """End Postgres by a signal, and wait for its end."""
+        ...
+
+    def start(self) -> None:
+        """Have it started again."""
+        ...
+
+
+class OwnDatabase:
+    """The server's own, on its disk, which the server starts again when it ends."""
+
+    def __init__(self, server: RunningServer) -> None:
+        self._server = server
+
+    @property
+    def pid(self) -> int:
+        return self._server.postgres_pid() or 0
+
+    def stop(self, how: int) -> None:
+        if pid := self.pid:
+            os.kill(pid, how)
+            deadline = time.monotonic() + GONE_SECONDS
+            while self.pid == pid and time.monotonic() < deadline:
+                time.sleep(0.02)
+
+    def start(self) -> None:
+        """Nothing: that is the server's to do."""
+
+
+class CommandedDatabase:
+    """One for the server's DATABASE_URL, from the side of who commands its process."""
 
     def __init__(self, folder: Path) -> None:
         self._process = subprocess.Popen(
@@ -57,6 +101,12 @@ class Database:
         if not line:
             raise OSError("the process of the database has ended")
         return line
+
+
+def processes_under(database: Database) -> set[int]:
+    """All processes of a Postgres; none while there is none."""
+    pid = database.pid
+    return processes_of([pid]) if pid else set()
 
 
 def main(folder: Path) -> None:

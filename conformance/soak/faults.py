@@ -8,8 +8,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from conformance.benchmark.processes import processes_of
-from conformance.soak.database import Database
+from conformance.soak.database import Database, OwnDatabase, processes_under
 from conformance.soak.disk import Disk
 from conformance.soak.sampling import CPU_WORKER, SERVING, family
 from conformance.soak.windows import (
@@ -24,7 +23,7 @@ from conformance.soak.windows import (
 from tests.faulty import Fault, FaultyProxy
 from tests.running import RunningServer
 
-FLOOR = 64 << 20
+FLOOR = 256 << 20
 """MIN_FREE_BYTES of the server."""
 AWAY_SECONDS, FROZEN_SECONDS, FULL_SECONDS, S3_SECONDS = 10.0, 5.0, 8.0, 8.0
 EARLY = 0.4
@@ -42,6 +41,7 @@ SERVING_KILLED = FaultKind("serving process killed", gone=True, early=True)
 SERVER_KILLED = FaultKind("server killed and started", gone=True, early=True)
 DISK_FLOOR = FaultKind("disk below MIN_FREE_BYTES", WRITING)
 DISK_BRIM = FaultKind("disk full to the brim", WRITING)
+DISK_BRIM_OF_BOTH = FaultKind("disk full to the brim, Postgres' too")
 S3_500 = FaultKind("S3 answers 500", BLOBS)
 S3_SILENT = FaultKind("S3 does not answer", BLOBS)
 S3_CUT = FaultKind("S3 cuts its answers", BLOBS)
@@ -91,8 +91,17 @@ class Injector:
 
     def kinds(self) -> list[FaultKind]:
         """The kinds that are possible here."""
-        more = [*OF_S3, S3_AWAY] if self.proxy is not None else []
-        return [*ALWAYS, *(OF_DISK if self.disk is not None else ()), *more]
+        kinds = [*ALWAYS]
+        if self.disk is not None:
+            kinds += OF_DISK
+        if self.proxy is not None:
+            kinds += [*OF_S3, S3_AWAY]
+        if isinstance(self.database, OwnDatabase):
+            # The server has it running again before 10 s are over, and both have one disk.
+            kinds.remove(POSTGRES_AWAY)
+            if self.disk is not None:
+                kinds[kinds.index(DISK_BRIM)] = DISK_BRIM_OF_BOTH
+        return kinds
 
     async def inflict(self, kind: FaultKind) -> str:
         """One fault of this kind."""
@@ -111,18 +120,18 @@ class Injector:
             await asyncio.to_thread(self.server.kill_tree)
             await asyncio.to_thread(self.server.start, wait=False)
             return f"pid {self.server.pid}"
-        if kind in OF_DISK:
+        if kind in (*OF_DISK, DISK_BRIM_OF_BOTH):
             return await self._fill(FLOOR // 2 if kind is DISK_FLOOR else 0)
         return await self._spoil(kind)
 
     async def _freeze(self) -> str:
-        pids = processes_of([self.database.pid])
+        pids = processes_under(self.database)
         try:
             for pid in pids:
                 os.kill(pid, signal.SIGSTOP)
             await asyncio.sleep(FROZEN_SECONDS)
         finally:
-            for pid in processes_of([self.database.pid]):
+            for pid in processes_under(self.database):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
         return f"{len(pids)} processes"

@@ -43,6 +43,8 @@ class Prober:
                     async with asyncio.timeout(PROBE_SECONDS):
                         await self._all(made, passes)
                     passes += 1
+                    if passes == 1:
+                        window.recovered = self.traffic.now()
                     continue
                 except (AnswerError, OSError, TimeoutError) as error:
                     passes, said = 0, f"{type(error).__name__}: {error}"
@@ -51,7 +53,8 @@ class Prober:
                 self.ledger.acknowledged(study, made.kept())
             else:
                 study.doubtful = True
-        window.recovered = self.traffic.now()
+        if passes < PASSES:
+            window.recovered = self.traffic.now()
         await asyncio.sleep(GRACE_SECONDS)
         window.closed = self.traffic.now()
         if passes < PASSES or window.recovery > RECOVERY_SECONDS:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from conformance.soak.database import processes_under
 from conformance.soak.faults import Injector, schedule
 from conformance.soak.final import Outcome, examine
 from conformance.soak.ledger import Ledger
@@ -144,7 +145,9 @@ class Run:
             main = self.server.pid
             self.held += held(now, main)
             meter.look(main)
-            self.around.append(around(now, self.injector.database.pid, self.server.data_dir, meter))
+            self.around.append(
+                around(now, processes_under(self.injector.database), self.server.data_dir, meter)
+            )
             await asyncio.sleep(SAMPLE_SECONDS)
 
 

@@ -71,9 +71,8 @@ def held(t: float, main: int) -> list[Held]:
     return found
 
 
-def around(t: float, postgres: int, data: Path, cpu: "CpuMeter") -> Around:
-    """What Postgres, whose first process is `postgres`, and the data folder hold."""
-    pids = processes_of([postgres])
+def around(t: float, pids: set[int], data: Path, cpu: "CpuMeter") -> Around:
+    """What Postgres, whose processes are `pids`, and the data folder hold."""
     clients = sum(1 for pid in pids if _read(pid, "cmdline").startswith("postgres: dicomweb "))
     tmp = data / "tmp"
     files = sum(1 for _ in tmp.iterdir()) if tmp.is_dir() else 0
