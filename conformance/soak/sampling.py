@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.benchmark.memory import memory_of
-from conformance.benchmark.processes import processes_of
+from conformance.benchmark.processes import is_postgres, processes_of
 
 MAIN, SERVING, CPU_WORKER = "main", "serving", "worker"
 
@@ -48,7 +48,7 @@ def family(main: int) -> dict[int, str]:
             roles[pid] = MAIN
         elif "archive.worker" in line:
             roles[pid] = CPU_WORKER
-        elif "tracker" not in line and not line.startswith("postgres") and _parent(pid) == main:
+        elif "tracker" not in line and not is_postgres(pid) and _parent(pid) == main:
             roles[pid] = SERVING
     return roles
 

@@ -23,7 +23,7 @@ from conformance.soak.material import (
     other_pixels,
 )
 from conformance.soak.traffic import Client, Traffic
-from conformance.soak.windows import DELETE, METADATA, PIXELS, STORE
+from conformance.soak.windows import DELETE, ENCODED, METADATA, STORE
 from conformance.suite.http import media_type
 from conformance.suite.multipart import split
 from tests.make import multipart_body, uid
@@ -86,7 +86,7 @@ class Stores(Client):
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             request = Request(path, INSTANCES, keep=True)
-            answer = await self.ask("instance", PIXELS, request)
+            answer = await self.ask("instance", ENCODED, request)
             if answer is not None:
                 boundary = media_type(answer.headers["content-type"]).parameters["boundary"]
                 return split(bytes(answer.body), boundary.encode())[0].body

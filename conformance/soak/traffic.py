@@ -61,6 +61,7 @@ class Traffic:
     failures: list[Log] = field(default_factory=list)
     n_failures: int = 0
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    say: Callable[[str], None] = lambda text: None
 
     def now(self) -> float:
         """Seconds since the run began."""
@@ -71,6 +72,7 @@ class Traffic:
         self.n_failures += 1
         if len(self.failures) < FAILURES_KEPT:
             self.failures.append({"t": round(self.now(), 2), "what": what, **about})
+            self.say(f"FAILURE: {self.failures[-1]}")
 
     async def pause(self, seconds: float = RETRY_SECONDS) -> None:
         """Wait before what was refused is sent again."""

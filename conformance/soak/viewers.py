@@ -13,7 +13,7 @@ from typing import Any
 from conformance.benchmark.client import Answer, Request
 from conformance.benchmark.items import DICOM_JSON, FRAMES, INSTANCES
 from conformance.soak.ledger import Kept, Ledger, Study
-from conformance.soak.material import digest
+from conformance.soak.material import IMPLICIT, digest
 from conformance.soak.traffic import Client, Traffic, Wrong
 from conformance.soak.windows import ENCODED, METADATA, PIXELS, RENDERED, SEARCH
 from conformance.suite.http import media_type
@@ -56,6 +56,8 @@ class Viewer(Client):
         """The answer, if it passes `check` (which raises Wrong) and the study did not change."""
         if study.in_flux or not study.kept:
             return None
+        if group == PIXELS and any(each.kind == IMPLICIT for each in study.kept.values()):
+            group = ENCODED
         mark = study.changes
 
         def changed() -> bool:

@@ -5,9 +5,10 @@ is made once a request, in the scratch folder.
 """
 
 import asyncio
+import errno
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,12 +17,12 @@ from dicomweb_server.archive.content import CHUNK, Content, ScratchFile
 from dicomweb_server.archive.large_frames import PASSED, READ_THERE, Frame, StoredFrame, made_in
 from dicomweb_server.archive.scratch import remove
 from dicomweb_server.archive.work import inflate_file
-from dicomweb_server.archive.workers import Longer
+from dicomweb_server.archive.workers import Longer, WorkerStorageFailed
 from dicomweb_server.blobs.store import BlobDamaged, BlobStore, BlobsUnavailable
 from dicomweb_server.dicom.fragments import drop_pad
 from dicomweb_server.dicom.frames import RECORD, cut_frame, fragments_of, frame_range
 from dicomweb_server.dicom.part10 import is_deflated
-from dicomweb_server.errors import ContentTooLarge, NotPart10
+from dicomweb_server.errors import ContentTooLarge, NotPart10, Unavailable
 from dicomweb_server.index.retrieve import FrameLocation, Location
 
 STREAMED = 4 << 20  # bytes; what is larger is never held whole if that can be helped
@@ -109,13 +110,25 @@ async def make_scratch(
     archive: Archive, make: Callable[..., None], source: Path, **options: int | str
 ) -> ScratchFile:
     """Have a worker write a scratch file: ``make(source, target, **options)``. Its name is gone
-    when this returns, also when the client has left meanwhile."""
+    when this returns, also when the client has left meanwhile. Raises Unavailable without room."""
     target = archive.scratch_file(".made")
     try:
-        await archive.workers.run_to_the_end(make, source, target, **options)
+        with _room_wanted():
+            await archive.workers.run_to_the_end(make, source, target, **options)
         return await asyncio.to_thread(ScratchFile, target)
     finally:
         await remove(target)
+
+
+@contextmanager
+def _room_wanted() -> Iterator[None]:
+    """A disk that is full is no bug: Unavailable."""
+    try:
+        yield
+    except WorkerStorageFailed as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise Unavailable("the archive is out of space", retry_after=300) from None
 
 
 async def frame_bytes(source: Source, found: FrameLocation, position: int, number: int) -> bytes:
@@ -148,16 +161,18 @@ async def made_of_frame(
     """What a worker makes of a frame, ``function(packed_metadata, frame, …)``: in a scratch file,
     whose name is gone, if it is large. `extra_seconds` as for Longer.
 
-    Raises what ``frame_bytes`` does, whose `position` this is, and what the function does.
+    Raises what ``frame_bytes`` does, whose `position` this is, what the function does, and
+    Unavailable where there is no room for the file.
     """
     target = archive.scratch_file(".made")
     call = Longer(made_in, extra_seconds)
     made: bytes | None = None
     try:
         async with frame_for_worker(archive, source, found, position, number) as frame:
-            made = await archive.workers.run_to_the_end(
-                call, target, function, packed_metadata, frame, *args
-            )
+            with _room_wanted():
+                made = await archive.workers.run_to_the_end(
+                    call, target, function, packed_metadata, frame, *args
+                )
         return await asyncio.to_thread(ScratchFile, target) if made is None else made
     finally:
         if made is None:

@@ -11,13 +11,14 @@ import sys
 from pathlib import Path
 
 import httpx
+from pydicom.uid import ImplicitVRLittleEndian
 
 from tests.faults.checking import check
 from tests.faults.storing import OUT_OF_RESOURCES, Record
-from tests.make import ct_instance, multipart_body, uid
+from tests.make import ct_instance, multipart_body, small_image, uid
 from tests.make.posted import JSON
 from tests.running import RunningServer
-from tests.web.asking import FAILED, OTHER, REFERENCED
+from tests.web.asking import DICOM, FAILED, OTHER, REFERENCED, path_of, store
 
 SIZE = 6 << 20  # bytes of the disk
 ROOM = 2 << 20  # bytes of it that are taken at first, and given back later
@@ -63,9 +64,13 @@ def main(folder: Path) -> None:
     filler.write_bytes(bytes(ROOM))
     record = Record()
     with (
-        RunningServer(folder / "data", {"CPU_WORKERS": "1"}) as server,
+        RunningServer(folder / "data", {"CPU_WORKERS": "1", "ALLOW_DELETE": "true"}) as server,
         httpx.Client(base_url=server.base, timeout=60) as http,
     ):
+        implicit = small_image(
+            rows=128, columns=128, frames=3, transfer_syntax=ImplicitVRLittleEndian
+        )
+        [rewritten] = store(http, implicit)
         sender = Sender(http, record)
         while sender.store(5) == 5:
             assert sender.number < 1000
@@ -75,6 +80,8 @@ def main(folder: Path) -> None:
         brim = folder / "brim"
         fill(brim)
         assert [sender.store(1 + n % 5) for n in range(40)] == [0] * 40
+        read_without_room(http, path_of(rewritten), implicit)
+        assert http.delete(path_of(rewritten)).status_code == 204
         whole(server, record)
 
         filler.unlink()
@@ -92,6 +99,18 @@ def fill(path: Path) -> None:
     with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(512))
+
+
+def read_without_room(http: httpx.Client, path: str, file: bytes) -> None:
+    """What is rewritten before it is sent has no place now; what is sent as it is needs none."""
+    answer = http.get(path, headers={"Accept": DICOM})
+    assert answer.status_code == 503, answer.text
+    assert "out of space" in answer.text
+    assert int(answer.headers["retry-after"]) > 0
+    exact = {"Accept": f"{DICOM}; transfer-syntax={ImplicitVRLittleEndian}"}
+    assert http.get(path, headers=exact).content == file
+    assert http.get(f"{path}/frames/2").status_code == 200
+    assert http.get(f"{path}/rendered").status_code == 200
 
 
 def metadata_without_room(http: httpx.Client) -> None:
