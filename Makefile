@@ -13,7 +13,7 @@ INSTALL := $(PIP) install --root-user-action=ignore --only-binary :all: --requir
 BESIDE := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run ohif test test-uvicorn test-s3 test-browser bench bench-publish bench-store bench-memory bench-search bench-retrieve bench-render test-crash soak fuzz conformance conformance-orthanc conformance-mutations check format requirements lock
+.PHONY: help run ohif test test-uvicorn test-s3 test-browser bench bench-publish bench-store bench-memory bench-search bench-retrieve bench-render test-crash soak fuzz conformance conformance-orthanc conformance-mutations statement check format requirements lock
 .DELETE_ON_ERROR:
 
 help: ## List the verbs
@@ -78,6 +78,9 @@ conformance-orthanc: $(VENV)/.ready-to-develop ## The same with Debian's Orthanc
 conformance-mutations: $(VENV)/.ready-to-develop ## See that each check of the suite can fail (some minutes)
 	@mkdir -p build/conformance
 	@$(PY) -m conformance.mutation --table build/conformance/mutations.md $(ARGS)
+
+statement: $(VENV)/.ready-to-develop ## Run the suite, and write conformance/STATEMENT.md anew
+	@$(PY) -m conformance.statement --run
 
 REPORTS = --report build/conformance/report.html --junit build/conformance/junit.xml \
 	--json build/conformance/report.json

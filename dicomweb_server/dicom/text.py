@@ -24,7 +24,7 @@ _STAND_ALONE = frozenset({"UTF8", "GB18030", "GBK"})  # they take no code extens
 _JAPANESE = frozenset({"iso2022_jp", "iso2022_jp_2"})  # these codecs read the escapes themselves
 
 # What pydicom's tables lack: Latin-9 (CP-1943), and a name that is no defined term but clear.
-_TERMS = python_encoding | {
+TERMS = python_encoding | {
     "ISO_IR 203": "iso8859_15",
     "ISO 2022 IR 203": "iso8859_15",
     "UTF-8": "UTF8",
@@ -46,7 +46,7 @@ def _plain(term: str) -> str:
     return re.sub(r"[^A-Z0-9]", "", term.upper())
 
 
-_CODECS = {_plain(term): codec for term, codec in _TERMS.items()}
+_CODECS = {_plain(term): codec for term, codec in TERMS.items()}
 
 
 @lru_cache(maxsize=256)

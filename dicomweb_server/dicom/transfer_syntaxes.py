@@ -28,7 +28,8 @@ _BY_ARC: dict[str, str] = {
     **{f"{arc}{form}": "video/mp4" for arc in range(102, 107) for form in ("", ".1")},
     **{f"{arc}{form}": "video/H265" for arc in (107, 108) for form in ("", ".1")},
 }
-_MEDIA_TYPES: dict[str, str] = {
+# Of code streams, as frames and bulk data are sent as they are stored.
+MEDIA_TYPES: dict[str, str] = {
     **{f"1.2.840.10008.1.2.4.{arc}": media_type for arc, media_type in _BY_ARC.items()},
     RLE_LOSSLESS: "image/dicom-rle",
     # Neither has a media type in the standard: frames of the first need none, and those of
@@ -40,7 +41,7 @@ _MEDIA_TYPES: dict[str, str] = {
 
 def is_encapsulated(transfer_syntax_uid: str) -> bool:
     """Whether Pixel Data of this syntax is in items of a sequence of fragments (PS3.5 A.4)."""
-    return transfer_syntax_uid in _MEDIA_TYPES
+    return transfer_syntax_uid in MEDIA_TYPES
 
 
 def is_video(transfer_syntax_uid: str) -> bool:
@@ -53,4 +54,4 @@ def media_type_of(transfer_syntax_uid: str) -> str:
 
     application/octet-stream for uncompressed data, and for any syntax without a media type.
     """
-    return _MEDIA_TYPES.get(transfer_syntax_uid, OCTET_STREAM)
+    return MEDIA_TYPES.get(transfer_syntax_uid, OCTET_STREAM)

@@ -93,9 +93,8 @@ _RENDERED = (
     _ACCEPT,
 )
 
-_RETRIEVED = (200, 206, 304, 400, 404, 406, 412, 416)
-_SEARCHED = (200, 204, 400, 406)
-_PICTURES = (200, 206, 304, 400, 404, 406, 412, 413, 416, 422)
+_RETRIEVED = (200, 206, 304, 400, 404, 406, 412, 413, 416, 503)
+_SEARCHED = (200, 204, 400, 406, 503)
 _RENDERINGS = (
     *(*RENDERED_TYPES, "text/html", "text/plain", "text/xml"),
     *("application/pdf", "video/mp4"),
@@ -105,7 +104,7 @@ _SEARCH = Operation(
     "GET",
     "SearchForStudies",
     "Search for studies",
-    (*_SEARCHED, 503),
+    _SEARCHED,
     (DICOM_JSON, in_parts(DICOM_XML)),
     parameters=(*_STUDY_KEYS, *_LISTS),
 )
@@ -113,7 +112,7 @@ _STORE = Operation(
     "POST",
     "StoreInstances",
     "Store instances",
-    (200, 202, 400, 409, 413, 415, 503),
+    (200, 202, 400, 406, 408, 409, 413, 415, 503),
     (DICOM_JSON, DICOM_XML),
     (in_parts(DICOM), in_parts(DICOM_JSON), in_parts(DICOM_XML), DICOM, DICOM_JSON, DICOM_XML),
 )
@@ -144,7 +143,6 @@ _RENDER = replace(
     _RETRIEVE,
     name="RetrieveRendered",
     summary="Retrieve as pictures, text or video",
-    statuses=_PICTURES,
     produces=(*_RENDERINGS, *map(in_parts, RENDERED_TYPES)),
     parameters=_RENDERED,
 )

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from conformance.statement.outcomes import kept
 from conformance.suite.checks import AREAS
 from conformance.suite.http import Server
 from conformance.suite.model import Level, Outcome, Status
@@ -26,6 +27,13 @@ def test_all_that_the_standard_demands_or_advises_is_done(outcomes: list[Outcome
     # CORS is for the origins that an operator names; here are none.
     cors = ("capabilities.preflight: not offered", "http.cors-of-refusals: not offered")
     assert [one for one in told if not one.startswith(cors)] == []
+
+
+def test_the_statement_tells_how_the_checks_end(outcomes: list[Outcome]) -> None:
+    ended = {one.check.name: str(one.status) for one in outcomes}
+    cors = {"capabilities.preflight", "http.cors-of-refusals"}  # see above
+    differing = {name for name, status in kept().items() if ended.get(name) != status}
+    assert differing - cors == set(), "make statement"
 
 
 def test_all_that_it_allows_is_done_rightly_or_left_out(outcomes: list[Outcome]) -> None:
