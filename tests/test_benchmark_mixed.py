@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from conformance.benchmark import settling
 from conformance.benchmark.client import Address, Answer, AnswerError, Request
 from conformance.benchmark.goals import OURS
 from conformance.benchmark.load import Ask, Sample
@@ -15,7 +16,7 @@ from conformance.benchmark.mixed.people import FRAME, REQUESTS, STEPS, STORE, Cl
 from conformance.benchmark.mixed.run import Bench, Crowd, Result, cpu_of
 from conformance.benchmark.mixed.ward import Ward, picture_of
 from conformance.benchmark.processes import CpuTime, free_port
-from conformance.benchmark.retrieve import hosts, measure
+from conformance.benchmark.retrieve import hosts
 from conformance.benchmark.retrieve.hosts import Host
 from conformance.benchmark.run import Target
 
@@ -103,7 +104,7 @@ def test_what_is_offered_is_as_much_on_every_server() -> None:
 async def test_a_crowd_reads_while_others_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measure, "SETTLING", 0)
+    monkeypatch.setattr(settling, "LOOKS", 0)
     monkeypatch.setattr(people, "CHOOSING", 0.02)
     monkeypatch.setattr(people, "READING", 0.02)
     ward = Ward(7, studies=2, length=6, looked_at=4, listed=3, rows=32)

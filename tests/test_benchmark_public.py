@@ -13,6 +13,7 @@ from defusedxml import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conformance.benchmark import settling
 from conformance.benchmark.goals import BARE, NGINX, ORTHANC, ORTHANC_SQLITE, OURS, S3, Goal
 from conformance.benchmark.items import Item as StoreItem
 from conformance.benchmark.load import Sample
@@ -34,7 +35,6 @@ from conformance.benchmark.public.run import Run
 from conformance.benchmark.public.searching import POSTGRES_ALONE, asked, patient_search
 from conformance.benchmark.public.size import QUICK, TINY, WHOLE
 from conformance.benchmark.render.items import CODECS_GOAL, ORTHANC_GOAL
-from conformance.benchmark.retrieve import measure
 from conformance.benchmark.run import Result
 from dicomweb_server.dicom.query import Level, Returned
 
@@ -259,7 +259,7 @@ def test_the_report_has_everything() -> None:
     assert row["Orthanc, PostgreSQL"] == "150 inst/s"
     assert row["ours ÷ Orthanc, SQLite"] == "0.750× (0.500–1.00)"
     assert "bare receiver: 500 inst/s" in row["what the machine allows"]
-    assert "≥ 3× orthanc: 2.00, missed; ≥ 100 inst/s: 300, met" in row["goals"]
+    assert "≥ 3× Orthanc, PostgreSQL: 2.00, missed; ≥ 100 inst/s: 300, met" in row["goals"]
     assert "- STOW CT, 4 clients × 10, elsewhere: status 500 | of a kind" in text
     assert "2 cores of CPU, 8 GB of memory, ext4, solid state, Linux 6, Python 3.13" in text
     assert "a quick run of 2 minutes, 2 rounds, seed 7" in text
@@ -401,7 +401,7 @@ async def test_what_reads_runs_on_our_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All but storing, for which three more servers would have to be started."""
-    monkeypatch.setattr(measure, "SETTLING", 0)
+    monkeypatch.setattr(settling, "LOOKS", 0)
     monkeypatch.setattr("conformance.benchmark.memory.IDLE_SECONDS", 0)
     for name in ("CHOOSING", "READING"):
         monkeypatch.setattr(f"conformance.benchmark.mixed.people.{name}", 0.02)

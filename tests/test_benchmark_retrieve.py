@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from conformance.benchmark import settling
 from conformance.benchmark.client import Address, Answer, AnswerError, Request, ask_once
 from conformance.benchmark.goals import NGINX, ORTHANC, ORTHANC_SQLITE, OURS, S3, Goal
 from conformance.benchmark.load import Sample
 from conformance.benchmark.processes import CpuTime
-from conformance.benchmark.retrieve import hosts, measure
+from conformance.benchmark.retrieve import hosts
 from conformance.benchmark.retrieve.__main__ import arguments, start
 from conformance.benchmark.retrieve.bucket import Bucket
 from conformance.benchmark.retrieve.hosts import STATIC, Host, file_of
@@ -250,7 +251,7 @@ async def test_every_answer_of_a_bucket_is_late(tmp_path: Path) -> None:
 async def test_all_ways_of_measuring_run_on_our_server_a_static_one_and_s3(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measure, "SETTLING", 0)
+    monkeypatch.setattr(settling, "LOOKS", 0)
     shelf = Shelf(1, 4)
     frames = [frame_of(instance) for instance in shelf.long]
     metadata = metadata_of(shelf.long, coding="gzip")

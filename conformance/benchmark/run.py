@@ -19,6 +19,7 @@ from conformance.benchmark.limits import (
 )
 from conformance.benchmark.load import Ask, Sample, load
 from conformance.benchmark.processes import cpu_time
+from conformance.benchmark.settling import settled
 
 Progress = Callable[[str], None]
 
@@ -186,6 +187,8 @@ class Bench:
         taken = cpu_time(family) - before
         if item.verify is not None and not target.keeps_nothing:
             await item.verify(target.address)
+        if item.finite:
+            await settled(target.processes)
         return replace(sample, cpu=taken if family else None)
 
     async def _limit(self, item: Item, sample: Sample | None) -> Sample:

@@ -18,6 +18,7 @@ CONNECTIONS = 6  # of one viewer, as a browser has them to one server
 PICTURES = 3  # rendered, of each study that is opened
 CHOOSING, READING = 1.0, 3.0
 """Seconds that a person takes on average, to choose from the list and to look at the images."""
+STUDIES_A_LIST = 4  # that are opened from one list
 PATIENCE = 60.0  # seconds after which an answer is given up
 
 WORKLIST, SEARCH, METADATA = "worklist", "study and series search", "series metadata"
@@ -95,14 +96,20 @@ class Client:
 
 
 async def view(client: Client, ward: Ward, order: random.Random) -> None:
-    """Open one study after the other, until the time is over."""
+    """Open one study after the other, until the time is over; look at the list now and then.
+
+    Who begins does so anywhere in that, so that not all ask for the list at first.
+    """
+    opened = order.randrange(STUDIES_A_LIST)
     await client.wait(order.uniform(0, CHOOSING + READING))
     while not client.over:
         try:
-            await client.ask(WORKLIST, ask_of(client.host, ward.listing))
+            if opened % STUDIES_A_LIST == 0:
+                await client.ask(WORKLIST, ask_of(client.host, ward.listing))
             await client.wait(order.expovariate(1 / CHOOSING))
             if client.over:
                 return
+            opened += 1
             await look_at(client, order.choice(ward.charts), order)
         except GaveUp:
             await client.wait(1)

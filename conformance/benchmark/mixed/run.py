@@ -16,8 +16,9 @@ from conformance.benchmark.mixed.people import REQUESTS, STORE, Client, Notes, P
 from conformance.benchmark.mixed.ward import STORED_AT_ONCE, Ward, picture_of
 from conformance.benchmark.processes import CpuTime
 from conformance.benchmark.retrieve.hosts import Host, look
-from conformance.benchmark.retrieve.measure import observed, settled
+from conformance.benchmark.retrieve.measure import observed
 from conformance.benchmark.run import Progress
+from conformance.benchmark.settling import settled
 
 STUDY_STORED = 50  # slices of a study that is stored meanwhile
 
@@ -122,7 +123,9 @@ class Bench:
             if result.broken:
                 continue
             self.progress(f"{self.crowd.viewers} viewers of {host.label}")
-            await asyncio.gather(*map(settled, self.hosts))
+            for each in self.hosts:
+                assert each.target is not None
+                await settled(each.target.processes)
             notes = Notes()
             try:
                 sample = await self._measure(host, notes, number, shares)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from conformance.benchmark.goals import ORTHANC, ORTHANC_SQLITE, OURS, TWO_WORKERS
+from conformance.benchmark.mixed.people import CONNECTIONS, PICTURES, READING
 from conformance.benchmark.public.machine import in_words
 from conformance.benchmark.report import figure, table
 
@@ -111,11 +112,20 @@ def tally(data: Data) -> str:
 def missed_goals(data: Data) -> list[str]:
     """Each goal that was missed: what was reached, and why."""
     rows = [
-        [item, goal["goal"], measured(goal), goal["why"]]
+        [item, goal_of(goal), measured(goal), goal["why"]]
         for item, goal in all_goals(data)
         if goal["verdict"] == "missed"
     ]
     return table(["missed", "goal", "reached", "why"], rows) if rows else []
+
+
+def goal_of(goal: Data) -> str:
+    """The goal in words, with servers as they are called in tables."""
+    said: str = goal["goal"]
+    for label in reversed(PEERS):  # the longer one first
+        if said.endswith(f"× {label}"):
+            return said.removesuffix(label) + name_of(label)
+    return said
 
 
 def measured(goal: Data) -> str:
@@ -128,7 +138,7 @@ def measured(goal: Data) -> str:
 
 def goals_cell(goals: Sequence[Data]) -> str:
     """All goals of an item with verdicts."""
-    said = (f"{each['goal']}: {measured(each)}, {each['verdict']}" for each in goals)
+    said = (f"{goal_of(each)}: {measured(each)}, {each['verdict']}" for each in goals)
     return "; ".join(said) or "-"
 
 
@@ -220,9 +230,10 @@ def crowd(mixed: Data) -> list[str]:
     who, servers = mixed["crowd"], mixed["servers"]
     labels = [label for label in ORDER if label in servers]
     lines = [
-        f"Each viewer lists studies, opens one, loads its images from the middle out over six "
-        f"connections and a few as JPEG, looks at them for a while, and begins again. The clients "
-        f"send {who['offered_per_second']:g} CT slices a second, if the server keeps up.",
+        f"Each viewer lists studies and opens four of them one after the other: searches for the "
+        f"series, loads metadata, then images from the middle out over {CONNECTIONS} connections, "
+        f"{PICTURES} of them as JPEG too, and looks at them for {READING:g} s on average. The "
+        f"clients send {who['offered_per_second']:g} CT slices a second, if the server keeps up.",
         "",
     ]
     lines += [*crowd_totals(mixed), "", "Latency, p50 / p95 / p99 (and how many):", ""]

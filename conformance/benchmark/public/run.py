@@ -22,10 +22,10 @@ from conformance.benchmark.render.__main__ import stores
 from conformance.benchmark.render.run import Bench as RenderBench
 from conformance.benchmark.retrieve import hosts as started
 from conformance.benchmark.retrieve.hosts import STATIC, Host
-from conformance.benchmark.retrieve.measure import settled
 from conformance.benchmark.retrieve.run import Bench as RetrieveBench
 from conformance.benchmark.retrieve.run import needed
 from conformance.benchmark.run import Progress
+from conformance.benchmark.settling import settled
 from dicomweb_server.index.embedded import running_url
 
 NO_ORTHANC = (
@@ -74,7 +74,9 @@ class Run:
                 reading = True
                 await self._ready_for_readers()
             began = time.monotonic()
-            await asyncio.gather(*map(settled, self.hosts))
+            await asyncio.gather(
+                *(settled(each.target.processes) for each in self.hosts if each.target)
+            )
             await steps[part]()
             self.say(f"{part} took {time.monotonic() - began:.0f} s")
 
@@ -184,7 +186,8 @@ class Run:
         host = started.ours(folder)
         self.stack.callback(host.stop)
         await host.start()
-        await settled(host)
+        assert host.target is not None
+        await settled(host.target.processes)
         bench = self._searches([host], folder / "ours")
         items = await searching.archived(bench.database_url, self.plan.seed)
         results = await bench.run(items, rounds=self.plan.size.rounds)

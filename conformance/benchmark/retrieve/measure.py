@@ -20,12 +20,12 @@ from conformance.benchmark.processes import cpu_time, is_postgres
 from conformance.benchmark.retrieve.hosts import Host, file_of, look
 from conformance.benchmark.retrieve.shelf import Shelf
 from conformance.benchmark.retrieve.wanted import Wanted, metadata_of
+from conformance.benchmark.settling import settled
 
 SLACK = 50
 """A body may be longer or shorter than the one looked into by this part of it: boundaries are
 made anew, and counts in a list go up."""
 
-SETTLING, SETTLING_SECONDS, IDLE = 20, 0.3, 0.03  # looks, seconds, of one processor
 STORES = 3  # of a short series, in one round
 
 
@@ -146,7 +146,8 @@ class Started:
         await host.start()
         asks = [ask_of(host, self.wanted[0])]
         sample = await observed(host, lambda: load(host.address, 1, asks))
-        await settled(host)
+        assert host.target is not None
+        await settled(host.target.processes)
         return sample
 
 
@@ -162,6 +163,8 @@ class JustStored:
     async def measure(self, host: Host, seconds: float) -> Sample:
         """See `Way`."""
         samples = [await self._once(host) for _ in range(STORES if self.length <= 100 else 1)]
+        assert host.target is not None
+        await settled(host.target.processes)
         return joined(samples)
 
     async def _once(self, host: Host) -> Sample:
@@ -199,17 +202,6 @@ async def observed(host: Host, run: Callable[[], Awaitable[Sample]]) -> Sample:
     own |= {pid for pid in family if not is_postgres(pid)}
     most = max((found.highest for pid in own if (found := memory_of(pid))), default=0)
     return replace(sample, cpu=taken if family else None, peak_rss=most)
-
-
-async def settled(host: Host) -> None:
-    """Wait until a server that was started has no more to do for itself."""
-    assert host.target is not None
-    for _ in range(SETTLING):
-        before = cpu_time(host.target.processes())
-        await asyncio.sleep(SETTLING_SECONDS)
-        taken = cpu_time(host.target.processes()) - before
-        if taken.total < IDLE * SETTLING_SECONDS:
-            return
 
 
 def joined(samples: Iterable[Sample]) -> Sample:
