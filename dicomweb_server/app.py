@@ -16,6 +16,7 @@ from dicomweb_server.archive.archive import Archive, MadeRun
 from dicomweb_server.archive.arrivals import Arrivals
 from dicomweb_server.archive.at_once import AtOnce
 from dicomweb_server.archive.background import background
+from dicomweb_server.archive.bounded_folder import BoundedFolder
 from dicomweb_server.archive.commit import Committer
 from dicomweb_server.archive.derived import DerivedCache
 from dicomweb_server.archive.describing import Describer
@@ -23,6 +24,7 @@ from dicomweb_server.archive.expected_blobs import AT_A_TIME, ExpectedBlobs
 from dicomweb_server.archive.expiring import expiring
 from dicomweb_server.archive.flights import Flights
 from dicomweb_server.archive.frame_lookups import FrameLookups
+from dicomweb_server.archive.near_blobs import NearBlobs
 from dicomweb_server.archive.neighbours import Neighbours
 from dicomweb_server.archive.pictures import PictureCache
 from dicomweb_server.archive.preparing import preparing
@@ -69,7 +71,10 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
         timeout=settings.worker_timeout_seconds,
         memory=WORKER_MEMORY,
     )
-    blobs = open_blobs(settings)
+    copies = BoundedFolder(
+        settings.cache_dir / "blobs", settings.s3_local_bytes, settings.min_free_bytes
+    )
+    blobs = open_blobs(settings, copies)
     pool = await open_pool(settings.database_url, max_size=settings.database_pool, plan_anew=False)
     searches = await open_pool(
         settings.database_url,
@@ -87,7 +92,9 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
         derived = DerivedCache(
             settings.cache_dir / "derived", settings.cache_limit_bytes, settings.min_free_bytes
         )
-        neighbours = Neighbours(pool, blobs) if isinstance(blobs, ExpectedBlobs) else None
+        neighbours = (
+            Neighbours(pool, blobs) if isinstance(blobs, ExpectedBlobs | NearBlobs) else None
+        )
         runs_made: Flights[MadeRun] = Flights(2)
         yield Archive(
             settings,
@@ -100,6 +107,7 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
             PictureCache(PICTURES),
             at_once,
             derived,
+            copies,
             runs_made,
             Arrivals(),
             attributes,
@@ -117,14 +125,15 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
         await blobs.close()
 
 
-def open_blobs(settings: Settings) -> BlobStore:
-    """The bucket of the settings, or the data folder if they name none."""
+def open_blobs(settings: Settings, copies: BoundedFolder) -> BlobStore:
+    """The bucket of the settings, with some copies here; or the data folder if they name none."""
     if not settings.s3_bucket:
         return FilesystemBlobs(settings.blobs_dir)
     from dicomweb_server.blobs.s3 import S3Blobs  # boto3 would slow down every start
 
     blobs = S3Blobs(settings)
-    return ExpectedBlobs(blobs, at_a_time=min(AT_A_TIME, max(1, blobs.reads * 3 // 4)))
+    far = ExpectedBlobs(blobs, at_a_time=min(AT_A_TIME, max(1, blobs.reads * 3 // 4)))
+    return NearBlobs(far, copies, settings.tmp_dir) if settings.s3_local_bytes else far
 
 
 def create_app(settings: Settings) -> Starlette:

@@ -68,7 +68,9 @@ class Settings(BaseSettings):
         ByteSize(10 * GIB), ge=0, description="Most that the quarantine holds; more is refused only"
     )
     cache_limit_bytes: ByteSize = Field(
-        ByteSize(4 * GIB), ge=0, description="Most that `data/cache` holds; 0 keeps nothing there"
+        ByteSize(4 * GIB),
+        ge=0,
+        description="Most that what is made of files takes in `data/cache`; 0 keeps nothing",
     )
     inflate_limit_bytes: ByteSize = Field(
         ByteSize(2 * GIB), ge=1, description="Largest size that compressed content may unpack to"
@@ -134,6 +136,11 @@ class Settings(BaseSettings):
     )
     s3_connections: int = Field(
         64, ge=2, le=1000, description="Requests to S3 that one process makes at a time"
+    )
+    s3_local_bytes: ByteSize = Field(
+        ByteSize(4 * GIB),
+        ge=0,
+        description="Most that copies of files on S3 take in `data/cache`; 0 keeps none",
     )
     ohif_dir: str = Field(
         "", description="Folder that `make ohif` puts OHIF in; empty is `ohif` in the data folder"

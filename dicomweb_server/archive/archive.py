@@ -9,6 +9,7 @@ from dicomweb_server.access.policy import Action, Scope, decide
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.arrivals import Arrivals
 from dicomweb_server.archive.at_once import AtOnce
+from dicomweb_server.archive.bounded_folder import BoundedFolder
 from dicomweb_server.archive.checksums import Checksums
 from dicomweb_server.archive.commit import Committer
 from dicomweb_server.archive.derived import DerivedCache
@@ -52,6 +53,7 @@ class Archive:
     pictures: PictureCache
     at_once: AtOnce
     derived: DerivedCache
+    copies: BoundedFolder  # of blobs that are far away
     runs_made: Flights[MadeRun]
     arrivals: Arrivals
     attributes: AttributeList

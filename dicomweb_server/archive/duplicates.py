@@ -82,7 +82,7 @@ async def _judge(archive: Archive, candidate: Candidate, held: Existing) -> Resu
 async def _is_there(archive: Archive, held: Existing) -> bool:
     """Whether the blob is there in its full length: what is reported as stored has to be."""
     try:
-        await archive.blobs.read(held.blob_key, held.size - 1, 1)
+        await archive.blobs.at_rest.read(held.blob_key, held.size - 1, 1)
     except BlobDamaged:
         return False
     return True

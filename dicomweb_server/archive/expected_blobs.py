@@ -5,11 +5,13 @@ time for each, however little it is; so the neighbours are on their way before t
 """
 
 import asyncio
+import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from dicomweb_server.blobs.store import MAX_CHUNK, BlobInfo, BlobStore, Place
 
@@ -20,6 +22,13 @@ REMEMBERED = 1000  # blobs that were read
 AT_A_TIME = 24  # blobs on their way: a thousand a second, of 20 ms each
 
 Expected = tuple[str, int]  # the key of a blob, and its bytes
+
+
+class Expecting(Protocol):
+    """What has blobs on their way before they are asked for."""
+
+    def expect(self, blobs: Sequence[Expected]) -> None:
+        """These will probably be read soon, the first of them first."""
 
 
 @dataclass(slots=True)
@@ -58,6 +67,8 @@ class ExpectedBlobs:
         self._turns = asyncio.Semaphore(at_a_time)
         self._waiting = 0  # those who wait for what was not expected
         self._read: OrderedDict[str, int] = OrderedDict()  # bytes of it, the latest last
+        self.arrived: Callable[[str, bytes, float], None] | None = None
+        """Is told the key and bytes of a blob that was read ahead, and when it was asked for."""
 
     def expect(self, blobs: Sequence[Expected]) -> None:
         """These will probably be read soon, the first of them first.
@@ -86,10 +97,14 @@ class ExpectedBlobs:
         try:
             async with self._turns:
                 self._coming[key].begun = True
-                return await self._behind.read(key, 0, size)
+                since = time.time()
+                data = await self._behind.read(key, 0, size)
         except BaseException:
             self._forget(key)
             raise
+        if self.arrived is not None:
+            self.arrived(key, data, since)
+        return data
 
     def _forget(self, key: str) -> None:
         coming = self._coming.get(key)
@@ -159,6 +174,11 @@ class ExpectedBlobs:
         await self._behind.close()
 
     # ------------------------------------------------------------- as the store behind has it
+
+    @property
+    def at_rest(self) -> BlobStore:
+        """See BlobStore."""
+        return self._behind.at_rest
 
     async def check(self) -> None:
         """See BlobStore."""

@@ -1,4 +1,4 @@
-"""The derived-data cache gets rid of what nobody uses also where nobody puts anything into it."""
+"""Caches get rid of what nobody uses also where nobody puts anything into them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ _HOUR = 3600  # seconds
 
 @asynccontextmanager
 async def expiring(archive: Archive) -> AsyncIterator[None]:
-    """Sweep it now and every hour, until the context is left: its limit may have been lowered,
+    """Sweep them now and every hour, until the context is left: their limits may have been lowered,
     down to nothing, since the last start."""
     async with background(_sweep(archive)):
         yield
@@ -21,4 +21,5 @@ async def expiring(archive: Archive) -> AsyncIterator[None]:
 async def _sweep(archive: Archive) -> None:
     while True:
         await asyncio.to_thread(archive.derived.sweep)
+        await asyncio.to_thread(archive.copies.sweep)
         await asyncio.sleep(_HOUR)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from dicomweb_server.access.policy import Scope
-from dicomweb_server.archive.expected_blobs import Expected, ExpectedBlobs
+from dicomweb_server.archive.expected_blobs import Expected, Expecting
 from dicomweb_server.errors import Refusal, where
 from dicomweb_server.index.database import Pool, acquire
 from dicomweb_server.index.retrieve import Location, Position, locate_instances
@@ -40,7 +40,7 @@ class Neighbours:
     looked up in the index each time, in the scope of who asks.
     """
 
-    def __init__(self, pool: Pool, ahead: ExpectedBlobs) -> None:
+    def __init__(self, pool: Pool, ahead: Expecting) -> None:
         self._pool = pool
         self._ahead = ahead
         self._orders: OrderedDict[_Of, _Order] = OrderedDict()

@@ -118,7 +118,7 @@ class Reader:
     async def _read(self, version: Version) -> NewInstance | None:
         async with self._turn:
             try:
-                async with self._archive.blobs.local(version.key) as path:
+                async with self._archive.blobs.at_rest.local(version.key) as path:
                     size, sha256 = await asyncio.to_thread(_measure, path)
                     async with _alias(self._archive, path) as alias:
                         [entry] = await self._archive.describer.describe([alias])
@@ -140,7 +140,7 @@ class Reader:
     async def _fingerprint(self, version: Version) -> tuple[int, bytes] | None:
         async with self._turn:
             try:
-                async with self._archive.blobs.local(version.key) as path:
+                async with self._archive.blobs.at_rest.local(version.key) as path:
                     size, sha256 = await asyncio.to_thread(_measure, path)
             except (BlobDamaged, OSError) as error:
                 self.fail(version, error)

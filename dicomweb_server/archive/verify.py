@@ -190,12 +190,12 @@ class _Verification:
         """What is wrong with a blob, if anything."""
         digest = hashlib.sha256()
         try:
-            async for chunk in self._archive.blobs.stream(kept.blob_key, 0, kept.size):
+            async for chunk in self._archive.blobs.at_rest.stream(kept.blob_key, 0, kept.size):
                 await _hash(digest, chunk)
                 self.verified.bytes += len(chunk)
                 self._watcher.advance(self.verified, len(chunk))
                 await self._throttle.spend(len(chunk))
-            if await _is_longer(self._archive.blobs, kept):
+            if await _is_longer(self._archive.blobs.at_rest, kept):
                 return f"damaged, longer than {kept.size} bytes"
         except BlobMissing:
             return "missing"

@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -38,6 +38,11 @@ class FilesystemBlobs:
         self._prefix = f"{root}/"
         self._recent: set[str] = set()
         self._known: set[Path] = {root}  # folders whose own entry is known to be durable
+
+    @property
+    def at_rest(self) -> "FilesystemBlobs":
+        """See BlobStore."""
+        return self
 
     async def check(self) -> None:
         if not await self._run(os.access, self.root, os.R_OK | os.W_OK | os.X_OK):
@@ -123,7 +128,7 @@ class FilesystemBlobs:
             self._recent.clear()
         self._recent.add(path)
 
-    async def stream(self, key: str, offset: int, length: int) -> AsyncIterator[bytes]:
+    async def stream(self, key: str, offset: int, length: int) -> AsyncGenerator[bytes, None]:
         opening = self._threads.submit(_open, f"{self._prefix}{key}")
         try:
             descriptor = await asyncio.wrap_future(opening)

@@ -98,6 +98,11 @@ class S3Blobs:
         self._transfers = create_transfer_manager(self._client, config)
         self._checking: asyncio.Future[None] | None = None
 
+    @property
+    def at_rest(self) -> "S3Blobs":
+        """See BlobStore."""
+        return self
+
     async def check(self) -> None:
         """See BlobStore. All who ask share one request, however long it waits for an answer."""
         if self._checking is None or self._checking.done():

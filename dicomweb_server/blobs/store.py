@@ -48,6 +48,10 @@ class BlobStore(Protocol):
     What reads raises BlobsUnavailable while the store is away.
     """
 
+    @property
+    def at_rest(self) -> "BlobStore":
+        """The store that counts: it reads what is durable, and no copies of it."""
+
     async def check(self) -> None:
         """Whether the store can be used at all. Raises BlobsUnavailable."""
 

@@ -45,6 +45,7 @@ def on_s3(
     s3: dict[str, str], proxy: FaultyProxy, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningServer]:
     more = {"S3_ENDPOINT_URL": proxy.url, "S3_PREFIX": PREFIX, "ALLOW_DELETE": "true"}
+    more["S3_LOCAL_BYTES"] = "0"  # so that all is read from there
     with RunningServer(tmp_path_factory.mktemp("s3") / "data", {**s3, **more}) as running:
         yield running
 
@@ -56,10 +57,10 @@ def client(on_s3: RunningServer, proxy: FaultyProxy) -> Iterator[httpx.Client]:
     proxy.fault = None
 
 
-def keys(s3: dict[str, str], sop: str) -> list[str]:
+def keys(s3: dict[str, str], sop: str, prefix: str = PREFIX) -> list[str]:
     """The keys below the prefix that name an instance."""
     pages = s3_client(s3).get_paginator("list_objects_v2")
-    found = pages.paginate(Bucket=s3["S3_BUCKET"], Prefix=f"{PREFIX}/").search("Contents[].Key")
+    found = pages.paginate(Bucket=s3["S3_BUCKET"], Prefix=f"{prefix}/").search("Contents[].Key")
     return [key for key in found if key is not None and sop in key]
 
 
@@ -236,6 +237,61 @@ def test_an_object_that_is_gone_is_damage(client: httpx.Client, s3: dict[str, st
     s3_client(s3).delete_object(Bucket=s3["S3_BUCKET"], Key=key)
 
     assert "damaged" in assert_problem(client.get(path_of(dataset)), 500)["detail"]
+
+
+@pytest.fixture(scope="module")
+def near_s3(
+    s3: dict[str, str], proxy: FaultyProxy, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningServer]:
+    """As the settings are where nobody has set them: with copies here."""
+    more = {"S3_ENDPOINT_URL": proxy.url, "S3_PREFIX": "near", "ALLOW_DELETE": "true"}
+    with RunningServer(tmp_path_factory.mktemp("near") / "data", {**s3, **more}) as running:
+        yield running
+
+
+def test_while_s3_is_away_what_is_also_here_is_retrieved(
+    near_s3: RunningServer, proxy: FaultyProxy
+) -> None:
+    file, other = image(), image(transfer_syntax=ImplicitVRLittleEndian)
+    with httpx.Client(base_url=near_s3.base, timeout=60) as client:
+        dataset, implicit = store(client, file, other)
+        proxy.refuse()
+        try:
+            for path in (
+                path_of(dataset),
+                path_of(implicit),
+                path_of(dataset, 1),
+                f"{path_of(dataset)}/frames/1",
+                f"{path_of(dataset)}/rendered",
+            ):
+                assert client.get(path).status_code == 200
+            assert client.get(path_of(dataset), headers=EXACT).content == file
+            assert reasons(post(client, [image()])) == [0xA700]
+            assert httpx.get(f"{near_s3.url}/readyz").status_code == 503
+        finally:
+            proxy.accept()
+        for each in (dataset, implicit):
+            assert client.delete(path_of(each)).status_code == 204
+        assert [
+            path
+            for path in (near_s3.data_dir / "cache" / "blobs").glob("*/*")
+            if path.suffix != ".forgotten"
+        ] == []
+
+
+def test_what_is_here_alone_is_not_stored(near_s3: RunningServer, s3: dict[str, str]) -> None:
+    """Whoever stores it again has it stored, and does not hear that it is there already."""
+    file = image()
+    with httpx.Client(base_url=near_s3.base, timeout=60) as client:
+        [dataset] = store(client, file)
+        where = {"Bucket": s3["S3_BUCKET"], "Key": keys(s3, dataset.SOPInstanceUID, "near")[0]}
+        s3_client(s3).delete_object(**where)
+        assert client.get(path_of(dataset)).status_code == 200
+        assert keys(s3, dataset.SOPInstanceUID, "near") == []
+
+        store(client, file)
+
+    assert len(keys(s3, dataset.SOPInstanceUID, "near")) == 1
 
 
 def test_no_secret_and_no_uid_stands_in_the_log_of_what_s3_refuses(

@@ -1,0 +1,393 @@
+"""Blobs that are far away, of which those that are recent have copies on the local disk.
+
+A file that is stored stays here under a second name, once the store that counts has it; what is
+read ahead, or nearly whole, is written here when it has come. A copy is read like any file of the
+archive. It is never counted as stored, and may be removed at any time, by any process: what cannot
+be read here is read where it is at rest. See bounded_folder for what goes when.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+from dicomweb_server.archive.bounded_folder import BoundedFolder
+from dicomweb_server.archive.expected_blobs import LARGEST, Expected, ExpectedBlobs
+from dicomweb_server.archive.scratch import scratch_path
+from dicomweb_server.blobs.filesystem import FilesystemBlobs
+from dicomweb_server.blobs.store import BlobDamaged, BlobInfo, BlobStore, Place
+
+log = structlog.get_logger()
+
+KNOWN = 20_000  # blobs of which is known whether there is a copy, which takes 6 MB
+WRITING = 32 << 20  # bytes that wait to be written; more is not kept
+ABSENT_SECONDS = 10.0  # after which is looked again: other processes keep copies too
+USED_SECONDS = 60.0  # the time of use is no finer
+FAILED_SECONDS = 60.0  # in which nothing is kept on a disk that is full, or fails
+_NOTING_SECONDS = 5.0  # in which uses are collected
+_WINDOWS = 16  # of readers, which are looked at together
+THREADS = 4
+_MOST = 64  # blobs that the batch of a thread writes
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Copy:
+    """What is known of one blob's copy."""
+
+    name: str
+    there: bool | None = None  # None: nothing yet
+    at: float = 0.0  # time.monotonic() when that was found, or when it was used last
+    size: int = 0  # of the blob, in bytes; 0 if it is not known
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """A blob that is to be written."""
+
+    key: str
+    data: bytes
+    since: float  # time.time() before it was asked for
+
+
+def name_of(key: str) -> str:
+    """The name of a blob's copy. Its group is the study: institution/study/series/file."""
+    return f"{_group_of(key)}-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+
+def _group_of(key: str) -> str:
+    study = "/".join(key.split("/", 2)[:2])
+    return hashlib.sha256(study.encode()).hexdigest()[:16]
+
+
+class NearBlobs:
+    """See BlobStore; `expect` as ExpectedBlobs has it."""
+
+    def __init__(self, far: ExpectedBlobs, folder: BoundedFolder, scratch: Path) -> None:
+        """`scratch`: where `local` gives a blob another name for a while."""
+        self._far = far
+        self._folder = folder
+        self._scratch = scratch
+        self._files = FilesystemBlobs(folder.folder)
+        self._threads = ThreadPoolExecutor(THREADS, "near")
+        self._known: OrderedDict[str, _Copy] = OrderedDict()  # by key, the latest last
+        self._windows: list[Sequence[Expected]] = []
+        self._looking: asyncio.Task[None] | None = None
+        self._arrived: OrderedDict[str, _Arrived] = OrderedDict()
+        self._held = 0  # bytes of those
+        self._writing: asyncio.Task[None] | None = None
+        self._failed = 0.0  # time.monotonic() until which nothing is kept
+        self._used: set[str] = set()
+        self._noting: asyncio.TimerHandle | None = None
+        far.arrived = self._keep
+
+    # ------------------------------------------------------------- reading
+
+    async def read(self, key: str, offset: int, length: int) -> bytes:
+        """See BlobStore."""
+        copy = self._copy_of(key)
+        if self._may_be_there(copy):
+            try:
+                data = await self._files.read(self._folder.place_of(copy.name), offset, length)
+            except (BlobDamaged, OSError) as error:  # none, or somebody has removed or cut it
+                await self._found_lost(copy, error)
+            else:
+                self._found(copy)
+                return data
+        if copy.size and length <= copy.size <= LARGEST and 2 * length >= copy.size:
+            since = time.time()
+            whole = await self._far.read(key, 0, copy.size)
+            self._keep(key, whole, since)
+            if offset + length <= len(whole):
+                return whole[offset : offset + length]
+        return await self._far.read(key, offset, length)
+
+    async def stream(self, key: str, offset: int, length: int) -> AsyncIterator[bytes]:
+        """See BlobStore."""
+        copy, end = self._copy_of(key), offset + length
+        if self._may_be_there(copy):
+            try:
+                place = self._folder.place_of(copy.name)
+                async with aclosing(self._files.stream(place, offset, length)) as chunks:
+                    async for chunk in chunks:
+                        self._found(copy)
+                        offset += len(chunk)
+                        yield chunk
+                if offset == end and length:
+                    return
+            except (BlobDamaged, OSError) as error:
+                await self._found_lost(copy, error)
+        async for chunk in self._far.stream(key, offset, end - offset):
+            yield chunk
+
+    @asynccontextmanager
+    async def local(self, key: str) -> AsyncIterator[Path]:
+        """See BlobStore: the copy under another name, so that it may go meanwhile."""
+        copy = self._copy_of(key)
+        path = await self._in_thread(self._another_name, copy)
+        if path is None:
+            async with self._far.local(key) as path:
+                yield path
+            return
+        self._found(copy)
+        try:
+            yield path
+        finally:
+            await asyncio.shield(self._in_thread(path.unlink))
+
+    def _another_name(self, copy: _Copy) -> Path | None:
+        path = scratch_path(self._scratch, ".blob")
+        try:
+            path.hardlink_to(self._folder.path(copy.name))
+        except OSError:  # none, or on another file system
+            return None
+        if copy.size and path.stat().st_size != copy.size:
+            path.unlink()
+            return None
+        return path
+
+    def _copy_of(self, key: str) -> _Copy:
+        copy = self._known.get(key)
+        if copy is None:
+            copy = self._known[key] = _Copy(name_of(key))
+            if len(self._known) > KNOWN:
+                self._known.popitem(last=False)
+        else:
+            self._known.move_to_end(key)
+        return copy
+
+    def _may_be_there(self, copy: _Copy) -> bool:
+        return copy.there is not False or time.monotonic() > copy.at + ABSENT_SECONDS
+
+    def _found(self, copy: _Copy) -> None:
+        now = time.monotonic()
+        if copy.there and now < copy.at + USED_SECONDS:
+            return
+        copy.there, copy.at = True, now
+        self._used.add(copy.name)
+        if self._noting is None:
+            self._noting = asyncio.get_running_loop().call_later(_NOTING_SECONDS, self._note)
+
+    def _note(self) -> None:
+        """Let those that were used stay."""
+        self._noting = None
+        names, self._used = self._used, set()
+        self._begin(self._note_all, names)
+
+    def _note_all(self, names: set[str]) -> None:
+        for name in names:
+            with suppress(OSError):  # it is gone
+                self._folder.used(self._folder.path(name))
+
+    async def _found_lost(self, copy: _Copy, error: Exception) -> None:
+        there, copy.there, copy.at = copy.there, False, time.monotonic()
+        if there or type(error) is BlobDamaged:
+            await self._in_thread(self._folder.remove, copy.name)
+
+    # ------------------------------------------------------------- reading ahead
+
+    def expect(self, blobs: Sequence[Expected]) -> None:
+        """See ExpectedBlobs; those of which there are copies need not be expected."""
+        self._windows = [*self._windows[1 - _WINDOWS :], blobs]
+        for key, size in blobs:
+            self._copy_of(key).size = size
+        if self._looking is None:
+            if not self._unknown():
+                self._expect()
+                return
+            self._looking = asyncio.create_task(self._look())
+
+    def _unknown(self) -> dict[str, _Copy]:
+        copies = {key: self._copy_of(key) for window in self._windows for key, _ in window}
+        return {k: c for k, c in copies.items() if not c.there and self._may_be_there(c)}
+
+    async def _look(self) -> None:
+        try:
+            while unknown := list(self._unknown().values()):
+                sizes = await self._in_thread(self._sizes, [copy.name for copy in unknown])
+                for copy, size in zip(unknown, sizes, strict=True):
+                    copy.there, copy.at = size == copy.size, time.monotonic()
+            self._expect()
+        finally:
+            self._looking = None
+
+    def _sizes(self, names: Sequence[str]) -> list[int | None]:
+        sizes: list[int | None] = []
+        for name in names:
+            try:
+                sizes.append(self._folder.path(name).stat().st_size)
+            except OSError:
+                sizes.append(None)
+        return sizes
+
+    def _expect(self) -> None:
+        windows, self._windows = self._windows, []
+        for window in windows:
+            absent = [each for each in window if not self._copy_of(each[0]).there]
+            if absent:
+                self._far.expect(absent)
+
+    # ------------------------------------------------------------- keeping
+
+    def _keep(self, key: str, data: bytes, since: float) -> None:
+        """Write a blob that has come. Where that takes too long it is not kept."""
+        copy = self._copy_of(key)
+        full = self._held + len(data) > WRITING or time.monotonic() < self._failed
+        if copy.there or key in self._arrived or full or len(data) > self._folder.largest:
+            return
+        self._arrived[key] = _Arrived(key, data, since)
+        self._held += len(data)
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write())
+
+    async def _write(self) -> None:
+        try:
+            while self._arrived:
+                batch = list(self._arrived.values())[:_MOST]
+                written = await self._in_thread(self._write_all, batch)
+                for each in batch:
+                    if self._arrived.pop(each.key, None) is not None:  # and not deleted meanwhile
+                        self._held -= len(each.data)
+                    elif each.key in written:
+                        await self._in_thread(self._folder.remove, name_of(each.key))
+                        continue
+                    copy = self._copy_of(each.key)
+                    copy.there, copy.at = each.key in written, time.monotonic()
+        finally:
+            self._writing = None
+
+    def _write_all(self, batch: Sequence[_Arrived]) -> set[str]:
+        """The keys of those that are here now."""
+        written = set()
+        for each in batch:
+            name = name_of(each.key)
+            try:
+                if not self._folder.write(name, [each.data], flushed=True):
+                    continue
+            except OSError as error:
+                self._fails(error)
+                break
+            if self._folder.marked(_group_of(each.key)) >= each.since:
+                self._folder.remove(name)
+                continue
+            written.add(each.key)
+            self._folder.came(len(each.data))
+        return written
+
+    def _fails(self, error: OSError) -> None:
+        log.warning("no copies of blobs are kept for a while", errno=error.errno)
+        self._failed = time.monotonic() + FAILED_SECONDS
+
+    async def put_many(self, blobs: Sequence[tuple[Path, str]]) -> list[OSError | None]:
+        """See BlobStore: it is for the store behind to say what is stored."""
+        links = await self._in_thread(self._link_all, blobs)
+        try:
+            errors = await self._far.put_many(blobs)
+        except BaseException:
+            await asyncio.shield(self._in_thread(self._name_all, links, set()))
+            raise
+        stored = {key for (_, key), error in zip(blobs, errors, strict=True) if error is None}
+        sizes = await self._in_thread(self._name_all, links, stored)
+        for key, size in sizes.items():
+            copy = self._copy_of(key)
+            copy.there, copy.at, copy.size = True, time.monotonic(), size
+        self._begin(self._folder.came, sum(sizes.values()))  # a sweep would be waited for else
+        return errors
+
+    def _link_all(self, blobs: Sequence[tuple[Path, str]]) -> dict[str, Path]:
+        links: dict[str, Path] = {}
+        if time.monotonic() < self._failed:
+            return links
+        for source, key in blobs:
+            try:
+                link = self._folder.link(name_of(key), source)
+            except FileNotFoundError:  # the store will tell
+                continue
+            except OSError as error:  # as of two file systems
+                self._fails(error)
+                break
+            if link is not None:
+                links[key] = link
+        return links
+
+    def _name_all(self, links: dict[str, Path], stored: set[str]) -> dict[str, int]:
+        """Keep those that are stored, and drop the others; the bytes of those that are kept."""
+        sizes: dict[str, int] = {}
+        for key, link in links.items():
+            with suppress(OSError):
+                if key in stored:
+                    sizes[key] = link.stat().st_size
+                    link.replace(self._folder.path(name_of(key)))
+                else:
+                    link.unlink()
+        return sizes
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """See BlobStore. The copies go last, so that none can be made of what is still there."""
+        try:
+            await self._far.delete(keys)
+        finally:
+            for key in keys:
+                if (arrived := self._arrived.pop(key, None)) is not None:
+                    self._held -= len(arrived.data)
+                self._known.pop(key, None)
+            await asyncio.shield(self._in_thread(self._forget, keys))
+
+    def _forget(self, keys: Sequence[str]) -> None:
+        for group in {_group_of(key) for key in keys}:
+            self._folder.mark(group)
+        for key in keys:
+            self._folder.remove(name_of(key))
+
+    # ------------------------------------------------------------- as the store behind has it
+
+    @property
+    def place(self) -> Place | None:
+        """See BlobStore."""
+        return None
+
+    @property
+    def has_files(self) -> bool:
+        """See BlobStore."""
+        return False
+
+    @property
+    def at_rest(self) -> BlobStore:
+        """See BlobStore."""
+        return self._far.at_rest
+
+    async def check(self) -> None:
+        """See BlobStore."""
+        await self._far.check()
+
+    def list(self, prefix: str = "", after: str = "") -> AsyncIterator[BlobInfo]:
+        """See BlobStore."""
+        return self._far.list(prefix, after)
+
+    async def close(self) -> None:
+        """See BlobStore. What is not written yet is not kept."""
+        if self._noting is not None:
+            self._noting.cancel()
+            self._note()
+        for task in (self._looking, self._writing):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
+        await self._far.close()
+        await asyncio.to_thread(self._threads.shutdown)
+        await self._files.close()
+
+    def _begin(self, function: Callable[..., T], *args: object) -> "asyncio.Future[T]":
+        return asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+
+    async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
+        return await self._begin(function, *args)
