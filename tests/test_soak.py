@@ -4,6 +4,7 @@ And that a client notes what it must: answers that are wrong, 500s, hangs, and w
 """
 
 import asyncio
+import json
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,6 +12,7 @@ from contextlib import asynccontextmanager
 from io import BytesIO
 from itertools import pairwise
 from math import sin
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -21,6 +23,7 @@ from pydicom import dcmread
 from conformance.benchmark.client import Address, Request
 from conformance.soak import traffic as traffic_module
 from conformance.soak.__main__ import arguments
+from conformance.soak.database import OwnDatabase
 from conformance.soak.faults import (
     ALWAYS,
     DISK_FLOOR,
@@ -28,16 +31,25 @@ from conformance.soak.faults import (
     POSTGRES_AWAY,
     SERVER_KILLED,
     SERVING_KILLED,
+    Injector,
     schedule,
 )
+from conformance.soak.final import Outcome
 from conformance.soak.flatness import BYTES_FLOOR, judge, long_enough, settled
 from conformance.soak.ledger import Kept, Ledger
 from conformance.soak.material import KINDS, make_study
 from conformance.soak.plot import Line, Mark, chart
-from conformance.soak.sampling import Held, by_process
+from conformance.soak.report import as_data, as_html, as_markdown
+from conformance.soak.report import judge as judge_run
+from conformance.soak.run import Plan, Run
+from conformance.soak.sampling import Around, Held, by_process
 from conformance.soak.traffic import Client, Pace, Traffic
 from conformance.soak.viewers import Viewer
 from conformance.soak.windows import PIXELS, SEARCH, STORE, Windows
+from tests.running import RunningServer
+
+HERE = {"date": "today", "cpus": 2, "cpu": "CPU", "system": "Linux", "python": "3"}
+HERE |= {"load_average": 0.5}
 
 # --------------------------------------------------------------------------- the ledger
 
@@ -245,6 +257,59 @@ def test_a_chart_is_well_formed_and_shows_all_lines() -> None:
 def test_a_chart_without_points_is_one_too() -> None:
     ElementTree.fromstring(chart("Nothing", "MB", []))
     ElementTree.fromstring(chart("Nothing", "MB", [Line("zero", [(0.0, 0.0)])], log=True))
+
+
+# --------------------------------------------------------------------------- the report
+
+
+def a_run(tmp_path: Path, rss: Callable[[float], float]) -> Run:
+    """One of an hour, without a server."""
+    server = RunningServer(tmp_path / "data")
+    injector = Injector(server, OwnDatabase(server), random.Random(1))
+    windows = Windows()
+    traffic = Traffic(Address("127.0.0.1", 1, ""), Pace(1, random.Random(1)), windows)
+    window = windows.open(POSTGRES_AWAY, 100.0)
+    window.ended, window.recovered, window.closed, window.refusals = 110.0, 111.5, 116.5, 7
+    traffic.counts["frame", "200"] = 3
+    traffic.latencies["frame"] = [(1.0, 0.010, False), (2.0, 0.030, False), (105.0, 9.0, True)]
+    run = Run(Plan(3600, 50, 25, 100, 1), server, injector, traffic, lambda text: None)
+    moments = [float(t) for t in range(0, 3600, 5)]
+    run.held = [Held(t, 7, 1, "serving", int(rss(t)), 1, 40, 9) for t in moments]
+    run.around = [Around(t, 10**8, 9, 10**9, 0, t / 4) for t in moments]
+    run.at_rest = [[run.held[0]], [run.held[-1]]]
+    run.outcome = Outcome(instances=5, expected=5, verify_status=0)
+    return run
+
+
+def test_a_run_without_fault_of_ours_passes(tmp_path: Path) -> None:
+    run = a_run(tmp_path, lambda t: 100e6)
+    judged = judge_run(run)
+    assert judged.reasons == []
+    text = as_markdown(run, judged, HERE, "ours")
+    assert "**Passed.**" in text
+    assert "| frame | 3 | 200: 3 | 10.0 | 30.0 | 30.0 |" in text  # not those amid a fault
+    assert "| Postgres stopped for 10 s | 1 | 1.5 | 1.5 | 7 | 0 |" in text
+    assert json.loads(json.dumps(as_data(run, judged, HERE, "ours")))["passed"] is True
+    page = as_html(run, text)
+    assert page.count("<svg") == 9
+    assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_growth_loss_and_wrong_answers_fail_a_run(tmp_path: Path) -> None:
+    run = a_run(tmp_path, lambda t: 100e6 + 20e3 * t)
+    assert run.outcome is not None
+    run.outcome.problems.append("2 acknowledged instances lost")
+    run.traffic.fail("500", kind="frame")
+    judged = judge_run(run)
+    assert [reason.split(":")[0] for reason in judged.reasons] == [
+        "1 answers that may not be",
+        "serving 7",
+        "2 acknowledged instances lost",
+    ]
+    text = as_markdown(run, judged, HERE, "ours")
+    assert "**Failed:**" in text and "**grows**" in text and "'what': '500'" in text
+    run.outcome = None
+    assert "the run did not come to its end" in judge_run(run).reasons
 
 
 # --------------------------------------------------------------------------- clients

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -77,6 +78,8 @@ async def soak(options: argparse.Namespace) -> int:
             (options.out / "soak.json").write_text(json.dumps(data) + "\n")
             log = run.server.log.read_bytes() if run.server.log.exists() else b""
             (options.out / "server.log").write_bytes(log)
+    if not judged.reasons:
+        shutil.rmtree(folder)
     say("passed" if not judged.reasons else f"failed: {'; '.join(judged.reasons)}")
     return int(bool(judged.reasons))
 

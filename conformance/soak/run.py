@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from conformance.soak.database import processes_under
+from conformance.soak.deleting import Deleter
 from conformance.soak.faults import Injector, schedule
 from conformance.soak.final import Outcome, examine
 from conformance.soak.ledger import Ledger
 from conformance.soak.recovery import Prober
 from conformance.soak.sampling import Around, CpuMeter, Held, around, held
-from conformance.soak.senders import PATIENCE, Deleter, Sender
+from conformance.soak.senders import Sender
+from conformance.soak.storing import PATIENCE
 from conformance.soak.traffic import Traffic
 from conformance.soak.viewers import Viewer
 from conformance.soak.windows import Window

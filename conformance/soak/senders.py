@@ -1,17 +1,15 @@
-"""Clients that store and delete: modalities, gateways, and those whose connections break."""
+"""Clients that store: modalities, gateways, and those whose connections break."""
 
 import asyncio
 import json
 import random
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterator
 
 from pydicom import uid as uids
 
-from conformance.benchmark.client import Answer, Request
-from conformance.benchmark.items import DICOM_JSON, INSTANCES
+from conformance.benchmark.client import Request
+from conformance.benchmark.items import DICOM_JSON
 from conformance.soak.ledger import Kept, Ledger, Study
 from conformance.soak.material import (
     IMPLICIT,
@@ -22,131 +20,17 @@ from conformance.soak.material import (
     make_study,
     other_pixels,
 )
-from conformance.soak.traffic import Client, Traffic
-from conformance.soak.windows import DELETE, ENCODED, METADATA, STORE
-from conformance.suite.http import media_type
-from conformance.suite.multipart import split
+from conformance.soak.storing import PATIENCE, Stores, Unsettled
+from conformance.soak.traffic import Traffic
+from conformance.soak.windows import STORE
 from tests.make import multipart_body, uid
 from tests.make.posted import Bulk, related
-from tests.web.asking import DICOM, FAILED, OTHER, REFERENCED
+from tests.web.asking import DICOM
 from tests.web.posting import octets, posted_image
 
-PATIENCE = 300
-"""Seconds in which what is sent again and again has to be taken, whatever fails."""
-OUT_OF_RESOURCES, PROCESSING_FAILURE = 0xA700, 0x0110
 DUPLICATE = 0x0111
 OF_DAMAGE = {0xC000, 0x0117}  # cannot be understood, or has no UIDs
-REASON = "00081197"
 KEPT_FOR_DUPLICATES = 30
-
-
-class Unsettled(Exception):
-    """What was sent or deleted was never answered for good."""
-
-
-class Stores(Client):
-    """A client that stores into studies and keeps the ledger of it."""
-
-    def __init__(self, traffic: Traffic, order: random.Random, ledger: Ledger) -> None:
-        super().__init__(traffic, order)
-        self.ledger = ledger
-
-    async def take(self, kind: str, study: Study, made: Sequence[Made]) -> None:
-        """Send instances until all are acknowledged. Raises Unsettled if they never are."""
-        rest = {each.sop_uid: each for each in made}
-        deadline = time.monotonic() + PATIENCE
-        for each in made:
-            self.ledger.sent(study, digest(each.file))
-        while rest:
-            if time.monotonic() > deadline:
-                study.doubtful = True
-                raise Unsettled(f"{kind}: never taken")
-            batch = list(rest.values())
-            answer = await self.ask(kind, STORE, self._request(study, batch), 200, 202, 409)
-            if answer is None:
-                await self.traffic.pause()
-                continue
-            stored, failed = self.results(kind, answer)
-            for sop_uid in stored & rest.keys():
-                self.ledger.acknowledged(study, await self.as_retrieved(rest.pop(sop_uid)))
-            self._judge(kind, study, answer, failed, bool(rest))
-            if rest:
-                await self.traffic.pause()
-
-    async def as_retrieved(self, made: Made) -> Kept:
-        """What has to be there of an instance that was acknowledged. Raises Unsettled."""
-        kept = made.kept()
-        if made.kind != IMPLICIT:
-            return kept
-        path = f"/studies/{made.study_uid}/series/{made.series_uid}/instances/{made.sop_uid}"
-        return replace(kept, file=digest(await self.file_of(path)))
-
-    async def file_of(self, path: str) -> bytes:
-        """The file as it is retrieved. Raises Unsettled."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            request = Request(path, INSTANCES, keep=True)
-            answer = await self.ask("instance", ENCODED, request)
-            if answer is not None:
-                boundary = media_type(answer.headers["content-type"]).parameters["boundary"]
-                return split(bytes(answer.body), boundary.encode())[0].body
-            await self.traffic.pause()
-        raise Unsettled(f"{path}: never retrieved")
-
-    def _judge(
-        self, kind: str, study: Study, answer: Answer, failed: dict[str, int], again: bool
-    ) -> None:
-        """What of good instances failed must have failed for want of means, amid a fault."""
-        if not again:
-            return
-        now = self.traffic.now()
-        reasons = set(failed.values())
-        excused = reasons <= {OUT_OF_RESOURCES, PROCESSING_FAILURE} and reasons
-        if not (
-            excused and self.traffic.windows.excuse(STORE, now, now, refused=True, unheard=False)
-        ):
-            self.traffic.fail(
-                "good instances refused",
-                kind=kind,
-                study=study.uid,
-                status=answer.status,
-                reasons=sorted(reasons),
-            )
-
-    def _request(self, study: Study, batch: Sequence[Made]) -> Request:
-        path = f"/studies/{study.uid}" if self.order.random() < 0.3 else "/studies"
-        if len(batch) == 1 and self.order.random() < 0.5:
-            return Request(path, DICOM_JSON, "POST", DICOM, batch[0].file, keep=True)
-        body, content_type = multipart_body(each.file for each in batch)
-        return Request(path, DICOM_JSON, "POST", content_type, body, keep=True)
-
-    def results(self, kind: str, answer: Answer) -> tuple[set[str], dict[str, int]]:
-        """The SOP Instance UIDs that are stored, and the reasons of those that are not.
-
-        Failures without a UID have a number for it.
-        """
-        module = json.loads(answer.body)
-        stored = {
-            each["00081155"]["Value"][0] for each in module.get(REFERENCED, {}).get("Value", [])
-        }
-        failed = {
-            (each.get("00081155", {}).get("Value") or [str(number)])[0]: each[REASON]["Value"][0]
-            for number, each in enumerate(_failures(module))
-        }
-        if answer.status != (409 if not stored else 202 if failed else answer.status):
-            self.traffic.fail(
-                "a status that does not fit its report",
-                kind=kind,
-                status=answer.status,
-                stored=len(stored),
-                failed=len(failed),
-            )
-        return stored, failed
-
-
-def _failures(module: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for sequence in (FAILED, OTHER):
-        yield from module.get(sequence, {}).get("Value", [])
 
 
 class Sender(Stores):
@@ -208,7 +92,7 @@ class Sender(Stores):
         with self.ledger.changing(study):
             for each in made:
                 self.ledger.sent(study, digest(each.file))
-            request = self._request(study, made)
+            request = self.request(study, made)
             await self.leave(
                 "store, left amid the body", request, sent=self.order.uniform(0.05, 0.95), heard=0
             )
@@ -224,7 +108,7 @@ class Sender(Stores):
         with self.ledger.changing(study):
             for each in made:
                 self.ledger.sent(study, digest(each.file))
-            await self.leave("store, answer lost", self._request(study, made), sent=1, heard=0)
+            await self.leave("store, answer lost", self.request(study, made), sent=1, heard=0)
             await self.take("store again", study, made)
 
     async def _two_at_once(self) -> None:
@@ -351,61 +235,7 @@ class Sender(Stores):
                 stored, failed = self.results("store metadata and bulk", answer)
                 if sop_uid in stored:
                     return
-                self._judge("store metadata and bulk", study, answer, failed, again=True)
+                self.judge_failures("store metadata and bulk", study, answer, failed, again=True)
             await self.traffic.pause()
         study.doubtful = True
         raise Unsettled("store metadata and bulk: never taken")
-
-
-class Deleter(Stores):
-    """Deletes so many studies, series and instances that the archive keeps its size."""
-
-    def __init__(
-        self, traffic: Traffic, order: random.Random, ledger: Ledger, population: int
-    ) -> None:
-        super().__init__(traffic, order, ledger)
-        self.population = population
-
-    async def run(self) -> None:
-        """Delete until the run stops."""
-        while not self.traffic.stopping.is_set():
-            present = self.ledger.present()
-            if len(present) <= self.population:
-                await self.traffic.pause(0.5)
-                continue
-            study = self.order.choice(present[: len(present) // 2])
-            try:
-                await self._delete(study)
-            except Exception as error:  # Unsettled, or what reading a wrong answer comes to
-                self.traffic.fail(f"{type(error).__name__}: {error}")
-        self.close()
-
-    async def _delete(self, study: Study) -> None:
-        kept = self.order.choice(list(study.kept.values()))
-        chance = self.order.random()
-        path, going = f"/studies/{study.uid}", set(study.kept)
-        if chance < 0.2:
-            path += f"/series/{kept.series_uid}"
-            going = {
-                each.sop_uid for each in study.kept.values() if each.series_uid == kept.series_uid
-            }
-        if chance < 0.1:
-            path += f"/instances/{kept.sop_uid}"
-            going = {kept.sop_uid}
-        with self.ledger.changing(study):
-            await self._until_gone(path)
-            self.ledger.deleted(study, going)
-            if self.order.random() < 1 / 3:
-                request = Request(f"{path}/metadata")
-                await self.ask("metadata of what is gone", METADATA, request, 404)
-
-    async def _until_gone(self, path: str) -> None:
-        """204; 404 only where an answer before was lost. Raises Unsettled."""
-        deadline = time.monotonic() + PATIENCE
-        good: tuple[int, ...] = (204,)
-        while time.monotonic() < deadline:
-            if await self.ask("delete", DELETE, Request(path, method="DELETE"), *good) is not None:
-                return
-            good = (204, 404)
-            await self.traffic.pause()
-        raise Unsettled(f"{path}: never deleted")
