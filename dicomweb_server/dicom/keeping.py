@@ -96,6 +96,10 @@ class _Pending:
     attribute: dict[str, Any]
 
 
+# VRs of text in the Specific Character Set (PS3.5 §6.1.2.3)
+_IN_CHARACTER_SET = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+
+
 class Keeping:
     """Everything kept so far of the data set in `buffer`.
 
@@ -152,7 +156,8 @@ class Keeping:
         charset, known = character_set(raw.rstrip(b" \0"))
         if not known:
             self.problem(SPECIFIC_CHARACTER_SET, "an unknown character set")
-        if not level.ordered:
+        before = {attribute["vr"] for attribute in level.attributes.values()}
+        if not level.ordered or not _IN_CHARACTER_SET.isdisjoint(before):
             self.late_charsets[level.start] = charset
         if level.start not in self.charsets:
             level.charset = charset

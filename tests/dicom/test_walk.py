@@ -406,6 +406,13 @@ def test_a_character_set_that_comes_late_holds_for_what_was_before() -> None:
     assert walked.attributes["00081115"]["Value"] == [{"00100010": expected}]
 
 
+def test_a_character_set_holds_for_what_has_a_lower_tag_too() -> None:
+    name = _element(0x00050005, "LO", "Ж".encode("iso8859_5") + b" ")
+    walked = _explicit(name, _element(0x00080005, "CS", b"ISO_IR 144"))
+
+    assert walked.attributes["00050005"]["Value"] == ["Ж"]
+
+
 def test_items_have_the_character_set_around_them_or_their_own() -> None:
     def name(text: str, codec: str) -> bytes:
         return _element(0x00100010, "PN", text.encode(codec).ljust(2))

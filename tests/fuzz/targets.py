@@ -54,7 +54,7 @@ TARGETS: dict[str, Target] = {
 }
 
 LONGEST = 1 << 16  # bytes of an input
-MAX_SECONDS = 1.0  # of the processor, for one input
+MAX_SECONDS = 2.0  # of the processor, for one input; atheris makes all three times slower
 
 
 class TooLong(AssertionError):
