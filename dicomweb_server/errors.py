@@ -13,6 +13,11 @@ from typing import Any
 class Refusal(Exception):
     """A request that is understood and refused. ``str()`` is fit to be shown to the caller."""
 
+    @property
+    def for_log(self) -> str:
+        """Why, without anything that the caller sent: fit for a log."""
+        return str(self)
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Refusals come back from worker processes; their constructors take other arguments.
         return _restore, (type(self), self.args, self.__dict__)
@@ -30,8 +35,21 @@ class InvalidParameter(Refusal):
 
     def __init__(self, name: str, value: str, expected: str) -> None:
         self.name = name
+        self.expected = expected
         shown = value if len(value) <= 80 else value[:77] + "..."
         super().__init__(f"{name}={shown!r}: expected {expected}")
+
+    @property
+    def for_log(self) -> str:
+        return f"{self.name}: expected {self.expected}"
+
+
+class UnknownAttribute(InvalidParameter):
+    """A match key that names no attribute; its name is the caller's own text."""
+
+    @property
+    def for_log(self) -> str:
+        return f"a match key: expected {self.expected}"
 
 
 class NotFound(Refusal):

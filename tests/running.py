@@ -103,10 +103,14 @@ class RunningServer:
         """kill -9 of all its processes but Postgres, which the kernel then tells to stop."""
         assert self._process is not None
         postgres = self.postgres_pid()
-        for pid in (self.pid, *(pid for pid in _descendants(self.pid, postgres))):
+        for pid in (self.pid, *_descendants(self.pid, postgres)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._process.wait(30)
+
+    def processes(self) -> list[int]:
+        """The ids of its processes but Postgres's."""
+        return [self.pid, *_descendants(self.pid, self.postgres_pid())]
 
     def postgres_pid(self) -> int | None:
         """The process id of its own Postgres, while that one runs or its file is left."""

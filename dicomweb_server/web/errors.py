@@ -28,7 +28,7 @@ from dicomweb_server.errors import (
     UndecodablePixels,
     UnsupportedContent,
 )
-from dicomweb_server.web.requests import archive_of, principal_of, uids_of
+from dicomweb_server.web.requests import archive_of, note, principal_of, uids_of
 from dicomweb_server.web.responses import VARY
 
 log = structlog.get_logger()
@@ -80,6 +80,7 @@ async def refuse(request: Request, error: Exception) -> Response:
     """The answer to a refused request."""
     assert isinstance(error, Refusal)
     status = status_of(error)
+    note(request.scope, refusal=type(error).__name__, reason=error.for_log)
     headers = {}
     members: dict[str, Any] = {}
     if isinstance(error, MethodNotAllowed):
@@ -100,6 +101,7 @@ async def refuse_http(request: Request, error: Exception) -> Response:
     """What Starlette itself refuses: unknown paths, methods that a resource lacks."""
     assert isinstance(error, HTTPException)
     detail = "there is no such resource" if error.status_code == 404 else error.detail
+    note(request.scope, reason=detail)
     return problem(request, error.status_code, detail, headers=dict(error.headers or {}))
 
 

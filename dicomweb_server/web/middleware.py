@@ -15,6 +15,8 @@ from dicomweb_server.web.errors import problem
 
 log = structlog.get_logger()
 
+_LONGEST_PATH = 500  # characters that are logged
+
 _random = random.Random()  # noqa: S311  an id that tells requests apart, and guards nothing
 
 
@@ -33,6 +35,7 @@ class RequestLog:
         if scope["method"] in ("GET", "HEAD"):
             receive = patient
         scope["request_id"] = watch.request_id
+        noted = scope["noted"] = {}
         started = time.perf_counter()
         failure = None
         try:
@@ -55,11 +58,12 @@ class RequestLog:
                 "request",
                 request_id=watch.request_id,
                 method=scope["method"],
-                path=scope["path"],
+                path=scope["path"][:_LONGEST_PATH],
                 status=watch.status or 499,
                 bytes=watch.sent,
                 ms=round((time.perf_counter() - started) * 1000, 1),
                 **({"failure": failure} if failure else {}),
+                **noted,
             )
 
 

@@ -3,11 +3,18 @@
 from collections.abc import Sequence
 
 from starlette.requests import Request
+from starlette.types import Scope
 
 from dicomweb_server.access.principal import ANONYMOUS, Principal
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.wire.media_types import Choice, Offer, choose
 from dicomweb_server.wire.resources import parse_uid
+
+
+def note(scope: Scope, **fields: object) -> None:
+    """Add to the line that the log will have of a request. Nothing of content or queries."""
+    noted: dict[str, object] = scope.get("noted", {})
+    noted.update(fields)
 
 
 def archive_of(request: Request) -> Archive:

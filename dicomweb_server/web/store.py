@@ -1,6 +1,7 @@
 """POST /studies and /studies/{study}: Store (PS3.18 §10.5, STOW-RS)."""
 
 import asyncio
+from collections import Counter
 
 import orjson
 from starlette.requests import Request
@@ -10,7 +11,14 @@ from dicomweb_server.archive.posted import PostedIntake
 from dicomweb_server.archive.store import Intake
 from dicomweb_server.dicom.native_xml_text import to_xml
 from dicomweb_server.errors import MalformedMultipart, Refusal, Unavailable, UnsupportedContent
-from dicomweb_server.web.requests import accept_of, archive_of, base_url_of, principal_of, uids_of
+from dicomweb_server.web.requests import (
+    accept_of,
+    archive_of,
+    base_url_of,
+    note,
+    principal_of,
+    uids_of,
+)
 from dicomweb_server.web.responses import PRIVATE, DicomJSON
 from dicomweb_server.web.store_body import (
     DICOM,
@@ -36,7 +44,7 @@ from dicomweb_server.wire.media_types import (
 )
 from dicomweb_server.wire.multipart import check_boundary
 from dicomweb_server.wire.resources import study_url
-from dicomweb_server.wire.store_report import Result, Stored, failed, report
+from dicomweb_server.wire.store_report import Failed, Result, Stored, failed, report
 
 # STOW-05: one object, or one document, also where it is asked for as multipart.
 ANSWERS = [
@@ -45,6 +53,9 @@ ANSWERS = [
     Offer(JSON, multipart=True),
     Offer(XML, multipart=True),
 ]
+
+
+_REASONS, _LONGEST = 5, 200  # that the log tells of a request, and characters of each
 
 
 async def store_instances(request: Request) -> Response:
@@ -70,11 +81,13 @@ async def store_instances(request: Request) -> Response:
         results.append(failed("cannot_understand", comment=comment))
     if not results:
         raise MalformedMultipart("the request has no parts")  # STOW-02
-    return _answer(results, base_url_of(request), answer)
+    return _answer(request, results, answer)
 
 
-def _answer(results: list[Result], base_url: str, media_type: str) -> Response:
+def _answer(request: Request, results: list[Result], media_type: str) -> Response:
+    base_url = base_url_of(request)
     status, module = report(results, base_url)
+    note(request.scope, **_told(results))
     headers = {}
     studies = {r.study_instance_uid for r in results if isinstance(r, Stored)}
     if len(studies) == 1:
@@ -83,6 +96,17 @@ def _answer(results: list[Result], base_url: str, media_type: str) -> Response:
         headers |= {**PRIVATE, "Vary": "Accept", "Content-Type": XML}
         return Response(to_xml(module), status, headers)
     return DicomJSON(orjson.dumps(module), status, headers)
+
+
+def _told(results: list[Result]) -> dict[str, object]:
+    """What the log says of a store request: how many were stored, and why others were not."""
+    refused = Counter((f"{r.reason:04X}", r.comment) for r in results if isinstance(r, Failed))
+    found: dict[str, object] = {"stored": len(results) - refused.total()}
+    if refused:
+        common = refused.most_common(_REASONS)
+        found["refused"] = refused.total()
+        found["reasons"] = [f"{code} {text[:_LONGEST]} ({n})" for (code, text), n in common]
+    return found
 
 
 def _content_type(request: Request) -> ContentType:

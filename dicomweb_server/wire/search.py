@@ -23,7 +23,7 @@ from dicomweb_server.dicom.query import (
     Reading,
     SearchQuery,
 )
-from dicomweb_server.errors import InvalidParameter
+from dicomweb_server.errors import InvalidParameter, UnknownAttribute
 from dicomweb_server.wire.cursors import read_cursor
 from dicomweb_server.wire.match_keys import Key, Switches, conditions_of
 
@@ -228,7 +228,7 @@ def _match_key(name: str, value: str, fixed: dict[int, str | None], collected: _
     found = attribute_path(name)
     if found is None:
         # QRY-11: a misspelt PatientID that is ignored would show other patients
-        raise InvalidParameter(_shown(name), value, "the name of a DICOM attribute")
+        raise UnknownAttribute(_shown(name), value, "the name of a DICOM attribute")
     path, vr = found
     if path in collected.seen:
         _again(name, path, value, collected)
