@@ -104,6 +104,11 @@ def jpeg2000_header(data: bytes) -> CodeStream:
         raise UndecodablePixels("the JPEG 2000 stream has components of several depths or sizes")
     if not width or not height:
         raise UndecodablePixels("the JPEG 2000 stream has tiles without a size")
+    if not (
+        tile_left <= left < min(right, tile_left + width)
+        and tile_top <= top < min(bottom, tile_top + height)
+    ):
+        raise UndecodablePixels("the JPEG 2000 stream has tiles that begin outside the image")
     depth = data[42]
     return CodeStream(
         rows=bottom - top,

@@ -171,6 +171,23 @@ def test_more_tiles_than_an_image_has() -> None:
         decode_frame(bytes(frame), image_pixel(attributes(GREY)), ARC + "90")
 
 
+@pytest.mark.parametrize(
+    ("at", "values"),
+    [
+        (32, (0xFFFFFFFF, 0)),  # a decoder was busy for a quarter of a minute with such tiles
+        (32, (0, 1)),
+        (8, (130, 140, 100, 100, 50, 50, 0, 0)),
+    ],
+)
+def test_tiles_that_do_not_begin_at_the_image(at: int, values: tuple[int, ...]) -> None:
+    """The first tile holds the image's first pixel (ISO/IEC 15444-1 B.3)."""
+    frame = bytearray(FORGED["90"][0])
+    frame[at : at + 4 * len(values)] = struct.pack(f">{len(values)}I", *values)
+
+    with pytest.raises(UndecodablePixels, match="outside the image"):
+        decode_frame(bytes(frame), image_pixel(attributes(GREY)), ARC + "90")
+
+
 def test_components_that_are_not_alike() -> None:
     colour = bytearray(
         imagecodecs.jpeg2k_encode(np.zeros((40, 30, 3), np.uint8), codecformat="J2K")
