@@ -18,7 +18,8 @@ MUTATIONS = (*REQUESTS, *ANSWERS, *REPRESENTATIONS)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run it. The status is 1 if a check noticed no mutation, or a mutation was noticed by none."""
+    """Run it. The status is 1 if a check noticed no mutation, or a mutation was noticed by none,
+    or a check broke: whatever comes has to be a deviation."""
     parser = argparse.ArgumentParser(prog="python -m conformance.mutation", description=__doc__)
     parser.add_argument("--only", metavar="TEXT", default="", help="mutations named like this")
     parser.add_argument("--check", metavar="TEXT", default="", help="checks named like this")
@@ -31,17 +32,19 @@ def main(arguments: list[str] | None = None) -> int:
         filled(run)
         try:
             sound = {c.name: outcome_of(run, c).status for c in checks}
-            noticed = {one.name: _noticed(base, run, one, checks, sound) for one in mutations}
+            found = {one.name: _noticed(base, run, one, checks, sound) for one in mutations}
         finally:
             run.server = Server(base)
             cleared(run)
-    return _told(noticed, checks, sound, options.table)
+    noticed = {name: failed for name, (failed, _) in found.items()}
+    status = _told(noticed, checks, sound, options.table)
+    return 1 if any(broken for _, broken in found.values()) else status
 
 
 def _noticed(
     base: str, run: Run, mutation: Mutation, checks: list[Check], sound: dict[str, Status]
-) -> set[str]:
-    """The checks that pass, and do not with this mutation."""
+) -> tuple[set[str], set[str]]:
+    """The checks that pass, and do not with this mutation; and those that it breaks."""
     with spoiling(base, mutation) as url:
         run.server, run.memory = Server(url), {}
         outcomes = [outcome_of(run, c) for c in checks if sound[c.name] is Status.PASSED]
@@ -54,7 +57,7 @@ def _noticed(
         print(f"!!! {mutation.name}: {one.check.name} is broken\n{one.reason}", flush=True)
     found = {one.check.name for one in outcomes if one.status is Status.FAILED}
     print(f"{len(found):4} checks notice '{mutation.name}': {mutation.about}", flush=True)
-    return found
+    return found, {one.check.name for one in broken}
 
 
 def _told(

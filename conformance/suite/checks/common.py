@@ -223,9 +223,10 @@ def plain_multipart(run: Run) -> None:
         (f"{items[0].study_path}/metadata", multipart(DICOM_XML)),
     ):
         answer = run.ok(path, accept)
+        parts = parts_of(answer)
         begin = b"--" + answer.content_type.parameters["boundary"].encode() + b"\r\n"
         expect(answer.decoded.startswith(begin), "no preamble", answer.decoded[:40])
-        for part in parts_of(answer):
+        for part in parts:
             names = [name for name, _ in part.headers]
             expect("Content-Type" in names, "Content-Type in each part, so spelled", names)
             size = sum(len(name) + len(value) + 4 for name, value in part.headers)

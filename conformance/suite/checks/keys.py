@@ -3,7 +3,7 @@
 from conformance.suite.checks.store import made
 from conformance.suite.json_model import datasets_of, value_of, values_of
 from conformance.suite.making import new_uid
-from conformance.suite.model import Level, NotOffered, check, expect
+from conformance.suite.model import Level, NotOffered, check, expect, only
 from conformance.suite.run import DICOM_JSON, Run, status
 from conformance.suite.searching import (
     INSTANCE_UID,
@@ -306,7 +306,7 @@ def parents(run: Run) -> None:
 def includefield_of_sequences(run: Run) -> None:
     [item] = run.stored("values")
     path = f"{item.series_path}/instances"
-    [found] = search(run, path, [("includefield", "SourceImageSequence")])
+    found = only(search(run, path, [("includefield", "SourceImageSequence")]), "result")
     items = values_of(found, "00082112")
     if not items:
         raise NotOffered("sequences by includefield")
@@ -350,8 +350,8 @@ def pages_of_matches(run: Run) -> None:
 )
 def attributes_of_archives(run: Run) -> None:
     [item] = run.stored("rle")
-    found = search(run, f"{item.series_path}/instances")
-    told = value_of(found[0], "00080056"), values_of(found[0], "00083002")
+    found = only(search(run, f"{item.series_path}/instances"), "result")
+    told = value_of(found, "00080056"), values_of(found, "00083002")
     if told == (None, []):
         raise NotOffered("InstanceAvailability, AvailableTransferSyntaxUID")
     expect(told[0] in (None, "ONLINE"), "ONLINE, since it can be retrieved", told[0])

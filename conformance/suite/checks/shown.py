@@ -1,11 +1,8 @@
 """The grey levels and colours of rendered images (PS3.3 C.7.6, C.8, C.11; PS3.4 N.2)."""
 
-from io import BytesIO
-
 import numpy as np
-from PIL import Image
 
-from conformance.suite.checks.rendered import rendered
+from conformance.suite.checks.rendered import picture, rendered
 from conformance.suite.model import Level, NotOffered, check, expect
 from conformance.suite.multipart import parts_of
 from conformance.suite.pictures import (
@@ -285,7 +282,7 @@ def animation(run: Run) -> None:
     answer = run.get(f"{item.path}/rendered", _GIF)
     if answer.status in (400, 406):
         raise NotOffered("animations in GIF")
-    image = Image.open(BytesIO(status(answer, 200).body))
+    image = picture(status(answer, 200).body, _GIF)
     count = getattr(image, "n_frames", 1)
     if count == 1:
         raise NotOffered("animations in GIF: it is the first frame")
@@ -304,8 +301,7 @@ def all_frames(run: Run) -> None:
     parts = parts_of(run.ok(f"{item.path}/rendered", multipart(_PNG)), _PNG)
     expect(len(parts) == 3, "three parts", len(parts))
     means = [
-        np.asarray(Image.open(BytesIO(part.body)).convert("RGB")).reshape(-1, 3).mean(0)
-        for part in parts
+        np.asarray(picture(part.body, _PNG).convert("RGB")).reshape(-1, 3).mean(0) for part in parts
     ]
     order = [int(mean.argmax()) for mean in means]
     expect(order == [0, 1, 2], "a red, a green and a blue one", np.round(means))
