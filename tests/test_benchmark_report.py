@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.pixels.utils import pixel_array
 
-from conformance.benchmark import memory, orthanc
+from conformance.benchmark import memory, orthanc, settling
 from conformance.benchmark.__main__ import arguments, plan
 from conformance.benchmark.client import Address, Answer, AnswerError, Stream
 from conformance.benchmark.goals import ORTHANC, OURS, Goal
@@ -173,6 +173,27 @@ def test_processor_time_of_a_process_is_counted_finely() -> None:
 
 def test_a_process_that_is_gone_takes_no_time() -> None:
     assert cpu_time({2**22 + 1}) == CpuTime()
+
+
+async def test_a_server_that_works_for_itself_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(settling, "SECONDS", 0.2)
+    monkeypatch.setattr(settling, "LOOKS", 100)
+    program = "print(flush=True); sum(range(3_000_000)); print('idle', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdout.readline()
+        before = cpu_time({process.pid})
+        await settling.settled(lambda: {process.pid})
+        during = cpu_time({process.pid}) - before
+        assert process.stdout.readline() == "idle\n"
+        left = cpu_time({process.pid}) - before
+        process.stdin.close()
+
+    assert left.total - during.total < 0.01 < during.total
 
 
 # Goals.

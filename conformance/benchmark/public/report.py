@@ -63,7 +63,9 @@ def as_markdown(data: Data) -> str:
 
 def title(part: str, data: Data) -> str:
     """The heading of a part."""
-    size = f": {data['archived']:,} made studies" if part == "archive" else ""
+    size = (
+        f": {data['archived']:,} studies, one institution of a hundred" if part == "archive" else ""
+    )
     return TITLES[part] + size
 
 

@@ -14,7 +14,7 @@ class Size:
     rounds: int = 3
     seconds: float = 0.8
     stores: tuple[str, ...] = ()
-    store_times: int = 2  # how long a round of storing is
+    store_times: int = 1  # how long a round of storing is
     slices: int = 1000  # of the long series
     retrieves: tuple[str, ...] = (
         "metadata-100",
