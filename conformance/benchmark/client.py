@@ -23,10 +23,14 @@ class AnswerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A body that is made while it is sent; `pieces` gives `length` bytes, anew each time."""
+    """A body that is made while it is sent; `pieces` gives `length` bytes, anew each time.
+
+    `pause`: seconds after each piece, as on a poor line.
+    """
 
     length: int
     pieces: Callable[[], Iterator[bytes]]
+    pause: float = 0.0
 
     def __len__(self) -> int:
         return self.length
@@ -125,6 +129,8 @@ class Connection(asyncio.BufferedProtocol):
                 return
             self._transport.write(piece)
             await self._writable.wait()
+            if body.pause:
+                await asyncio.sleep(body.pause)
 
     def close(self) -> None:
         """Close at once."""

@@ -39,6 +39,7 @@ POSTGRES_FROZEN = FaultKind("Postgres frozen for 5 s")
 WORKER_KILLED = FaultKind("CPU worker killed", EVERYTHING - {SEARCH}, weight=2)
 SERVING_KILLED = FaultKind("serving process killed", gone=True, early=True)
 SERVER_KILLED = FaultKind("server killed and started", gone=True, early=True)
+SERVER_RESTARTED = FaultKind("server stopped and started", gone=True, early=True)
 DISK_FLOOR = FaultKind("disk below MIN_FREE_BYTES", WRITING)
 DISK_BRIM = FaultKind("disk full to the brim", WRITING)
 DISK_BRIM_OF_BOTH = FaultKind("disk full to the brim, Postgres' too")
@@ -49,7 +50,7 @@ S3_AWAY = FaultKind("S3 does not listen", BLOBS)
 
 ALWAYS = (
     POSTGRES_FAST, POSTGRES_IMMEDIATE, POSTGRES_AWAY, POSTGRES_FROZEN, WORKER_KILLED,
-    SERVING_KILLED, SERVER_KILLED,
+    SERVING_KILLED, SERVER_KILLED, SERVER_RESTARTED,
 )  # fmt: skip
 OF_DISK = (DISK_FLOOR, DISK_BRIM)
 OF_S3 = {
@@ -116,10 +117,11 @@ class Injector:
             return await self._freeze()
         if kind in (WORKER_KILLED, SERVING_KILLED):
             return self._kill_one(CPU_WORKER if kind is WORKER_KILLED else SERVING)
-        if kind is SERVER_KILLED:
-            await asyncio.to_thread(self.server.kill_tree)
+        if kind in (SERVER_KILLED, SERVER_RESTARTED):
+            killed = kind is SERVER_KILLED
+            status = await asyncio.to_thread(self.server.kill_tree if killed else self.server.stop)
             await asyncio.to_thread(self.server.start, wait=False)
-            return f"pid {self.server.pid}"
+            return f"pid {self.server.pid}" + ("" if killed else f", status {status} before")
         if kind in (*OF_DISK, DISK_BRIM_OF_BOTH):
             return await self._fill(FLOOR // 2 if kind is DISK_FLOOR else 0)
         return await self._spoil(kind)

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from typing import Any
 
+import numpy as np
 from pydicom import uid as uids
 
 from conformance.soak.ledger import Kept
@@ -55,6 +57,16 @@ class Place:
     number: int
 
 
+def _about(place: Place) -> dict[str, Any]:
+    return {
+        "StudyInstanceUID": place.study_uid,
+        "SeriesInstanceUID": place.series_uid,
+        "SOPInstanceUID": place.sop_uid,
+        "InstanceNumber": str(place.number),
+        "PatientID": place.patient_id,
+    }
+
+
 def _ct(place: Place, seed: int, size: int) -> Made:
     file = ct_instance(
         study_uid=place.study_uid,
@@ -73,33 +85,37 @@ def _ct(place: Place, seed: int, size: int) -> Made:
 
 def _small(place: Place, seed: int, kind: str, photometric: str, bits: int, syntax: str) -> Made:
     frames = 1 + seed % 4
-    shape = {"photometric": photometric, "bits": bits, "frames": frames, "seed": seed}
-    about = {
-        "StudyInstanceUID": place.study_uid,
-        "SeriesInstanceUID": place.series_uid,
-        "SOPInstanceUID": place.sop_uid,
-        "InstanceNumber": str(place.number),
-        "PatientID": place.patient_id,
-        "PatientName": f"Soak{seed:06}^Boris",
+    shape: dict[str, Any] = {
+        "photometric": photometric,
+        "bits": bits,
+        "frames": frames,
+        "seed": seed,
     }
-    size = {"rows": 64, "columns": 96}
-    file = small_image(**shape, **size, transfer_syntax=syntax, **about)  # type: ignore[arg-type]
-    pixels = small_pixels(**shape, **size)  # type: ignore[arg-type]
+    about = _about(place) | {"PatientName": f"Soak{seed:06}^Boris"}
+    shape |= {"rows": 64, "columns": 96}
+    file = small_image(transfer_syntax=syntax, **shape, **about)
+    pixels = small_pixels(**shape)
     frame = pixels[0].tobytes()
     return Made(place.study_uid, place.series_uid, place.sop_uid, kind, file, frame, frames)
 
 
-def _document(place: Place, seed: int, kind: str, make: Callable[..., bytes]) -> Made:
-    file = make(
-        seed=seed,
-        StudyInstanceUID=place.study_uid,
-        SeriesInstanceUID=place.series_uid,
-        SOPInstanceUID=place.sop_uid,
-        PatientID=place.patient_id,
+def _large(place: Place, seed: int) -> Made:
+    """Of 12 MB: it is streamed, and to S3 sent in several parts."""
+    frames, size = 24, 512
+    pixels = np.random.default_rng(seed).integers(0, 4096, (frames, size, size), np.uint16)
+    file = small_image(
+        frames=frames, rows=size, columns=size, bits=12, pixels=pixels, **_about(place)
     )
+    frame = pixels[0].tobytes()
+    return Made(place.study_uid, place.series_uid, place.sop_uid, LARGE, file, frame, frames)
+
+
+def _document(place: Place, seed: int, kind: str, make: Callable[..., bytes]) -> Made:
+    file = make(seed=seed, **_about(place))
     return Made(place.study_uid, place.series_uid, place.sop_uid, kind, file)
 
 
+LARGE = "large"
 IMPLICIT = "implicit"
 """The kind that is sent in Explicit VR to who does not ask for it by name (PS3.18 8.7.3.5.2)."""
 
@@ -119,6 +135,7 @@ KINDS: dict[str, Callable[[Place, int], Made]] = {
         kind: partial(_small, kind=kind, photometric=photometric, bits=bits, syntax=syntax)
         for kind, (photometric, bits, syntax) in _SMALL.items()
     },
+    LARGE: _large,
     "report": partial(_document, kind="report", make=sr_document),
     "pdf": partial(_document, kind="pdf", make=encapsulated_pdf),
 }

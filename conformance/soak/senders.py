@@ -5,15 +5,17 @@ import json
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pydicom import uid as uids
 
-from conformance.benchmark.client import Request
+from conformance.benchmark.client import Request, Stream
 from conformance.benchmark.items import DICOM_JSON
 from conformance.soak.ledger import Kept, Ledger, Study
 from conformance.soak.material import (
     IMPLICIT,
     KINDS,
+    LARGE,
     Made,
     damaged,
     digest,
@@ -31,6 +33,16 @@ from tests.web.posting import octets, posted_image
 DUPLICATE = 0x0111
 OF_DAMAGE = {0xC000, 0x0117}  # cannot be understood, or has no UIDs
 KEPT_FOR_DUPLICATES = 30
+PIECES = 40
+"""That a body on a poor line is sent in."""
+
+
+def in_pieces(body: bytes, pause: float) -> Stream:
+    """The same body, `pause` seconds after each of its pieces."""
+    size = -(-len(body) // PIECES)
+    return Stream(
+        len(body), lambda: (body[at : at + size] for at in range(0, len(body), size)), pause
+    )
 
 
 class Sender(Stores):
@@ -55,6 +67,8 @@ class Sender(Stores):
             self._other_content: 1,
             self._metadata_and_bulk: 2,
             self._two_at_once: 1,
+            self._large: 0.4,
+            self._slowly: 1,
         }
         while not self.traffic.stopping.is_set():
             [way] = self.order.choices(list(ways), list(ways.values()))
@@ -64,8 +78,8 @@ class Sender(Stores):
                 self.traffic.fail(f"{type(error).__name__}: {error}")
         self.close()
 
-    def _new(self, n_series: int, n_instances: int) -> tuple[Study, list[Made]]:
-        kind = self.order.choice(list(KINDS))
+    def _new(self, n_series: int, n_instances: int, kind: str = "") -> tuple[Study, list[Made]]:
+        kind = kind or self.order.choice([kind for kind in KINDS if kind != LARGE])
         if kind in ("report", "pdf"):
             n_series = n_instances = 1
         patient_id, made = make_study(next(self.seeds), kind, n_series, n_instances)
@@ -77,6 +91,30 @@ class Sender(Stores):
         study, made = self._new(1, 1)
         with self.ledger.changing(study):
             await self.take("store single", study, made)
+
+    async def _large(self) -> None:
+        study, made = self._new(1, 1, LARGE)
+        with self.ledger.changing(study):
+            await self.take("store large", study, made)
+
+    async def _slowly(self) -> None:
+        """Over a poor line, which may last longer than a fault."""
+        study, made = self._new(1, self.order.randint(1, 3))
+        request = self.request(study, made)
+        assert isinstance(request.body, bytes)
+        pause = self.order.uniform(2, 20) / PIECES
+        request = replace(request, body=in_pieces(request.body, pause))
+        with self.ledger.changing(study):
+            for each in made:
+                self.ledger.sent(study, digest(each.file))
+            answer = await self.ask("store slowly", STORE, request, 200, 202, 409)
+            if answer is not None:
+                stored, failed = self.results("store slowly", answer)
+                for each in made:
+                    if each.sop_uid in stored:
+                        self.ledger.acknowledged(study, await self.as_retrieved(each))
+                self.judge_failures("store slowly", study, answer, failed, bool(failed))
+            await self.take("store after slow", study, made)
 
     async def _series(self) -> None:
         """Two series in batches, as a modality sends them."""
