@@ -27,6 +27,7 @@ from conformance.soak.database import OwnDatabase
 from conformance.soak.faults import (
     ALWAYS,
     DISK_FLOOR,
+    EARLY,
     OF_DISK,
     POSTGRES_AWAY,
     SERVER_KILLED,
@@ -215,7 +216,7 @@ def test_faults_follow_from_the_seed_and_end_before_the_run(seed: int) -> None:
     assert moments[0] > 0 and moments[-1] < 3240
     assert all(25 <= after - before <= 75 for before, after in pairwise(moments))
     assert {name for _, name in plan()} == {kind.name for kind in kinds}
-    late = {name for due, name in plan() if due > 0.4 * 3600}
+    late = {name for due, name in plan() if due > EARLY * 3600}
     assert not late & {SERVING_KILLED.name, SERVER_KILLED.name}
 
 

@@ -118,10 +118,18 @@ def begin(stack: ExitStack, folder: Path, options: argparse.Namespace) -> tuple[
     server.start()
     windows = Windows()
     address = Address("127.0.0.1", server.port, "/dicomweb")
-    traffic = Traffic(address, Pace(options.rate, random.Random(options.seed + 1)), windows)
+    pace = Pace(options.rate, random.Random(options.seed + 1))
+    traffic = Traffic(address, pace, windows, say=say)
     database = OwnDatabase(server) if options.own_postgres else commanded
     injector = Injector(server, database, random.Random(options.seed + 2), disk, proxy)
-    plan = Plan(3600 * options.hours, options.every, options.rate, options.population, options.seed)
+    plan = Plan(
+        seconds=3600 * options.hours,
+        every=options.every,
+        rate=options.rate,
+        population=options.population,
+        seed=options.seed,
+        processes=options.workers,
+    )
     store = "S3 through a proxy that fails" if options.s3 else "files"
     postgres = "its own Postgres beside them" if options.own_postgres else "DATABASE_URL"
     where = disk.about if disk else "the machine's disk"

@@ -26,7 +26,7 @@ from tests.running import RunningServer
 FLOOR = 256 << 20
 """MIN_FREE_BYTES of the server."""
 AWAY_SECONDS, FROZEN_SECONDS, FULL_SECONDS, S3_SECONDS = 10.0, 5.0, 8.0, 8.0
-EARLY = 0.4
+EARLY = 0.35
 """Share of a run after which no process of the server that is to be watched is ended."""
 
 BLOBS = frozenset({STORE, PIXELS, ENCODED, RENDERED})

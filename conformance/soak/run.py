@@ -9,8 +9,9 @@ from typing import Protocol
 
 from conformance.soak.database import processes_under
 from conformance.soak.deleting import Deleter
-from conformance.soak.faults import Injector, schedule
+from conformance.soak.faults import EARLY, Injector, schedule
 from conformance.soak.final import Outcome, examine
+from conformance.soak.flatness import LEAST_SECONDS
 from conformance.soak.ledger import Ledger
 from conformance.soak.recovery import Prober
 from conformance.soak.sampling import Around, CpuMeter, Held, around, held
@@ -18,6 +19,7 @@ from conformance.soak.senders import Sender
 from conformance.soak.storing import PATIENCE
 from conformance.soak.traffic import Traffic
 from conformance.soak.viewers import Viewer
+from conformance.soak.warming import Warmer
 from conformance.soak.windows import Window
 from tests.running import RunningServer
 
@@ -46,6 +48,8 @@ class Plan:
     rate: float
     population: int
     seed: int
+    processes: int = 1
+    """That answer requests."""
 
 
 @dataclass(slots=True)
@@ -126,7 +130,11 @@ class Run:
         kinds = self.injector.kinds()
         length = self.plan.seconds
         begin = self.traffic.now()
+        warm = length * (1 - EARLY) < LEAST_SECONDS  # nothing will be judged
         for due, kind in schedule(kinds, self.injector.order, length=length, every=self.plan.every):
+            if not warm and due > EARLY * length:
+                warm = True
+                await self._warm_up()
             await asyncio.sleep(max(0.0, begin + due - self.traffic.now()))
             if self.traffic.now() - begin > 0.95 * length:
                 return
@@ -135,6 +143,11 @@ class Run:
             window.ended = self.traffic.now()
             await prober.recovered(window)
             self.say(_told(window))
+
+    async def _warm_up(self) -> None:
+        order = random.Random(self.plan.seed + 3)
+        await Warmer(self.traffic, order, self.ledger, self.plan.processes).run()
+        self.say(f"{self.traffic.now():.0f} s: warmed up")
 
     async def _rest(self) -> None:
         await asyncio.sleep(REST_SECONDS)

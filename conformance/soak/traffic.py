@@ -82,9 +82,10 @@ class Traffic:
 class Client:
     """One client, with a connection that it keeps: it sends one request at a time."""
 
-    def __init__(self, traffic: Traffic, order: random.Random) -> None:
+    def __init__(self, traffic: Traffic, order: random.Random, *, unpaced: bool = False) -> None:
         self.traffic = traffic
         self.order = order
+        self._unpaced = unpaced
         self._connection: Connection | None = None
 
     async def ask(
@@ -102,7 +103,8 @@ class Client:
         failure of the run.
         """
         traffic = self.traffic
-        await traffic.pace.turn()
+        if not self._unpaced:
+            await traffic.pace.turn()
         began = traffic.now()
         outcome, said = "", ""
         answer: Answer | None = None

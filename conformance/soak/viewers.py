@@ -149,7 +149,7 @@ class Viewer(Client):
             return
         kept = self.order.choice(list(study.kept.values()))
         request = Request(_path(study, kept), "application/dicom", keep=True)
-        await self.get("instance, default syntax", PIXELS, study, request, _dicom)
+        await self.get("instance, default syntax", ENCODED, study, request, _dicom)
         if kept.frames:
             accept = "application/dicom; transfer-syntax=1.2.840.10008.1.2.4.80"
             request = Request(_path(study, kept), accept, keep=True)
