@@ -2,7 +2,7 @@
 import { Problem, ROOT, isAbort, json } from './api.js';
 import { openAbout } from './about.js';
 import { announce, button, fill, h, icon } from './dom.js';
-import { LANGUAGES, preferred, speak, spoken, store, t } from './i18n.js';
+import { LANGUAGES, preferred, speak, speakOfPictures, spoken, store, t } from './i18n.js';
 import * as list from './list.js';
 import { failure } from './states.js';
 import * as study from './study.js';
@@ -33,7 +33,7 @@ const VIEWS = {
   list: (root, { query }) => list.open(root, query),
   study: (root, { rest, query }) => study.open(root, rest, query, server),
   view: async (root, { rest, query }) => {
-    const viewer = await import('./viewer/index.js');
+    const [viewer] = await Promise.all([import('./viewer/index.js'), speakOfPictures(), styled('viewer.css')]);
     const studies = rest.split(',').filter(Boolean).slice(0, 2);
     if (studies.length === 0) throw new Problem(404, '', '');
     return viewer.open(root, {
@@ -46,6 +46,21 @@ const VIEWS = {
     });
   },
 };
+
+// A style sheet that is needed once it is needed.
+function styled(name) {
+  const href = new URL(name, ROOT).href;
+  const known = [...document.styleSheets].some((sheet) => sheet.href === href);
+  if (known) return null;
+  return new Promise((resolve, reject) => {
+    const link = h('link', { rel: 'stylesheet', href, onload: resolve });
+    link.addEventListener('error', () => {
+      link.remove();
+      reject(new Problem(0, 'network', ''));
+    });
+    document.head.append(link);
+  });
+}
 
 async function go({ focus = true } = {}) {
   const here = route();

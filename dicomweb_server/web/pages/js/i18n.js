@@ -1,10 +1,12 @@
 // The words of the page, in the reader's language. js/i18n/{en,it,fr,de}.js have them, and
-// viewer-{en,it,fr,de}.js those of the image viewer: a plain object of JSON each.
+// viewer-{en,it,fr,de}.js those of the image viewer: a plain object of JSON each. Of one language
+// they are loaded, and of the viewer when it is opened.
 
 export const LANGUAGES = { en: 'English', it: 'Italiano', fr: 'Français', de: 'Deutsch' };
 
 let language = 'en';
 let words = {};
+const parts = ['']; // what the names of the files that are spoken begin with
 let plural = new Intl.PluralRules('en');
 let region = 'en'; // the language as the browser has it, as en-GB: for dates and numbers
 
@@ -17,9 +19,8 @@ export function preferred() {
 
 // Speak `tag` from now on; kept for the next visit if `keep`.
 export async function speak(tag, { keep = false } = {}) {
-  const parts = [import(`./i18n/${tag}.js`), import(`./i18n/viewer-${tag}.js`)];
-  const [page, viewer] = await Promise.all(parts);
-  words = { ...page.default, ...viewer.default };
+  const loaded = await Promise.all(parts.map((part) => import(`./i18n/${part}${tag}.js`)));
+  words = Object.assign({}, ...loaded.map((one) => one.default));
   language = tag;
   plural = new Intl.PluralRules(tag);
   region = navigator.languages.find((one) => one.startsWith(tag)) ?? tag;
@@ -28,6 +29,12 @@ export async function speak(tag, { keep = false } = {}) {
 }
 
 export const spoken = () => language;
+
+// Know the words of the viewer from now on, too.
+export async function speakOfPictures() {
+  if (!parts.includes('viewer-')) parts.push('viewer-');
+  await speak(language);
+}
 
 // The words for `key`, with {values} in their places. Where there are words for one and for
 // other, `n` decides, and is written as the language writes numbers.
