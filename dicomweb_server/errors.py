@@ -126,6 +126,14 @@ class UndecodablePixels(Refusal):
     be encoded in another syntax without losing or misstating something."""
 
 
+class ValueElsewhere(UndecodablePixels):
+    """A value that a picture needs is not in the metadata; `path` is that of the bulk data."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+
 class Unavailable(Refusal):
     """The server cannot answer now: overloaded, out of space, or its database is away."""
 

@@ -55,7 +55,7 @@ _MOST_GRAPHICS = 4 << 20  # of them points of lines: what is drawn takes a hundr
 _MOST_PASSED = 4 << 20  # bytes of them in one message to a worker
 _GRAPHIC_DATA = "00700022"
 _OF_IMAGE = frozenset(overlay_data_tags())
-_OF_STATE = _OF_IMAGE | {_GRAPHIC_DATA, "00283006"}  # LUT Data
+_OF_STATE = _OF_IMAGE | {_GRAPHIC_DATA, "00283006", "00282000"}  # LUT Data, ICC Profile
 
 
 # A frame, counted from 1, of an image: its Study, Series and SOP Instance UID.

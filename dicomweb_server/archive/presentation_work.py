@@ -3,7 +3,6 @@
 import os
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
 from dicomweb_server.dicom.image_pixel import image_pixel
 from dicomweb_server.dicom.images import finished
 from dicomweb_server.dicom.overlays import embedded_overlays
-from dicomweb_server.dicom.packing import unpack_metadata
+from dicomweb_server.dicom.packing import pack_metadata, unpack_metadata
 from dicomweb_server.dicom.pixels import NATIVE, Array, decode_frame
 from dicomweb_server.dicom.presentation_state import (
     MaskRule,
@@ -116,12 +115,16 @@ def presented_frame(
         longest=longest,
         texts=texts,
     )
-    profile = b""
-    with suppress(UndecodablePixels):
-        profile = source_profile(presentation, 1, 1)
+    profile = source_profile(presentation, 1, 1)
     if profile and not options.icc_profile and media_type in PROFILES:
         options = replace(options, icc_profile="yes")  # digest 3.3.5
     return finished(picture, dataset, number, options, media_type, quality, profile)
+
+
+def with_value(packed_metadata: bytes, path: str, value: bytes) -> bytes:
+    """Packed metadata with one more binary value in it."""
+    dataset = _dataset(packed_metadata, {path: StoredValue(value, 0, len(value), 1)})
+    return pack_metadata(orjson.dumps(dataset))
 
 
 def _dataset(packed_metadata: bytes, values: Mapping[str, StoredValue]) -> JsonDataset:

@@ -17,14 +17,18 @@ from dicomweb_server.archive.presentation import (
     find_state_of_series,
     presented,
 )
+from dicomweb_server.archive.presentation_work import with_value
+from dicomweb_server.archive.retrieve import locate_bulk, uids_of
 from dicomweb_server.archive.segmentation import Segmented, find_segmented, segmented
 from dicomweb_server.archive.sources import (
+    Source,
     frame_bytes,
     made_of_frame,
     open_source,
     stored_length,
     whole_of,
 )
+from dicomweb_server.dicom.colour_profiles import MAX_PROFILE
 from dicomweb_server.dicom.frames import is_video
 from dicomweb_server.dicom.rendering import RenderOptions
 from dicomweb_server.dicom.segmentation import SEGMENTATIONS
@@ -33,7 +37,13 @@ from dicomweb_server.dicom.transfer_syntaxes import (
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
 from dicomweb_server.dicom.viewing import DEFAULT_QUALITY
-from dicomweb_server.errors import NotAcceptable, NotFound
+from dicomweb_server.errors import (
+    NotAcceptable,
+    NotFound,
+    Unavailable,
+    UndecodablePixels,
+    ValueElsewhere,
+)
 from dicomweb_server.index import retrieve as index
 from dicomweb_server.index.retrieve import FrameLocation
 
@@ -65,6 +75,7 @@ class Frame:
     packed: bytes  # metadata
     number: int
     version: bytes
+    principal: Principal  # who asked for it
 
 
 # What a picture is made of. `version` changes with all that it follows from, but for how it is
@@ -112,7 +123,8 @@ async def find_shown(
         raise NotAcceptable([])
     if found.location.sop_class_uid in SEGMENTATIONS:
         return await find_segmented(archive, principal, found, packed, number)
-    return Frame(found, packed, number or 1, await version_of(parts_of(found, packed)))
+    version = await version_of(parts_of(found, packed))
+    return Frame(found, packed, number or 1, version, principal)
 
 
 async def find_representative(
@@ -213,17 +225,42 @@ async def _made(archive: Archive, shown: Shown, wanted: Picture) -> bytes | Scra
         )
     found = shown.found
     source = await open_source(archive, found.location)
+    try:
+        return await _made_with(archive, source, shown, shown.packed, wanted)
+    except ValueElsewhere as missing:
+        packed = await _with_value(archive, source, shown, missing.path)
+        return await _made_with(archive, source, shown, packed, wanted)
+
+
+async def _made_with(
+    archive: Archive, source: Source, shown: Frame, packed: bytes, wanted: Picture
+) -> bytes | ScratchFile:
     return await made_of_frame(
         archive,
         source,
-        found,
+        shown.found,
         0,
         shown.number,
         work.rendered_frame,
-        shown.packed,
+        packed,
         *_how(shown, wanted),
         wanted.as_stored,
     )
+
+
+async def _with_value(archive: Archive, source: Source, shown: Frame, path: str) -> bytes:
+    """The metadata with a value that is not in them: seldom one is, and then it is looked for.
+
+    Raises UndecodablePixels for one that is too large, Unavailable if the instance was replaced.
+    """
+    uids = uids_of(shown.found.location)
+    location, value = await locate_bulk(archive, shown.principal, *uids, path)
+    if location.blob_key != shown.found.location.blob_key:
+        raise Unavailable("the instance was replaced meanwhile; ask again", retry_after=1)
+    if value.length > MAX_PROFILE:
+        raise UndecodablePixels("the ICC profile of the image is too large to be applied")
+    data = await source.read(value.offset, value.length)
+    return await archive.workers.run(with_value, shown.packed, path, data)
 
 
 def _how(shown: Frame, wanted: Picture) -> tuple[str, int, RenderOptions, str, int, int | None]:

@@ -17,7 +17,7 @@ from dicomweb_server.dicom.json_values import (
     functional_group,
     values,
 )
-from dicomweb_server.errors import UndecodablePixels
+from dicomweb_server.errors import UndecodablePixels, ValueElsewhere
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -61,8 +61,8 @@ def source_profile(dataset: JsonDataset, frame: int, count: int, stream: bytes =
     """The profile that a file states for the colours of a frame, from 1 of `count`: of its optical
     path, of the image, or within its code `stream`; empty if there is none that makes sense.
 
-    Raises UndecodablePixels for one that is too large to be in the metadata: to take the colours
-    for others would show wrong ones.
+    Raises ValueElsewhere for one that is too large to be in the metadata, and UndecodablePixels
+    for one of more than MAX_PROFILE: to take the colours for others would show wrong ones.
     """
     candidates = (
         _of_optical_path(dataset, frame, count),
@@ -89,9 +89,13 @@ def _of_optical_path(dataset: JsonDataset, frame: int, count: int) -> bytes | No
 
 def _stated(dataset: JsonDataset) -> bytes | None:
     element = dataset.get(_ICC_PROFILE)
-    if isinstance(element, dict) and "BulkDataURI" in element:
+    path = element.get("BulkDataURI") if isinstance(element, dict) else None
+    if path is not None:
+        raise ValueElsewhere(str(path).lstrip("/"))
+    found = binary(dataset, _ICC_PROFILE)
+    if found is not None and len(found) > MAX_PROFILE:
         raise UndecodablePixels("the ICC profile of the image is too large to be applied")
-    return binary(dataset, _ICC_PROFILE)
+    return found
 
 
 def _in_stream(stream: bytes) -> bytes | None:

@@ -1,6 +1,7 @@
 """ICC profiles of rendered pictures (PS3.18 §8.3.5.1.6, digest 3.3.5)."""
 
 import base64
+import pickle
 from io import BytesIO
 
 import numpy as np
@@ -10,10 +11,15 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from dicomweb_server.dicom.boxes import Box, first_box
-from dicomweb_server.dicom.colour_profiles import managed, source_profile, standard_profile
+from dicomweb_server.dicom.colour_profiles import (
+    MAX_PROFILE,
+    managed,
+    source_profile,
+    standard_profile,
+)
 from dicomweb_server.dicom.images import encode
 from dicomweb_server.dicom.viewing import PROFILES
-from dicomweb_server.errors import UndecodablePixels
+from dicomweb_server.errors import UndecodablePixels, ValueElsewhere
 
 SPACES = ("srgb", "adobergb", "rommrgb")
 LEVELS = np.array([0, 40, 128, 200, 255], np.uint8)
@@ -164,5 +170,9 @@ def test_profiles_of_other_spaces_count_as_absent():
 
 
 def test_a_profile_that_is_not_at_hand_is_not_taken_for_another():
+    with pytest.raises(ValueElsewhere) as missing:
+        source_profile({"00282000": {"vr": "OB", "BulkDataURI": "/00282000"}}, 1, 1)
+    assert missing.value.path == "00282000"
+    assert pickle.loads(pickle.dumps(missing.value)).path == "00282000"
     with pytest.raises(UndecodablePixels):
-        source_profile({"00282000": {"vr": "OB", "BulkDataURI": "00282000"}}, 1, 1)
+        source_profile({"00282000": element(bytes(MAX_PROFILE + 1))}, 1, 1)

@@ -71,6 +71,27 @@ def test_the_profile_of_the_image_is_where_its_colours_come_from(http: httpx.Cli
     kept = http.get(path, params={"iccprofile": "yes"}, headers=PNG)
     assert Image.open(BytesIO(kept.content)).info["icc_profile"] == profile
 
+    # Larger than what metadata hold; beyond 4 MiB it is refused, for other colours would be wrong
+    for size, status in ((700_000, 200), ((4 << 20) + 4, 406)):
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = new_uid()
+        large = size.to_bytes(4) + profile[4:] + bytes(size - len(profile))
+        dataset.ICCProfile = large
+        [stored] = store(http, file_of(dataset))
+        answers = {
+            name: http.get(f"{path_of(stored)}/rendered", params={"iccprofile": name}, headers=PNG)
+            for name in ("yes", "adobergb", "no")
+        }
+        assert {name: each.status_code for name, each in answers.items()} == {
+            "yes": status,
+            "adobergb": status,
+            "no": 200,
+        }
+        if status == 200:
+            kept = answers["yes"]
+            assert Image.open(BytesIO(kept.content)).info["icc_profile"] == large
+            small = http.get(path, params={"iccprofile": "adobergb"}, headers=PNG)
+            np.testing.assert_array_equal(pixels(answers["adobergb"]), pixels(small))
+
     dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = new_uid()
     dataset.ICCProfile = profile[:200]  # damaged: never a 500
     [stored] = store(http, file_of(dataset))
