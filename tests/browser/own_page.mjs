@@ -52,6 +52,9 @@ async function theList(page) {
   await listed(page, 'the list', (found) => found.length === PAGE);
   const total = Number((await page.locator('.total').textContent()).match(/\d+/)[0]);
   assert.ok(total > PAGE + 5);
+  // As they lie on the disk, without a coding: the viewer comes when it is opened
+  const loaded = await page.evaluate(() => performance.getEntries().filter(({ name }) => /\/($|js\/|[a-z]+\.(css|js)$)/.test(new URL(name, location).pathname)).reduce((sum, { decodedBodySize = 0 }) => sum + decodedBodySize, 0));
+  assert.ok(loaded > 50_000 && loaded <= 150_000, `${loaded} bytes of the page`);
   await page.getByText('Not for diagnosis.').first().waitFor();
   await until('pictures', WAIT, () =>
     page.evaluate(() => [...document.querySelectorAll('.studies img')].some((one) => one.naturalWidth > 1)),

@@ -318,6 +318,104 @@ async function comparing(page) {
   await page.getByText('Two different patients').waitFor({ timeout: WAIT });
 }
 
+// A length by dragging is that of the scale bar; by keys it is the way that the image was moved.
+async function lengths(page) {
+  await open(page, 'long');
+  await painted(page, 'a CT');
+  await until('the slice to be told', WAIT, async () => /^150 of/.test(await page.locator('#live').textContent()));
+  const labels = () => page.locator('.v-measures span').allInnerTexts();
+  const told = async () => (await labels()).map((label) => Number(/^([\d.]+) mm$/.exec(label)[1]));
+  const bar = await page.locator('.v-scale').first().evaluate((scale) => {
+    const [, size, unit] = /([\d.]+) (cm|mm)/.exec(scale.innerText);
+    return (size * (unit === 'cm' ? 10 : 1)) / Number.parseFloat(scale.querySelector('.v-bar').style.width);
+  });
+  await page.keyboard.press('m');
+  assert.equal(await tool(page, 'measure').getAttribute('aria-pressed'), 'true');
+  const box = await stage(page).boundingBox();
+  const at = [box.x + box.width / 2 - 60, box.y + box.height / 2 - 60];
+  await page.mouse.move(...at);
+  await page.mouse.down();
+  await page.mouse.move(at[0] + 120, at[1] + 90, { steps: 6 });
+  await page.mouse.up();
+  const near = (found, pixels) => assert.ok(Math.abs(found - pixels * bar) < 0.06 * bar + 0.051, `${found} mm of ${pixels} pixels of ${bar} mm`);
+  near((await told())[0], 150);
+  await until('the length to be told', WAIT, async () => / mm$/.test(await page.locator('#live').textContent()));
+  await page.screenshot({ path: `${task.results}/page viewer lengths.png` });
+
+  const before = await labels();
+  for (const key of ['+', 'r', 'h']) await page.keyboard.press(key); // however it lies, it is as long
+  assert.deepEqual(await labels(), before);
+  await page.keyboard.press('ArrowDown');
+  await painted(page, 'the next', (seen) => seen === 151);
+  assert.deepEqual(await labels(), []); // it is of that slice alone
+  await page.keyboard.press('ArrowUp');
+  await painted(page, 'the one before', (seen) => seen === 150);
+  assert.deepEqual(await labels(), before);
+  await page.keyboard.press('x');
+
+  await stage(page).focus();
+  await page.keyboard.press('Enter');
+  assert.ok(await page.locator('.v-cross').isVisible());
+  for (const key of ['Shift+ArrowRight', 'Shift+ArrowRight', 'Shift+ArrowRight']) await page.keyboard.press(key);
+  await page.screenshot({ path: `${task.results}/page viewer lengths by keys.png` });
+  await page.keyboard.press('Enter');
+  assert.ok(await page.locator('.v-cross').isHidden());
+  near((await told())[1], 120);
+  await page.keyboard.press('Backspace');
+  assert.deepEqual(await labels(), before);
+  await page.mouse.move(...at);
+  await page.mouse.down();
+  await page.mouse.move(at[0] + 1, at[1]); // no drag
+  await page.mouse.up();
+  assert.deepEqual(await labels(), before);
+  await page.keyboard.press('Delete');
+  assert.deepEqual(await labels(), []);
+
+  for (const [name, words] of [['dx', process.env.DICOM_CORPUS ? / mm$/ : /^[\d.]+ mm \(at the detector\)$/], ['large', /^\d+ pixels$/]]) {
+    await open(page, name);
+    await painted(page, name);
+    await page.keyboard.press('m');
+    await page.mouse.move(...at);
+    await page.mouse.down();
+    await page.mouse.move(at[0] + 80, at[1]);
+    await page.mouse.up();
+    assert.match((await labels())[0], words);
+    await page.screenshot({ path: `${task.results}/page viewer lengths ${name}.png` });
+  }
+}
+
+// Zoom, place, turn and window of both sides together, where that is wished.
+async function linkedViews(page) {
+  await open(page, 'prior1', 'prior0');
+  await painted(page, 'the first');
+  await painted(page, 'the second', undefined, 1);
+  const where = () => page.evaluate(() => [...document.querySelectorAll('.v-pane > .v-stage > .v-picture:first-child')].map((one) => one.style.transform));
+  const [, apart] = await where();
+  await stage(page).focus();
+  await page.keyboard.press('+');
+  assert.equal((await where())[1], apart);
+  await page.keyboard.press('k');
+  assert.equal(await tool(page, 'linkView').getAttribute('aria-pressed'), 'true');
+  const together = async () => assert.equal(...(await where()));
+  await together();
+  for (const key of ['+', 'r', 'Shift+ArrowLeft', 'h', 'f']) {
+    await page.keyboard.press(key);
+    await together();
+  }
+  await page.keyboard.press('3');
+  await until('the window on both sides', WAIT, async () => {
+    const [a, b] = [await corner(page, 'window'), await corner(page, 'window', 1)];
+    return a === b && /: /.test(a) && !a.startsWith('≈');
+  });
+  await page.screenshot({ path: `${task.results}/page viewer linked views.png` });
+  await page.keyboard.press('q');
+  await page.keyboard.press('x');
+  await together();
+  await page.keyboard.press('k');
+  await page.keyboard.press('+');
+  assert.notEqual(...(await where()));
+}
+
 async function faults(page) {
   const at = await addresses(page, 'long');
   let isAway = false;
@@ -464,7 +562,7 @@ async function rate(page) {
   assert.ok(found >= LEAST_RATE, `${found.toFixed(1)} images/s`);
 }
 
-const parts = { everyKind, documents, scrolling, slowAnswers, windows, zooming, cine, comparing, faults, keysAlone, aPhone, everyLanguage, rate };
+const parts = { everyKind, documents, scrolling, slowAnswers, windows, zooming, cine, comparing, linkedViews, lengths, faults, keysAlone, aPhone, everyLanguage, rate };
 const only = process.env.VIEWER_PARTS?.split(','); // of these alone, while one works on them
 
 await watched(task, async (page) => {

@@ -82,6 +82,39 @@ test('the visible part is the whole at fit, and a part of it when zoomed in', ()
   assert.equal(part.width, 128);
 });
 
+test('a point of the pane is a point of the image, and the other way round', () => {
+  for (const start of [UPRIGHT, rotate(UPRIGHT), flipSides(rotate(UPRIGHT)), flipUpDown(UPRIGHT)]) {
+    const view = geometry.moved(geometry.zoomed(start, 1.7, [31, -9]), 13, 40, image, pane);
+    for (const point of [[0, 0], [100, 50], [511, 300]]) {
+      const at = geometry.toPane(view, image, point);
+      seenAt(view, point).forEach((value, axis) => assert.ok(Math.abs(value - at[axis] - [400, 300][axis]) < 1e-9));
+      geometry.toImage(view, image, at).forEach((value, axis) => assert.ok(Math.abs(value - point[axis]) < 1e-9));
+    }
+  }
+});
+
+test('lengths are in millimetres of rows and columns, whatever shape a pixel has', () => {
+  const square = { spacing: [0.5, 0.5], aspect: 1 };
+  assert.equal(geometry.distance([[10, 10], [13, 14]], square), 2.5);
+  const tall = { spacing: [2, 0.5], aspect: 4 }; // shown four times as high
+  assert.equal(geometry.distance([[0, 0], [0, 40]], tall), 20); // ten rows of 2 mm
+  assert.equal(geometry.distance([[0, 0], [40, 0]], tall), 20);
+  const disagreeing = { spacing: [1, 1], aspect: 2 }; // a Pixel Aspect Ratio of its own
+  assert.equal(geometry.distance([[0, 0], [0, 40]], disagreeing), 20);
+});
+
+test('another image lies likewise: as large in the patient, or else in its pane', () => {
+  const small = { image: { width: 256, height: 256 }, pane };
+  const view = geometry.zoomed(rotate(geometry.fitted(UPRIGHT, image, pane)), 3, [40, 50]);
+  const [mine, own] = [{ image, pane, mm: 0.5 }, { ...small, mm: 1 }];
+  const same = geometry.likewise(view, mine, own);
+  assert.deepEqual([same.scale, same.turn], [view.scale * 2, view.turn]); // half as many pixels
+  assert.deepEqual(geometry.likewise(same, own, mine), view); // and back
+  const part = geometry.likewise(view, { image, pane }, small);
+  assert.equal(part.scale / geometry.fitScale(view.turn, small.image, pane), view.scale / geometry.fitScale(view.turn, image, pane));
+  assert.ok(geometry.likewise(geometry.fitted(view, image, pane), mine, own).fit);
+});
+
 test('scale bars have round lengths that fit', () => {
   assert.deepEqual(geometry.scaleBar(0.5, 150), { mm: 50, length: 100 });
   assert.deepEqual(geometry.scaleBar(0.001, 150), { mm: 0.1, length: 100 });

@@ -74,7 +74,9 @@ def shown() -> Iterator[Shown]:
     yield Shown("ct", [file for file in files if _in_study(file, first.StudyInstanceUID)])
     yield Shown("mr", _corpus_folder("mr-series") or [_real("MR_small.dcm")])
     yield Shown("us", made.colour_frames().files)
-    yield Shown("dx", [_corpus_file("highdicom/dx_image.dcm") or _dx()])
+    yield Shown(
+        "dx", [_corpus_file("highdicom/dx_image.dcm") or _dx(ImagerPixelSpacing=[0.3, 0.3])]
+    )
     yield Shown("colour", [_real("SC_rgb_small_odd.dcm")])
     yield Shown("seg", made.segmentation().files)
     yield Shown("sr", made.report().files)
@@ -198,7 +200,7 @@ def look(script: str, task: dict[str, Any], clock: Clock) -> None:
     clock.say(f"{script} has seen it")
 
 
-def _dx(name: str = "dx", rows: int = 200, columns: int = 160) -> bytes:
+def _dx(name: str = "dx", rows: int = 200, columns: int = 160, **more: object) -> bytes:
     return small_image(
         bits=12,
         rows=rows,
@@ -210,6 +212,7 @@ def _dx(name: str = "dx", rows: int = 200, columns: int = 160) -> bytes:
         PatientID="DX1",
         StudyInstanceUID=uid(f"{name} study"),
         SeriesInstanceUID=uid(f"{name} series"),
+        **more,
     )
 
 

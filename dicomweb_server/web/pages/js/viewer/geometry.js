@@ -139,6 +139,33 @@ export function visible(view, image, pane) {
   return right > left && bottom > top ? { x: left, y: top, width: right - left, height: bottom - top } : null;
 }
 
+// The point of the image that lies at [x, y] of the pane, from its middle; and the other way round.
+export const toImage = ({ turn, scale, x, y }, image, [left, top]) => {
+  const [u, v] = [(left - x) / scale, (top - y) / scale];
+  return [turn[0] * u + turn[1] * v + image.width / 2, turn[2] * u + turn[3] * v + image.height / 2];
+};
+
+export const toPane = ({ turn, scale, x, y }, image, [left, top]) => {
+  const [u, v] = [(left - image.width / 2) * scale, (top - image.height / 2) * scale];
+  return [turn[0] * u + turn[2] * v + x, turn[1] * u + turn[3] * v + y];
+};
+
+// Millimetres between two points of an image whose pixels are shown square, `aspect` as high as they
+// are wide; `spacing` is of rows and columns (PS3.3 §10.7.1.3).
+export function distance([a, b], { spacing, aspect }) {
+  const [across, down] = [b[0] - a[0], (b[1] - a[1]) / aspect];
+  return Math.hypot(across * spacing[1], down * spacing[0]);
+}
+
+// How an image lies in a pane as another one does in its own: as large in the patient where both
+// tell their spacing there, else as large a part of the pane.
+export function likewise(view, { image, pane, mm }, own) {
+  if (view.fit) return fitted({ ...view }, own.image, own.pane);
+  const bySize = mm && own.mm;
+  const ratio = bySize ? own.mm / mm : fitScale(view.turn, own.image, own.pane) / fitScale(view.turn, image, pane);
+  return moved({ ...view, scale: view.scale * ratio, fit: false }, 0, 0, own.image, own.pane);
+}
+
 // A scale bar of at most `room` CSS pixels: {mm, length}. `size` is millimetres of one.
 export function scaleBar(size, room) {
   const most = size * room;

@@ -2,7 +2,7 @@
 
 const TRACKPAD = 40; // CSS pixels of scrolling for one slice; a notch of a wheel is one, too
 
-// `tool()` names what the main button or one finger does: scroll, window, zoom or pan.
+// `tool()` names what the main button or one finger does: scroll, window, zoom, pan or measure.
 export function listen(stage, pane, tool) {
   const pointers = new Map(); // id → {x, y}
   let drag = null; // {kind, rest}: `rest` of a slice that was not enough for one yet
@@ -24,6 +24,7 @@ export function listen(stage, pane, tool) {
       const kind = ['', 'pan', 'window'][event.button] || (event.ctrlKey ? 'zoom' : tool());
       drag = { kind, rest: 0, at: middle(event) };
       if (kind === 'window') pane.beginWindow();
+      if (kind === 'measure') pane.beginLine(drag.at);
     }
     if (event.button === 1) event.preventDefault(); // the browser's own scrolling
   });
@@ -33,7 +34,7 @@ export function listen(stage, pane, tool) {
     if (!before) return;
     const [dx, dy] = [event.clientX - before.x, event.clientY - before.y];
     if (pointers.size === 2) pinch(event, before);
-    else if (drag) draggers[drag.kind](dx, dy);
+    else if (drag) draggers[drag.kind](dx, dy, event);
     pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
   });
 
@@ -50,6 +51,7 @@ export function listen(stage, pane, tool) {
     window: (dx, dy) => pane.dragWindow(dx, dy),
     zoom: (dx, dy) => pane.zoom(Math.exp((dx - dy) / 150), drag.at),
     pan: (dx, dy) => pane.move(dx, dy),
+    measure: (dx, dy, event) => pane.dragLine(middle(event)),
   };
 
   function pinch(event, before) {
@@ -63,6 +65,7 @@ export function listen(stage, pane, tool) {
 
   function finish() {
     if (drag?.kind === 'window') pane.endWindow();
+    if (drag?.kind === 'measure') pane.endLine();
     drag = null;
   }
 

@@ -32,7 +32,7 @@ export async function open(root, { studies, series, instance, onClose }) {
 
 class Viewer {
   constructor(root, onClose) {
-    Object.assign(this, { root, onClose, panes: [], tool: 'scroll', linked: true, offsets: [0, 0], isBare: false });
+    Object.assign(this, { root, onClose, panes: [], tool: 'scroll', linked: true, viewLinked: false, offsets: [0, 0], isBare: false });
     this.isRailOpen = innerWidth >= 960;
     this.memory = memory();
     this.abort = new AbortController();
@@ -133,6 +133,22 @@ class Viewer {
     if (!other || !this.linked || !other.length() || !pane.length()) return;
     const offset = this.offsets[this.panes.indexOf(pane)];
     other.goTo(linking.partner(pane.list(), pane.at(), other.list(), offset), { isFollowing: true });
+  }
+
+  // Zoom, place and turn of one pane, and its window, are those of the other if that is wished.
+  viewed(pane) {
+    const other = this.panes.find((each) => each !== pane);
+    if (other && this.viewLinked && !other.closed) other.follow(pane);
+  }
+
+  windowed(pane) {
+    const other = this.panes.find((each) => each !== pane);
+    const [from, to] = [pane.frame(), other?.frame()];
+    if (!this.viewLinked || !from?.grey || !to?.grey || other.closed) return;
+    const window = pane.choice && pane.effective(from);
+    if (pane.choice && !window) return; // of a table, which the other has not
+    const { center, width, kind, name, own } = window ?? {};
+    other.setWindow(window ? { center, width, kind, name: own ? name : '', own } : null, { isFollowing: true });
   }
 
   // A series that is new here begins beside what the other pane shows.
@@ -260,9 +276,9 @@ class Viewer {
   }
 
   updateTools() {
-    const { tool, cine, linked, panes, isBare, isRailOpen } = this;
+    const { tool, cine, linked, viewLinked, panes, isBare, isRailOpen } = this;
     if (!this.active || !this.tools) return;
-    const state = { tool, playing: cine.playing, rate: cine.rate, linked, compared: panes.length > 1, isBare, isRailOpen };
+    const state = { tool, playing: cine.playing, rate: cine.rate, linked, viewLinked, compared: panes.length > 1, isBare, isRailOpen };
     this.tools.update(this.active, state);
   }
 
@@ -341,6 +357,22 @@ class Viewer {
     this.updateTools();
   }
 
+  on_linkView() {
+    if (this.panes.length < 2) return;
+    this.viewLinked = !this.viewLinked;
+    announce(t(this.viewLinked ? 'vViewLinked' : 'vViewUnlinked'));
+    if (this.viewLinked) {
+      this.viewed(this.active);
+      if (this.active.choice) this.windowed(this.active);
+    }
+    this.updateTools();
+  }
+
+  on_measure() {
+    this.setTool(this.tool === 'measure' ? 'scroll' : 'measure');
+    announce(t(`vDo.${this.tool}`));
+  }
+
   // A second pane: the newest earlier study, else this one again.
   async on_compare(pane) {
     if (this.panes.length > 1) {
@@ -404,6 +436,8 @@ const MOVES = {
   lessContrast: (pane) => pane.nudgeWindow(8, 0),
   zoomIn: (pane) => pane.zoom(1.25),
   zoomOut: (pane) => pane.zoom(0.8),
+  point: (pane) => pane.point(),
+  unmeasure: (pane) => pane.unmeasure(),
   panUp: (pane) => pane.move(0, 40),
   panDown: (pane) => pane.move(0, -40),
   panLeft: (pane) => pane.move(40, 0),

@@ -13,8 +13,9 @@ export const KEYS = [
   ['1', 'preset', '1 … 9'], ['i', 'invert'],
   ['+', 'zoomIn'], ['-', 'zoomOut'], ['f', 'fit'], ['o', 'actual'],
   ['Shift+ArrowUp', 'panUp', '⇧ ↑ ↓ ← →'], ['Shift+ArrowDown', 'panDown'], ['Shift+ArrowLeft', 'panLeft'], ['Shift+ArrowRight', 'panRight'],
+  ['m', 'measure'], ['Enter', 'point', '↵'], ['Backspace', 'unmeasure', '⌫'], ['Delete', 'unmeasure'],
   ['r', 'rotate'], ['h', 'flipSides'], ['v', 'flipUpDown'], ['x', 'reset'],
-  ['n', 'seriesOn'], ['b', 'seriesBack'], ['c', 'compare'], ['q', 'otherPane'], ['l', 'link'],
+  ['n', 'seriesOn'], ['b', 'seriesBack'], ['c', 'compare'], ['q', 'otherPane'], ['l', 'link'], ['k', 'linkView'],
   ['t', 'text'], ['?', 'help'],
 ];
 
@@ -30,7 +31,7 @@ export function actionOf(event) {
   const { target, key, code } = event;
   if (target.closest('dialog, select, input:not([type=range]), textarea, video')) return null;
   if (target.closest('input') && /^(Arrow|Page|Home|End)/.test(key)) return null;
-  if (key === ' ' && target.closest('button, a')) return null;
+  if ((key === ' ' || key === 'Enter') && target.closest('button, a, input')) return null;
   // By its place: digits of French keyboards want Shift
   const digit = /^(?:Digit|Numpad)([1-9])$/.exec(code);
   if (digit) return { action: 'preset', n: Number(digit[1]) };
@@ -44,11 +45,15 @@ export function openHelp() {
   const rows = KEYS.filter(([, action]) => !seen.has(action) && seen.add(action) && !['panDown', 'panLeft', 'panRight'].includes(action)).map(([key, action, written]) =>
     h('div', {}, h('dt', {}, h('kbd', {}, written ?? (key.length === 1 ? key.toUpperCase() : t(`vKey.${key}`)))), h('dd', {}, t(`vDo.${action}`))),
   );
-  return dialog(
+  const box = dialog(
     t('vDo.help'),
     'v-help',
     h('p', { class: 'warning' }, h('strong', {}, t('notForDiagnosis')), ' ', t('notForDiagnosisText')),
     h('ul', {}, ['mouse', 'touch'].map((kind) => h('li', {}, t(`vHelp.${kind}`)))),
     h('dl', { class: 'v-keys' }, rows),
   );
+  // It is longer than most screens: keys scroll it
+  const body = box.querySelector('.dialog-body');
+  for (const [key, value] of Object.entries({ tabindex: '0', role: 'region', 'aria-label': t('vDo.help') })) body.setAttribute(key, value);
+  return box;
 }

@@ -2,10 +2,11 @@
 // two may differ for a moment; what is written on the pane is always that of the painted one.
 import { Problem, isAbort, text } from '../api.js';
 import { clear, showIn } from '../document.js';
-import { fill, h } from '../dom.js';
+import { announce, fill, h } from '../dom.js';
 import { date, t } from '../i18n.js';
-import { UPRIGHT, fitScale, fitted, flipSides, flipUpDown, moved, rotate, visible, zoomed } from './geometry.js';
+import { UPRIGHT, fitScale, fitted, flipSides, flipUpDown, likewise, moved, rotate, toImage, visible, zoomed } from './geometry.js';
 import { listen } from './gestures.js';
+import { Measures, lengthText } from './measures.js';
 import { Overlay } from './overlay.js';
 import { plan } from './pictures.js';
 import { Screen } from './screen.js';
@@ -26,9 +27,10 @@ export class Pane {
     this.planned = new Map(); // key → frame
     this.screen = new Screen();
     this.overlay = new Overlay();
+    this.measures = new Measures();
     this.message = h('p', { class: 'v-message', hidden: true });
     this.document = h('div', { class: 'v-document holder', hidden: true });
-    this.stage = h('div', { class: 'v-stage', tabindex: 0, role: 'group', 'aria-label': title }, this.screen.base, this.screen.detail, this.overlay.element, this.message, this.document, h('p', { class: 'v-warning' }, t('notForDiagnosis')));
+    this.stage = h('div', { class: 'v-stage', tabindex: 0, role: 'group', 'aria-label': title }, this.screen.base, this.screen.detail, this.measures.element, this.overlay.element, this.message, this.document, h('p', { class: 'v-warning' }, t('notForDiagnosis')));
     this.slider = h('input', { type: 'range', class: 'v-slider', min: 1, step: 1, 'aria-label': t('vSlice'), oninput: () => this.goTo(this.slider.value - 1) });
     this.choices = h('div', { class: 'v-choices' });
     this.element = h('section', { class: 'v-pane', 'aria-label': title }, this.choices, this.stage, this.slider);
@@ -107,6 +109,7 @@ export class Pane {
     this.overlay.study(this.study?.study, this.series?.item);
     this.overlay.picture(null);
     this.overlay.view(null, this.view, this.room);
+    this.drawLines();
     this.viewer.pictures.want(this, []);
     this.say(message, retry);
   }
@@ -230,6 +233,7 @@ export class Pane {
     delete this.stage.dataset.slice;
     this.overlay.picture(null);
     this.overlay.view(null, this.view, this.room);
+    this.drawLines();
     this.say(message, retry);
   }
 
@@ -296,11 +300,12 @@ export class Pane {
 
   effective = (frame) => this.asked(frame) ?? (frame.lut ? null : (frame.windows[0] ?? frame.measured ?? null));
 
-  setWindow(choice) {
+  setWindow(choice, { isFollowing = false } = {}) {
     this.choice = choice;
     this.preview();
     this.flush();
     this.viewer.changed(this);
+    if (!isFollowing) this.viewer.windowed(this);
   }
 
   // Show at once, as far as the painted picture tells, what another window shows.
@@ -345,6 +350,7 @@ export class Pane {
     if (this.closed) return;
     this.flush();
     this.viewer.changed(this);
+    this.viewer.windowed(this);
   }
 
   async nudgeWindow(dx, dy) {
@@ -364,10 +370,22 @@ export class Pane {
     return { width: this.stage.clientWidth || 1, height: this.stage.clientHeight || 1 };
   }
 
-  change(view) {
+  change(view, { isFollowing = false } = {}) {
     if (!this.image) return;
     this.view = view;
     this.place();
+    if (!isFollowing) this.viewer.viewed(this);
+  }
+
+  // What tells how large the image is here; millimetres of a pixel, where they are the patient's.
+  get extent() {
+    const { spacing, where } = this.frame() ?? {};
+    return { image: this.image, pane: this.room, mm: where === 'patient' ? spacing[1] : null };
+  }
+
+  // Lie as the image of another pane does.
+  follow(other) {
+    if (this.image && other.image) this.change(likewise(other.view, other.extent, this.extent), { isFollowing: true });
   }
 
   zoom = (factor, at = [0, 0]) => this.image && this.change(zoomed(this.view, factor, at));
@@ -404,8 +422,69 @@ export class Pane {
   place() {
     this.screen.place(this.view, this.image, this.room);
     this.overlay.view(this.painted?.frame, this.view, this.room);
+    this.drawLines();
     clearTimeout(this.sharpening);
     this.sharpening = setTimeout(() => this.askSharper(), SETTLED);
+  }
+
+  // --- lengths ---
+
+  // Points are of the pane, from its middle.
+  beginLine(at) {
+    const frame = this.painted?.frame;
+    if (!frame || !this.image) return;
+    this.measures.begin(frame, toImage(this.view, this.image, at));
+    this.drawLines();
+  }
+
+  dragLine(at) {
+    if (!this.image) return;
+    this.measures.drag(toImage(this.view, this.image, at));
+    this.drawLines();
+  }
+
+  endLine() {
+    const frame = this.painted?.frame;
+    const isOf = this.measures.open?.frame === frame;
+    const line = this.measures.end(isOf ? this.view.scale : 0);
+    this.showCross(false);
+    this.drawLines();
+    if (line) announce(lengthText(line, frame));
+  }
+
+  // By keys: the ends are where the cross in the middle of the pane is put down, twice; between,
+  // the image is moved below it.
+  point() {
+    if (!this.painted) return;
+    if (this.measures.open) {
+      this.endLine();
+      return;
+    }
+    this.beginLine([0, 0]);
+    this.showCross(true);
+    announce(t('vPoint'));
+  }
+
+  unmeasure() {
+    const frame = this.painted?.frame;
+    if (this.measures.open) this.measures.end(0);
+    else if (!frame || !this.measures.undo(frame)) return;
+    this.showCross(false);
+    this.drawLines();
+    announce(t('vUnmeasured'));
+  }
+
+  showCross(isShown) {
+    this.measures.cross.hidden = !isShown;
+  }
+
+  drawLines() {
+    const frame = this.painted?.frame;
+    if (!this.measures.cross.hidden) {
+      if (frame && this.measures.open?.frame === frame) this.measures.drag(toImage(this.view, this.image, [0, 0]));
+      else this.showCross(false);
+    }
+    this.measures.draw(frame, this.view, this.image, this.room);
   }
 
   // What is zoomed into is asked for once more if the picture was made smaller.

@@ -6,7 +6,7 @@ import { keyOf } from './keys.js';
 import { windowName } from './overlay.js';
 import { CT, same } from './windows.js';
 
-const DRAGS = ['scroll', 'window', 'zoom', 'pan'];
+const DRAGS = ['scroll', 'window', 'zoom', 'pan', 'measure'];
 const VIEW = ['zoomIn', 'zoomOut', 'fit', 'actual', 'rotate', 'flipSides', 'flipUpDown'];
 const RATES = [1, 2, 5, 10, 15, 20, 25, 30, 40, 60];
 
@@ -20,7 +20,7 @@ export class Tools {
       'div',
       { class: 'v-more', id: 'v-more' },
       this.group(t('vView'), VIEW),
-      this.group(t('vShow'), ['text', 'link', 'save', 'help']),
+      this.group(t('vShow'), ['text', 'link', 'linkView', 'save', 'help']),
     );
     const open = this.button('more', () => this.unfold());
     open.setAttribute('aria-controls', 'v-more');
@@ -34,7 +34,7 @@ export class Tools {
       h('div', { class: 'v-group' }, this.button('series'), this.button('compare'), open),
       this.more,
     );
-    this.buttons.compare.classList.add('v-extra');
+    for (const name of ['compare', 'measure']) this.buttons[name].classList.add('v-extra');
     open.setAttribute('aria-expanded', 'false');
   }
 
@@ -61,14 +61,15 @@ export class Tools {
   }
 
   // Show how things are with the pane that the tools work on.
-  update(pane, { tool, playing, rate, linked, compared, isBare, isRailOpen }) {
+  update(pane, { tool, playing, rate, linked, viewLinked, compared, isBare, isRailOpen }) {
     for (const name of DRAGS) this.press(name, tool === name);
     this.press('invert', pane.inverted);
     this.press('link', linked);
+    this.press('linkView', viewLinked);
     this.press('compare', compared);
     this.press('text', !isBare);
     this.press('series', isRailOpen);
-    this.buttons.link.hidden = !compared;
+    this.buttons.link.hidden = this.buttons.linkView.hidden = !compared;
     const isImage = Boolean(pane.current && !pane.current.document);
     const isPlayable = pane.length() > 1;
     for (const name of [...DRAGS, ...VIEW, 'invert', 'reset', 'save']) this.buttons[name].disabled = !isImage;
