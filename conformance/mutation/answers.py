@@ -73,7 +73,7 @@ def _drop(*tags: str) -> Change:
     return _deep(lambda one: {tag: value for tag, value in one.items() if tag not in tags})
 
 
-def _put(tag: str, attribute: dict[str, Any]) -> Change:
+def put(tag: str, attribute: dict[str, Any]) -> Change:
     return _datasets(lambda one: dict(sorted({**one, tag: attribute}.items())))
 
 
@@ -311,12 +311,12 @@ ANSWERS = (
     Mutation(
         "group 2",
         "File Meta Information in metadata",
-        answer=_put("00020010", {"vr": "UI", "Value": ["1.2.840.10008.1.2.1"]}),
+        answer=put("00020010", {"vr": "UI", "Value": ["1.2.840.10008.1.2.1"]}),
     ),
     Mutation(
         "group lengths",
         "in metadata and results",
-        answer=_put("00080000", {"vr": "UL", "Value": [4]}),
+        answer=put("00080000", {"vr": "UL", "Value": [4]}),
     ),
     Mutation(
         "unordered",

@@ -16,6 +16,7 @@ from conformance.mutation.answers import (
     only_if,
     part_headers,
     parts,
+    put,
     shuffled,
 )
 from conformance.mutation.proxy import Answered, Mutation
@@ -131,6 +132,14 @@ REPRESENTATIONS = (
         ),
     ),
     Mutation("no frames", "in the capabilities", answer=_swap(b'path="frames', b'path="pictures')),
+    Mutation(
+        "levels mixed",
+        "studies have a modality of their own",
+        answer=only_if(
+            lambda one: "/studies?" in one.asked.target,
+            put("00080060", {"vr": "CS", "Value": ["CT"]}),
+        ),
+    ),
     Mutation("one boundary", "for every message", answer=_one_boundary),
     Mutation(
         "lower case headers", "in parts", answer=part_headers(rb"Content-Type:", b"content-type:")

@@ -49,6 +49,7 @@ _PLAIN = {
     "returned": tables.returned,
     "reasons": tables.reasons,
     "settings": tables.settings,
+    "sop_classes": tables.sop_classes,
 }
 
 

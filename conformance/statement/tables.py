@@ -4,10 +4,12 @@ from collections.abc import Iterator
 
 from pydantic import ByteSize
 from pydicom.datadict import keyword_for_tag
+from pydicom.uid import UID
 
 from dicomweb_server.config import Settings
 from dicomweb_server.dicom.attributes import ATTRIBUTES, Attribute
 from dicomweb_server.dicom.query import Level
+from dicomweb_server.dicom.requirements import checked_sop_classes
 from dicomweb_server.dicom.text import TERMS
 from dicomweb_server.index.conditions import COLUMNS, REQUEST_COLUMNS
 from dicomweb_server.wire.store_report import REASONS
@@ -78,6 +80,15 @@ def _default(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value in ("", ()) else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def sop_classes() -> Iterator[str]:
+    """The names of the SOP Classes whose mandatory attributes are known."""
+    names = []
+    for uid, iod in checked_sop_classes().items():
+        name = UID(uid).name.removesuffix(" Storage")
+        names.append(name if name != uid else iod.replace("-", " ").title())
+    yield ", ".join(sorted(names)) + "."
 
 
 def character_sets() -> Iterator[str]:

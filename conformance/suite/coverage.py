@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from conformance.suite.checks import CHECKS
 from conformance.suite.model import Check
 from conformance.suite.rules import EXCUSED, RULES, SECTIONS, TRAPS
-from conformance.suite.tables import TABLES
+from conformance.suite.tables import STANDARD, TABLES
 
 
 def all_rules() -> dict[str, str]:
@@ -39,8 +39,8 @@ def markdown() -> Iterator[str]:
     checks = checks_by_rule()
     for rule, about in all_rules().items():
         yield f"| {rule} | {about} | {_names(checks[rule]) or f'none: {EXCUSED[rule]}'} |"
-    for title, rows in TABLES.items():
-        yield f"\n{title}\n"
+    for number, rows in TABLES.items():
+        yield f"\nTable {number}: {STANDARD[number]}\n"
         yield "| Row | Checks |"
         yield "|---|---|"
         for row, by in rows.items():

@@ -49,6 +49,11 @@ def missing_attributes(sop_class_uid: str, attributes: JsonDataset) -> list[str]
     return [_told(key, wrong[key], 1 if key in required.type_1 else 2) for key in sorted(wrong)]
 
 
+def checked_sop_classes() -> dict[str, str]:
+    """The UIDs of the SOP Classes that ask for something, and the names of their IODs."""
+    return dict(_tables()["sop_classes"])
+
+
 @lru_cache(maxsize=512)
 def _required(sop_class_uid: str) -> _Required | None:
     tables = _tables()

@@ -5,7 +5,7 @@ import re
 from conformance.suite.checks import CHECKS
 from conformance.suite.coverage import all_rules, checks_by_rule, markdown, rules_of
 from conformance.suite.rules import EXCUSED, SECTIONS
-from conformance.suite.tables import TABLES
+from conformance.suite.tables import STANDARD, TABLES
 
 
 def test_every_rule_is_tested_or_excused_and_none_is_both() -> None:
@@ -25,6 +25,16 @@ def test_checks_name_only_rules_that_there_are() -> None:
 def test_every_section_has_a_check() -> None:
     checks = checks_by_rule()
     assert [section for section in SECTIONS if not checks[section]] == []
+
+
+def test_every_table_of_the_studies_service_is_looked_at() -> None:
+    assert list(TABLES) == list(STANDARD)
+
+
+def test_clauses_name_tables_that_there_are() -> None:
+    for check in CHECKS:
+        for number in re.findall(r"PS3\.18[^;]*?Table ([\w.]+-\d+)", check.clause):
+            assert number in STANDARD, check.name
 
 
 def test_every_row_of_the_tables_names_checks_that_there_are_or_a_reason() -> None:

@@ -87,7 +87,7 @@ def as_stored(run: Run) -> None:
         raise NotOffered("compressed frames")
 
 
-@check("frames", Level.MAY, "PS3.18 Table 8.7.3-5", "NEG-03", "One frame in a single part")
+@check("frames", Level.MAY, "PS3.18 Table 10.4.4-1", "NEG-03", "One frame in a single part")
 def single_part(run: Run) -> None:
     item = run.stored("ct")[0]
     answer = run.get(f"{item.path}/frames/1", OCTETS)
@@ -199,7 +199,7 @@ def document(run: Run) -> None:
     expect(part.body in (stored, stored[:-1]), "the document", f"{len(part.body)} bytes")
 
 
-@check("bulkdata", Level.MAY, "PS3.18 Table 8.7.3-5", "CCH-06", "Ranges of a single part")
+@check("bulkdata", Level.MAY, "RFC 9110 14, PS3.18 8.5", "CCH-06", "Ranges of a single part")
 def ranges(run: Run) -> None:
     uri = _uris(run, "ct").get("7FE00010")
     if uri is None:

@@ -181,7 +181,7 @@ def broken_xml(run: Run) -> None:
 @check(
     "posted",
     Level.MAY,
-    "PS3.18 10.5.2, Table 8.7.3-6",
+    "PS3.18 10.5.2, Table 10.5.2-1",
     "STOW-14, STOW-16",
     "A JPEG image as a part, encapsulated as it is",
 )

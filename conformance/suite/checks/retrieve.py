@@ -164,7 +164,7 @@ def content_location(run: Run) -> None:
 @check(
     "retrieve",
     Level.MAY,
-    "PS3.18 Table 8.7.3-2",
+    "PS3.18 Table 10.4.4-1",
     "NEG-03, trap 8",
     "A single instance as application/dicom, in a single part",
 )
@@ -181,7 +181,7 @@ def single_part(run: Run) -> None:
 @check(
     "retrieve",
     Level.MUST,
-    "PS3.18 8.7.5, Table 8.7.3-2",
+    "PS3.18 8.7.5, Table 10.4.4-1",
     "NEG-03",
     "A study is never a single part of application/dicom",
 )
@@ -193,7 +193,7 @@ def no_single_part_of_a_study(run: Run) -> None:
 @check(
     "retrieve",
     Level.MUST,
-    "PS3.18 Table 8.7.3-2",
+    "PS3.18 Table 10.4.4-1",
     "trap 7",
     "Instances as application/octet-stream: their bulk data",
 )

@@ -167,6 +167,19 @@ def includefield(run: Run) -> None:
     )
 
 
+@check(
+    "search",
+    Level.MUST,
+    "PS3.18 10.6.3.3",
+    "QRY-20",
+    "Attributes of the levels below are not returned, also if includefield names them",
+)
+def levels_below(run: Run) -> None:
+    dataset = _study(run, "ct", ("includefield", "Modality"), ("includefield", "InstanceNumber"))
+    below = [tag for tag in ("00080060", "00200013") if tag in dataset]
+    expect(not below, "attributes of the study alone", f"{below} too")
+
+
 @check("search", Level.MUST, "PS3.18 8.3.4.3", "QRY-21", "includefield=all is understood")
 def includefield_all(run: Run) -> None:
     _has(_study(run, "ct", ("includefield", "all")), _STUDY_REQUIRED)
@@ -245,7 +258,7 @@ def stable_order(run: Run) -> None:
 
 
 @check(
-    "search", Level.MUST, "PS3.18 Table 8.7.3-4", "1.4", "Results as multipart Native DICOM Model"
+    "search", Level.MUST, "PS3.18 Table 10.6.4-1", "1.4", "Results as multipart Native DICOM Model"
 )
 def as_xml(run: Run) -> None:
     uid = run.stored("ct")[0].study

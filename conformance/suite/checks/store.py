@@ -75,7 +75,7 @@ def one_instance(run: Run) -> None:
 @check(
     "store",
     Level.MUST,
-    "PS3.18 Table I.2-1",
+    "PS3.18 Table I.1-1",
     "STOW-30, trap 50",
     "Sequences of the report are there only where they have items",
 )
