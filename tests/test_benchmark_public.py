@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.benchmark import settling
+from conformance.benchmark.client import AnswerError
 from conformance.benchmark.goals import BARE, NGINX, ORTHANC, ORTHANC_SQLITE, OURS, S3, Goal
 from conformance.benchmark.items import Item as StoreItem
 from conformance.benchmark.load import Sample
@@ -314,6 +315,7 @@ def test_the_picture_is_well_formed_and_names_everyone() -> None:
     assert "2.0×" in texts  # beside Orthanc
     assert "60 %" in texts  # of the bare receiver
     assert "none was answered" in texts
+    assert "500 ms (4 in all)" in texts
 
 
 @given(
@@ -395,6 +397,31 @@ def test_the_readme_has_its_marks() -> None:
 
 
 # A run.
+
+
+async def test_a_part_that_fails_is_told_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(one: Run) -> None:
+        pass
+
+    async def failing(one: Run) -> None:
+        raise AnswerError("no answer")
+
+    async def kept(one: Run) -> None:
+        one.data["memory"] = []
+
+    for name, step in (("_start", nothing), ("_ready_for_readers", nothing)):
+        monkeypatch.setattr(Run, name, step)
+    monkeypatch.setattr(Run, "_mixed", failing)
+    monkeypatch.setattr(Run, "_memory", kept)
+    with ExitStack() as stack:
+        one = Run(Plan(TINY, 1, ["mixed", "memory"]), stack, tmp_path, lambda text: None)
+        await one.measure()
+
+    assert one.failed
+    assert one.notes == ["The part “mixed” could not be measured: no answer"]
+    assert one.data == {"memory": []}
 
 
 async def test_what_reads_runs_on_our_server(

@@ -40,12 +40,14 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(given)
 
 
-def fill_archive(folder: Path, studies: int, seed: int) -> None:
+def fill_archive(folder: Path, plan: Plan) -> None:
     """Fill the large archive with made studies, as long as no event loop runs."""
     data = archive_of(folder) / "ours"
     data.mkdir(parents=True)
-    say(f"filling an archive with {studies:,} made studies")
-    fill_cluster(data, Population(studies, seed=seed), lambda what, share: None)
+    size = plan.size
+    say(f"filling an archive with {size.archived:,} made studies")
+    population = Population(size.archived, seed=plan.seed, real=size.whole)
+    fill_cluster(data, population, lambda what, share: None)
 
 
 async def benchmark(options: argparse.Namespace, plan: Plan, folder: Path, began: float) -> int:
@@ -100,7 +102,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-", dir=options.scratch) as name:
         folder = Path(name)
         if "archive" in plan.parts and plan.size.archived:
-            fill_archive(folder, plan.size.archived, plan.seed)
+            fill_archive(folder, plan)
         run_to_the_end(benchmark(options, plan, folder, began))
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from xml.sax.saxutils import escape, quoteattr
 
 WIDTH, LEFT, RIGHT = 920, 330, 90
@@ -16,7 +16,8 @@ class Chart:
     """One chart. `series` has a colour for each name, `groups` the values of each line by name.
 
     `log`: equal distances are equal quotients. `line` is drawn across, with its meaning below it.
-    A value of None is told as `missing`.
+    A value of None is told as `missing`;
+    `remarks` follow the figure of a group and a name.
     """
 
     title: str
@@ -27,6 +28,7 @@ class Chart:
     log: bool = False
     line: tuple[float, str] | None = None
     missing: str = "none"
+    remarks: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def height(self) -> int:
@@ -106,7 +108,7 @@ def _chart(chart: Chart) -> list[str]:
         middle = y + len(values) * BAR / 2 + 4
         lines.append(_text(LEFT - 10, middle, label, anchor="end"))
         for name, value in values.items():
-            lines += _bar(chart, name, value, y)
+            lines += _bar(chart, name, value, y, chart.remarks.get((label, name), ""))
             y += BAR
         y += GAP
     if chart.line is not None:
@@ -117,13 +119,13 @@ def _chart(chart: Chart) -> list[str]:
     return lines
 
 
-def _bar(chart: Chart, name: str, value: float | None, y: float) -> list[str]:
+def _bar(chart: Chart, name: str, value: float | None, y: float, remark: str) -> list[str]:
     if value is None:
         return [_text(LEFT + 5, y + BAR - 3, chart.missing, size=10, colour=FAINT)]
     origin = place(chart, chart.line[0]) if chart.line and chart.log else LEFT
     end = place(chart, value)
     left, width = min(origin, end), max(abs(end - origin), 1.0)
-    said = figure(value) + chart.unit
+    said = figure(value) + chart.unit + remark
     return [
         f"<rect x='{left:.1f}' y='{y + 1:.1f}' width='{width:.1f}' height='{BAR - 2}' "
         f"fill='{chart.series[name]}'><title>{escape(name)}: {escape(said)}</title></rect>",

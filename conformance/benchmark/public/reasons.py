@@ -11,6 +11,11 @@ UNKNOWN = "not known"
 
 SHARED = "servers, their databases and the load generator share the processors"
 
+_FRAME = (
+    "each frame is a request through an HTTP server in Python and a statement in Postgres; "
+    "nginx hands the kernel a file"
+)
+
 REASONS: tuple[tuple[str, str, str], ...] = (
     (
         "STOW CT, 4",
@@ -35,12 +40,8 @@ REASONS: tuple[tuple[str, str, str], ...] = (
         "orthanc",
         "set beside Orthanc with one connection to Postgres, its default; with eight it is faster",
     ),
-    (
-        "frame",
-        "",
-        "each frame is a request through an HTTP server in Python and a statement in Postgres; "
-        "nginx hands the kernel a file",
-    ),
+    ("frame", "nginx", _FRAME),
+    ("frame", "CPU", _FRAME),
     (
         "series-4",
         "nginx",
@@ -59,7 +60,7 @@ REASONS: tuple[tuple[str, str, str], ...] = (
     ),
     ("first-image", "p50", "four requests one after the other, the list of studies the longest"),
     ("metadata", "p50", "a megabyte and more of JSON is sent; the rest is HTTP in Python"),
-    ("stored", "p50", "the metadata are put together from rows when they are first asked for"),
+    ("stored", "p50", "what is kept ready to be sent has yet to be joined by the last instances"),
     ("list", "p50", "what remains is HTTP in Python, and JSON of 101 studies"),
     ("patient", "p50", "what remains is HTTP in Python"),
     ("instances", "p50", "what remains is HTTP in Python, and JSON of a thousand instances"),
@@ -70,7 +71,7 @@ REASONS: tuple[tuple[str, str, str], ...] = (
         "a request, a statement, and the way to a worker process and back come on top of decoding "
         "and coding, which take few milliseconds of a CT slice",
     ),
-    ("ct", "orthanc", "decoding and coding are the same libraries' work on both sides"),
+    ("ct", "orthanc", "to code a JPEG is libjpeg's work on both sides, and a good part of it all"),
     ("mixed", "frame p95", SHARED),
     ("mixed", "stored", SHARED),
     ("mixed", "orthanc", "viewers look at images for seconds, however fast these come"),

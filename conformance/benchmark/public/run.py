@@ -1,6 +1,5 @@
 """One run: the servers are started once, then each part is measured on them in its turn."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
@@ -55,7 +54,7 @@ class Run:
     """Whether an answer of ours was wrong."""
 
     async def measure(self) -> None:
-        """All parts of the plan, one after the other."""
+        """All parts of the plan, one after the other; the notes tell of those that failed."""
         await self._start()
         steps: dict[str, Callable[[], Awaitable[None]]] = {
             "store": self._store,
@@ -74,11 +73,20 @@ class Run:
                 reading = True
                 await self._ready_for_readers()
             began = time.monotonic()
-            await asyncio.gather(
-                *(settled(each.target.processes) for each in self.hosts if each.target)
-            )
-            await steps[part]()
+            try:
+                await self._calm()
+                await steps[part]()
+            except (AnswerError, OSError) as error:
+                self.failed = True
+                self.notes.append(f"The part “{part}” could not be measured: {error}")
+                self.say(f"  {error}")
             self.say(f"{part} took {time.monotonic() - began:.0f} s")
+
+    async def _calm(self) -> None:
+        """Wait until no server has anything to do."""
+        for host in self.hosts:
+            assert host.target is not None
+            await settled(host.target.processes)
 
     async def _start(self) -> None:
         self.hosts = [started.ours(self.folder)]

@@ -12,14 +12,15 @@ class Size:
     """One choice. Keys are what those of items begin with; none choose all."""
 
     rounds: int = 3
-    seconds: float = 0.8
+    seconds: float = 0.6
     stores: tuple[str, ...] = ()
     store_times: int = 1  # how long a round of storing is
     slices: int = 1000  # of the long series
     retrieves: tuple[str, ...] = (
         "metadata-100",
         "stored-1000",
-        "frame-",
+        "frame-1",
+        "frame-8",
         "instance-8",
         "series-4",
         "multiframe-",
@@ -28,14 +29,15 @@ class Size:
     )
     searched: int = 1000  # studies, and instances of a series, that are searched on every server
     archived: int = 100_000  # studies of a large archive, which only ours can be filled with
+    whole: int = 10_000  # of those, all that lies below them too
     renders: tuple[str, ...] = ()
     rendered: int = 100  # slices of the CT
     wards: tuple[int, int] = (16, 60)  # studies that viewers open, and slices of each
     listed: int = STUDIES_LISTED  # on the page that they choose from
-    crowd: Crowd = field(default_factory=Crowd)
+    crowd: Crowd = field(default_factory=lambda: Crowd(seconds=15.0))
     crowds: int = 2  # rounds of them
     upload: int = 10**9  # bytes of the one large part
-    parts: int = 2000
+    parts: int = 1000
 
 
 WHOLE = Size()
