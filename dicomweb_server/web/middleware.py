@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -42,6 +43,7 @@ class RequestLog:
             await self.app(scope, receive, watch.send)
         except ClientDisconnect:
             failure = "the client left"
+            await self._broken_off(scope, receive, watch)
         except Exception as error:
             failure = type(error).__name__
             cause = error.__cause__ or error
@@ -65,6 +67,16 @@ class RequestLog:
                 **({"failure": failure} if failure else {}),
                 **noted,
             )
+
+    async def _broken_off(self, scope: Scope, receive: Receive, watch: "_Watch") -> None:
+        """Answer a request whose body ended before its end. The client may be there still: a
+        server says the same of chunks that are not framed as they should be (RFC 9112 §7.1)."""
+        if watch.status is None:
+            answer = problem(Request(scope), 400, "the request's content broke off")
+            answer.headers["Connection"] = "close"
+            with suppress(Exception):  # nobody listens
+                await answer(scope, receive, watch.send)
+            watch.status = None
 
 
 class _PatientReceive:
