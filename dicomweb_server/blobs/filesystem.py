@@ -15,7 +15,7 @@ from dicomweb_server.blobs.store import BlobDamaged, BlobInfo, BlobMissing, Blob
 
 CHUNK = 1 << 20  # bytes a read; large enough to keep the cost of a hop to a thread small
 _READ_AHEAD = 128 << 10  # bytes; the kernel's usual window
-_MOST_KNOWN = 100_000  # folders
+_MOST_KNOWN = 10_000  # folders, 6 MB; one that is forgotten is flushed once more
 _MOST_NAMES = 200_000  # of one folder that a listing holds; more take another look at it
 _PAGE = 1000  # blobs listed a hop to a thread
 _RECENT = 10_000  # names of files whose directory entries are taken to be in memory
