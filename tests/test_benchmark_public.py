@@ -427,12 +427,14 @@ async def test_a_part_that_fails_is_told_and_the_others_go_on(
 async def test_what_reads_runs_on_our_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All but storing, for which three more servers would have to be started."""
+    """All but storing, which would have three more servers started; where no peer is installed."""
+    monkeypatch.setattr("conformance.benchmark.orthanc.find_program", lambda: None)
+    monkeypatch.setattr("conformance.benchmark.retrieve.hosts.find_nginx", lambda: None)
     monkeypatch.setattr(settling, "LOOKS", 0)
     monkeypatch.setattr("conformance.benchmark.memory.IDLE_SECONDS", 0)
     for name in ("CHOOSING", "READING"):
         monkeypatch.setattr(f"conformance.benchmark.mixed.people.{name}", 0.02)
-    plan = Plan(TINY, 1, [part for part in PARTS if part != "store"], orthanc=False)
+    plan = Plan(TINY, 1, [part for part in PARTS if part != "store"])
     said: list[str] = []
     with ExitStack() as stack:
         one = Run(plan, stack, tmp_path, said.append)
@@ -440,6 +442,7 @@ async def test_what_reads_runs_on_our_server(
     data = as_data(one, machine(tmp_path), arguments(["--quick"]), 1.0)
 
     assert not one.failed
+    assert one.notes == [run.NO_ORTHANC, run.NO_NGINX]
     assert set(data["sections"]) == {"retrieve", "search", "rendered"}
     rows = [row for part in data["sections"].values() for row in part]
     assert not any(row["errors"] for row in rows)

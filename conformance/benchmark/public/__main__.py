@@ -50,13 +50,14 @@ def fill_archive(folder: Path, plan: Plan) -> None:
     fill_cluster(data, population, lambda what, share: None)
 
 
-async def benchmark(options: argparse.Namespace, plan: Plan, folder: Path, began: float) -> int:
+async def benchmark(
+    options: argparse.Namespace, plan: Plan, folder: Path, here: dict[str, Any], began: float
+) -> int:
     """Run it all, print it and write it down. Returns 1 if an answer of ours was wrong, else 0."""
     this = asyncio.current_task()
     assert this is not None
     for number in (signal.SIGTERM, signal.SIGHUP):  # the servers are ended all the same
         asyncio.get_running_loop().add_signal_handler(number, this.cancel)
-    here = machine(folder)
     with ExitStack() as stack:
         run = Run(plan, stack, folder, say)
         await run.measure()
@@ -101,9 +102,10 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory(prefix="bench-", dir=options.scratch) as name:
         folder = Path(name)
+        here = machine(folder)
         if "archive" in plan.parts and plan.size.archived:
             fill_archive(folder, plan)
-        run_to_the_end(benchmark(options, plan, folder, began))
+        run_to_the_end(benchmark(options, plan, folder, here, began))
 
 
 if __name__ == "__main__":

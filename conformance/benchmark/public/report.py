@@ -258,6 +258,7 @@ def crowd_totals(mixed: Data) -> list[str]:
         ("errors", lambda each: str(each["error_count"])),
         ("CPU seconds a second", cpu_share),
         ("CPU ms an answer", cpu_of_answer),
+        ("CPU seconds a second of the load generator", client_share),
         ("highest RSS of a process, MB", lambda each: figure(each["peak_rss_mb"] or 0)),
     ]
     rows = [[what, *(cell(servers[label]) for label in labels)] for what, cell in sums]
@@ -281,6 +282,11 @@ def cpu_share(found: Data) -> str:
         found[name] / found["seconds"] for name in ("cpu_seconds", "database_cpu_seconds")
     )
     return f"{figure(total)} ({figure(database)})"
+
+
+def client_share(found: Data) -> str:
+    """Processors that the load generator kept busy."""
+    return figure(found["client_cpu_seconds"] / found["seconds"])
 
 
 def cpu_of_answer(found: Data) -> str:

@@ -151,11 +151,16 @@ def debian_orthanc_sqlite(folder: Path, program: Path) -> Host:
     )
 
 
+def find_nginx() -> str | None:
+    """The program, if it is installed."""
+    return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+
+
 def static(folder: Path) -> Host:
     """nginx, or our own static server where there is none."""
     files = folder / "files"
     files.mkdir()
-    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    program = find_nginx()
     if program is None:
         return Host(STATIC, lambda stack: _static_server(stack, files), files)
     port = free_port()
