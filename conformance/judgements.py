@@ -137,6 +137,10 @@ ORTHANC: dict[str, tuple[str, str]] = {
     "frames.spellings-of-accept": (DEVIATION, _SPLIT),
     "frames.beyond-the-end": (DEVIATION, "500 for a frame of a report, which has none"),
     "frames.single-bits": (DEVIATION, "frames of single bits are 400 (8.7.3.3.1)"),
+    "frames.made-in-other-types": (
+        DEVIATION,
+        "500 for the types of compressed frames that it cannot make; what cannot be had is 406",
+    ),
     "frames.frames-of-video": (DEVIATION, "500; what cannot be had is 406"),
     "rendered.media-types": (DEVIATION, "no GIF, which Table 8.7.4-1 requires"),
     "rendered.not-acceptable": (DEVIATION, _STATUS),

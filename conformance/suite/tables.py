@@ -179,7 +179,7 @@ _COMMON: dict[str, dict[str, Row]] = {
         "the default syntax of a type": ("negotiation.never-lossy",),
         "a part for each frame": ("negotiation.part-for-each-frame",),
         "video types": ("bulkdata.video-value",),
-        "other types": "to be stored in them is not for every server; the suite stores none",
+        "other types": ("frames.made-in-other-types",),
     },
     "8.7.4-1": {
         "single frame: image/jpeg, the default": ("rendered.media-types", "rendered.as-jpeg"),

@@ -79,6 +79,40 @@ def byte_order(run: Run) -> None:
     expect(dataset.PixelData == wanted, "the same in the file", "others")
 
 
+# Media types of Table 8.7.3-5: the default syntax, how a code stream begins, and a marker in it.
+_MADE = {
+    "image/jpeg": ("1.2.840.10008.1.2.4.70", b"\xff\xd8", b"\xff\xc3"),
+    "image/jls": ("1.2.840.10008.1.2.4.80", b"\xff\xd8", b"\xff\xf7"),
+    "image/jp2": ("1.2.840.10008.1.2.4.90", b"\xff\x4f\xff\x51", b"\xff\x52"),
+    "image/jphc": ("1.2.840.10008.1.2.4.201", b"\xff\x4f\xff\x51", b"\xff\x50"),
+    "image/jxl": ("1.2.840.10008.1.2.4.110", b"\xff\x0a", b""),
+}
+
+
+@check(
+    "frames",
+    Level.MAY,
+    "PS3.18 Table 8.7.3-5",
+    "1.5, trap 10",
+    "A frame made in another type is a bare code stream, in the default syntax of the type",
+)
+def made_in_other_types(run: Run) -> None:
+    item = run.stored("ct")[0]
+    offered = 0
+    for media, (syntax, begin, marker) in _MADE.items():
+        answer = run.get(f"{item.path}/frames/1", multipart(media))
+        if answer.status in (400, 406):
+            continue
+        offered += 1
+        part = only(parts_of(status(answer, 200), media), "part")
+        named = part.content_type.parameters.get("transfer-syntax")
+        expect(named == syntax, f"transfer-syntax={syntax}", named)
+        bare = part.body.startswith(begin) and marker in part.body
+        expect(bare, f"a code stream of {media} without a container", part.body[:12])
+    if not offered:
+        raise NotOffered("frames in other types than they are stored in")
+
+
 @check(
     "retrieve",
     Level.MUST,
