@@ -2,7 +2,7 @@
 that it refers to, and what of both has to be read, for a worker to put together."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from pydicom.uid import ExplicitVRBigEndian
@@ -10,6 +10,7 @@ from pydicom.uid import ExplicitVRBigEndian
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.blending import LaidOn, PlaneOf, laid_on, planes_to_lay
 from dicomweb_server.archive.bulk_data import locate_all_bulk
 from dicomweb_server.archive.content import ScratchFile
 from dicomweb_server.archive.large_frames import READ_THERE
@@ -23,6 +24,7 @@ from dicomweb_server.archive.presentation_work import (
     presented_frame,
 )
 from dicomweb_server.archive.retrieve import locate, locate_frames, uids_of
+from dicomweb_server.archive.segmentation_work import Background
 from dicomweb_server.archive.sources import (
     Source,
     frame_for_worker,
@@ -55,7 +57,8 @@ _MOST_GRAPHICS = 4 << 20  # of them points of lines: what is drawn takes a hundr
 _MOST_PASSED = 4 << 20  # bytes of them in one message to a worker
 _GRAPHIC_DATA = "00700022"
 _OF_IMAGE = frozenset(overlay_data_tags())
-_OF_STATE = _OF_IMAGE | {_GRAPHIC_DATA, "00283006", "00282000"}  # LUT Data, ICC Profile
+_PALETTES = {f"0028{kind}{n}" for kind in ("120", "122") for n in (1, 2, 3)}
+_OF_STATE = _OF_IMAGE | _PALETTES | {_GRAPHIC_DATA, "00283006", "00282000"}  # LUT Data, ICC Profile
 
 
 # A frame, counted from 1, of an image: its Study, Series and SOP Instance UID.
@@ -69,6 +72,7 @@ class State:
     location: Location
     packed: bytes  # metadata
     plan: Plan
+    planes: tuple[PlaneOf, ...] = ()  # what a blending state lays on its images
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ class Presented:
     others: FrameLocation | None
     mask_numbers: tuple[int, ...]
     averaged_numbers: tuple[int, ...]
+    over: LaidOn | None
     version: bytes  # changes with each file that the picture is made of, and each row
 
 
@@ -115,7 +120,12 @@ async def find_state_of_series(
 
 async def _state_at(archive: Archive, principal: Principal, location: Location) -> State:
     row = await instance_metadata(archive, principal, location)
-    return State(location, row.packed, await archive.workers.run(presentation_plan, row.packed))
+    plan = await archive.workers.run(presentation_plan, row.packed)
+    planes: tuple[PlaneOf, ...] = ()
+    if plan.over is not None:
+        study = location.study_instance_uid
+        planes = await planes_to_lay(archive, principal, plan.over, study)
+    return State(location, row.packed, plan, planes)
 
 
 async def frames_shown(
@@ -123,9 +133,9 @@ async def frames_shown(
 ) -> AsyncIterator[FrameOfImage]:
     """The frames that a state is for and that are here, in the order of its references.
 
-    All are of the study of the state (PS3.3 A.33.1).
+    All are of the study of the state (PS3.3 A.33.1), unless that is one for blending.
     """
-    study = state.location.study_instance_uid
+    study = state.plan.study or state.location.study_instance_uid
     left = [Reference(*each) for each in state.plan.references]
     while left:
         batch, left = left[:_BATCH], left[_BATCH:]
@@ -207,11 +217,16 @@ async def _locate_all(
             raise UndecodablePixels("the image lacks a frame of the mask") from None
         if others.location.blob_key != found.location.blob_key:
             raise Unavailable("the instance was replaced meanwhile; ask again", retry_after=1)
+    over = None
+    if state.plan.over is not None:
+        over = await laid_on(archive, principal, state.planes, packed, number)
     state_values = await _values_of(archive, principal, state.location, _OF_STATE)
     image_values = await _values_of(archive, principal, found.location, _OF_IMAGE)
     where = repr((state_values, image_values, others and (others.table, others.records)))
     seed = [state.location.sha256, state.packed, *parts_of(found, packed), where.encode()]
-    of_image = found, packed, image_values, number, others, masks, averaged
+    if over is not None:
+        seed += [*parts_of(over.found, over.packed), b"%d" % over.number]
+    of_image = found, packed, image_values, number, others, masks, averaged, over
     return Presented(state, state_values, *of_image, await version_of(seed))
 
 
@@ -272,7 +287,11 @@ async def presented(
             of_state = await _pass(archive, stack, opened, state.location, shown.state_values)
         if shown.image_values:
             of_image = await _pass(archive, stack, source, found.location, shown.image_values)
-        parts = StateParts(state.packed, of_state, of_image, others[:masks], others[masks:])
+        over = None
+        if shown.over is not None:
+            over = await stack.enter_async_context(_background(archive, shown.over))
+        frames = others[:masks], others[masks:]
+        parts = StateParts(state.packed, of_state, of_image, *frames, over)
         return await made_of_frame(
             archive,
             source,
@@ -290,6 +309,14 @@ async def presented(
             longest,
             texts,
         )
+
+
+@asynccontextmanager
+async def _background(archive: Archive, over: LaidOn) -> AsyncIterator[Background]:
+    location = over.found.location
+    source = await open_source(archive, location)
+    async with frame_for_worker(archive, source, over.found, 0, over.number) as frame:
+        yield Background(over.packed, frame, location.transfer_syntax_uid, over.number)
 
 
 def _refuse_more_than_a_box(options: RenderOptions) -> None:

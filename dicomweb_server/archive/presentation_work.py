@@ -11,11 +11,22 @@ import numpy as np
 import orjson
 
 from dicomweb_server.archive.large_frames import Frame, read_frame
+from dicomweb_server.archive.segmentation_work import Background
 from dicomweb_server.archive.work import uncompressed_value
+from dicomweb_server.dicom.blending import (
+    BLENDING,
+    MAX_PLANES,
+    Plane,
+    Superimposed,
+    blended_set,
+    nearest,
+    plane_of,
+)
 from dicomweb_server.dicom.colour_profiles import source_profile
 from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
 from dicomweb_server.dicom.image_pixel import image_pixel
 from dicomweb_server.dicom.images import finished
+from dicomweb_server.dicom.json_values import first_number, first_text
 from dicomweb_server.dicom.overlays import embedded_overlays
 from dicomweb_server.dicom.packing import pack_metadata, unpack_metadata
 from dicomweb_server.dicom.pixels import NATIVE, Array, decode_frame
@@ -35,12 +46,50 @@ class Plan:
 
     references: list[tuple[Any, ...]]  # of ``Reference``; plain ones are there in a moment
     mask: MaskRule
+    study: str = ""  # of the references; empty for that of the state
+    over: "Plan | None" = None  # of what a blending state lays on them
 
 
 def presentation_plan(packed_state: bytes) -> Plan:
-    """Read a presentation state's metadata for what it refers to."""
+    """Read a presentation state's metadata for what it refers to. Raises UndecodablePixels for a
+    blending state that cannot be shown."""
     state = _dataset(packed_state, {})
-    return Plan([tuple(each) for each in references(state)], mask_rule(state))
+    if first_text(state, "00080016") != BLENDING:
+        return Plan(_plain(state), mask_rule(state))
+    below, over = (blended_set(state, name) for name in ("UNDERLYING", "SUPERIMPOSED"))
+    laid_on = Plan(_plain(over), MaskRule(), first_text(over, "0020000D"))
+    return Plan(_plain(below), MaskRule(), first_text(below, "0020000D"), laid_on)
+
+
+def _plain(holder: JsonDataset) -> list[tuple[Any, ...]]:
+    return [tuple(each) for each in references(holder)]
+
+
+def planes_of(
+    packed_metadata: Sequence[bytes], wanted: Mapping[str, Sequence[int]]
+) -> list[tuple[int, int, Plane]]:
+    """Where frames lie of those images of several that are `wanted`, by SOP Instance UID with the
+    frames, none for all: which image, from 0, which frame, from 1, and its plane."""
+    found: list[tuple[int, int, Plane]] = []
+    for index, packed in enumerate(packed_metadata):
+        dataset = _dataset(packed, {})
+        frames = wanted.get(first_text(dataset, "00080018"))
+        if frames is None or "7FE00010" not in dataset:
+            continue
+        count = int(first_number(dataset, "00280008") or 1)
+        for number in frames or range(1, min(count, MAX_PLANES) + 1):
+            plane = plane_of(dataset, number) if number <= count else None
+            if plane is not None:
+                found.append((index, number, plane))
+    return found
+
+
+def plane_below(packed_metadata: bytes, number: int, planes: Sequence[Plane]) -> int | None:
+    """Which of `planes` frame `number` of an image lies in; ``nearest``."""
+    plane = plane_of(_dataset(packed_metadata, {}), number)
+    if plane is None:
+        raise UndecodablePixels("an image whose place is not told")
+    return nearest(plane, [Plane(*each) for each in planes])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +123,7 @@ class StateParts:
     image_values: Mapping[str, StoredValue]  # of the image, for its overlays
     masks: Sequence[Frame]
     averaged: Sequence[Frame]
+    over: Background | None = None  # what a blending state lays on the image
 
 
 def presented_frame(
@@ -102,6 +152,13 @@ def presented_frame(
     def others(frames: Sequence[Frame]) -> list[Array]:
         return [decode_frame(read_frame(f), image, transfer_syntax_uid).array for f in frames]
 
+    over = None
+    if state.over is not None:
+        laid_on = _dataset(state.over.packed, {})
+        pixel = image_pixel(laid_on)
+        data = read_frame(state.over.frame)
+        shown = decode_frame(data, pixel, state.over.transfer_syntax_uid)
+        over = Superimposed(shown, pixel, laid_on, state.over.number)
     presentation = _dataset(state.packed, state.values)
     picture = present(
         decoded,
@@ -112,6 +169,7 @@ def presented_frame(
         options,
         others(state.masks),
         others(state.averaged),
+        over=over,
         longest=longest,
         texts=texts,
     )

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dicomweb_server.dicom.blending import BLENDING, Superimposed, blended
 from dicomweb_server.dicom.canvas import Canvas
 from dicomweb_server.dicom.cielab import WHITE, Colour, colour_of, grey_of
 from dicomweb_server.dicom.description import JsonDataset
@@ -33,9 +34,9 @@ PSEUDO_COLOR = "1.2.840.10008.5.1.4.1.1.11.3"
 XA_XRF_GRAYSCALE = "1.2.840.10008.5.1.4.1.1.11.5"
 VARIABLE_MODALITY_LUT = "1.2.840.10008.5.1.4.1.1.11.12"
 
-# SOP Classes of states that are shown: those of one image and no blending.
+# SOP Classes of states that are shown: those of one image, and of one that lies on another.
 PRESENTATION_STATES: frozenset[str] = frozenset(
-    {GRAYSCALE, COLOR, PSEUDO_COLOR, XA_XRF_GRAYSCALE, VARIABLE_MODALITY_LUT}
+    {GRAYSCALE, COLOR, PSEUDO_COLOR, XA_XRF_GRAYSCALE, VARIABLE_MODALITY_LUT, BLENDING}
 )
 
 MAX_REFERENCES = 10_000  # images or frames
@@ -117,6 +118,7 @@ def present(
     masks: Sequence[Array] = (),
     averaged: Sequence[Array] = (),
     *,
+    over: Superimposed | None = None,
     longest: int | None = None,
     texts: bool = True,
 ) -> Picture:
@@ -125,13 +127,17 @@ def present(
 
     `dataset` and `state` are DICOM JSON objects whose binary values are all inline. `masks` are
     the stored values of the frames of its `mask_rule`, `averaged` those of the frames that are
-    averaged with this one. Of `options` only the viewport's width and
-    height count (VP-09). `longest` is the most pixels a side of a thumbnail may have; without
-    `texts` neither text objects nor overlays are drawn, which may hold names (THB-03).
+    averaged with this one; `over` is the frame that a blending state lays on it. Of `options`
+    only the viewport's width and height count (VP-09). `longest` is the most pixels a side of a
+    thumbnail may have; without `texts` neither text objects nor overlays are drawn, which may hold
+    names (THB-03). Raises UndecodablePixels for what cannot be blended.
     """
     uid = first_text(dataset, "00080018")
     mask = Mask(masks, _shift(state), averaged) if masks else None
-    picture = _levels(decoded, image, dataset, frame, state, uid, mask)
+    if first_text(state, "00080016") == BLENDING:
+        picture = blended(decoded, image, dataset, frame, state, over)
+    else:
+        picture = _levels(decoded, image, dataset, frame, state, uid, mask)
     rows, columns = picture.shape[:2]
     covered = shutter(state, dataset, rows, columns, frame, pixel_height(dataset, frame))
     if covered is not None:

@@ -15,6 +15,7 @@ from dicomweb_server.dicom.part10 import read_file_meta
 from dicomweb_server.wire.cursors import make_cursor
 from tests.fuzz import coded_seeds
 from tests.make import ct_instance, instance_with, small_image, sr_document
+from tests.make.blending import blending_state
 from tests.make.documents import clinical_document
 from tests.make.posted import Bulk, attributes, native_xml
 from tests.make.reports import code, container, image, num, see, text
@@ -146,6 +147,7 @@ def _states() -> list[bytes]:
     mask = item(MaskOperation="AVG_SUB", MaskFrameNumbers=[1, 2])
     states = [
         presentation_state(_image()),
+        blending_state([_image()], [_image()]),
         presentation_state(
             _image(),
             GraphicAnnotationSequence=[annotation(*shapes)],

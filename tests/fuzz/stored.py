@@ -12,6 +12,7 @@ import orjson
 
 from dicomweb_server.dicom.animation import frame_times
 from dicomweb_server.dicom.annotations import annotated, patient_lines
+from dicomweb_server.dicom.blending import Superimposed
 from dicomweb_server.dicom.colour_profiles import source_profile
 from dicomweb_server.dicom.description import BULK_BASE, FrameTable, JsonDataset
 from dicomweb_server.dicom.directory import PATIENT, SERIES, STUDY, Reference, records_of
@@ -299,6 +300,15 @@ def _image() -> tuple[ImagePixel, Decoded]:
     return image, decode_frame(data, image, EXPLICIT_VR_LITTLE_ENDIAN)
 
 
+# Where the image lies, for what is blended.
+_PLACED: JsonDataset = {
+    "00200052": {"vr": "UI", "Value": ["1.2"]},
+    "00200032": {"vr": "DS", "Value": [0, 0, 0]},
+    "00200037": {"vr": "DS", "Value": [1, 0, 0, 0, 1, 0]},
+    "00280030": {"vr": "DS", "Value": [1, 1]},
+}
+
+
 def presentation_state(data: bytes) -> None:
     """An image is shown as any presentation state says (PS3.4 Annex N)."""
     state = _walked(data)
@@ -313,10 +323,11 @@ def presentation_state(data: bytes) -> None:
         picture = present(
             decoded,
             image,
-            dict(_IMAGE),
+            {**_IMAGE, **_PLACED},
             1,
             state,
             RenderOptions(viewport=box),
+            over=Superimposed(decoded, image, {**_IMAGE, **_PLACED}, 1),
             longest=None if box else 48,
             texts=bool(data[0] & 32),
         )

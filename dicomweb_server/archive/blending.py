@@ -1,0 +1,102 @@
+"""Which image a blending presentation state lays on which (PS3.3 A.33.5): by where they lie."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from dicomweb_server.access.policy import Action
+from dicomweb_server.access.principal import Principal
+from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.presentation_work import Plan, plane_below, planes_of
+from dicomweb_server.dicom.blending import MAX_PLANES, Plane
+from dicomweb_server.dicom.presentation_state import Reference
+from dicomweb_server.errors import ContentTooLarge, ImageNotHere, NotFound
+from dicomweb_server.index import retrieve as index
+from dicomweb_server.index.retrieve import FrameLocation, MetadataRow
+
+_MOST_METADATA = 1 << 20  # bytes of it in one message to a worker
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneOf:
+    """Where frame `number`, from 1, of an image lies; `uids` are its Study, Series and SOP
+    Instance UID."""
+
+    uids: tuple[str, str, str]
+    number: int
+    plane: Plane
+
+
+@dataclass(frozen=True, slots=True)
+class LaidOn:
+    """A frame, counted from 1, that is laid on another one, and its image's metadata."""
+
+    found: FrameLocation
+    packed: bytes
+    number: int
+
+
+async def planes_to_lay(
+    archive: Archive, principal: Principal, plan: Plan, study: str
+) -> tuple[PlaneOf, ...]:
+    """Where all lies that a state lays on others, of `study` unless `plan` names one.
+
+    Raises ImageNotHere if none of it is here, ContentTooLarge for too much.
+    """
+    study = plan.study or study
+    references = [Reference(*each) for each in plan.references]
+    wanted = {each.sop_instance_uid: each.frames for each in references}
+    found: list[PlaneOf] = []
+    for series in dict.fromkeys(each.series_instance_uid for each in references):
+        with suppress(NotFound):
+            for batch in await _batches(archive, principal, study, series):
+                packed = [row.packed for row in batch]
+                for place, number, plane in await archive.workers.run(planes_of, packed, wanted):
+                    uids = study, series, batch[place].sop_instance_uid
+                    found.append(PlaneOf(uids, number, Plane(*plane)))
+                if len(found) > MAX_PLANES:
+                    raise ContentTooLarge(f"more than {MAX_PLANES} images are laid on others")
+    if not found:
+        raise ImageNotHere("no image that is laid on others is here and tells its place")
+    return tuple(found)
+
+
+async def _batches(
+    archive: Archive, principal: Principal, study: str, series: str
+) -> list[list[MetadataRow]]:
+    """The metadata of a series, of its first page, in pieces that a worker takes. Raises
+    NotFound."""
+    async with archive.session(principal, Action.RETRIEVE) as session:
+        page = await index.read_metadata(session.conn, session.scope, study, series)
+    if page.after is not None:
+        raise ContentTooLarge("more images than are looked through are laid on others")
+    batches: list[list[MetadataRow]] = [[]]
+    size = 0
+    for row in page.items:
+        if batches[-1] and size + len(row.packed) > _MOST_METADATA:
+            batches.append([])
+            size = 0
+        batches[-1].append(row)
+        size += len(row.packed)
+    return batches
+
+
+async def laid_on(
+    archive: Archive,
+    principal: Principal,
+    planes: Sequence[PlaneOf],
+    packed: bytes,
+    number: int,
+) -> LaidOn | None:
+    """What is laid on frame `number` of the image with these metadata; None where nothing lies
+    there. Raises UndecodablePixels where that cannot be told."""
+    places = [each.plane for each in planes]
+    chosen = await archive.workers.run(plane_below, packed, number, places)
+    if chosen is None:
+        return None
+    one = planes[chosen]
+    async with archive.session(principal, Action.RETRIEVE) as session:
+        found, its_metadata = await index.locate_rendered(
+            session.conn, session.scope, *one.uids, one.number
+        )
+    return LaidOn(found, its_metadata, one.number)
