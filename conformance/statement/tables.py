@@ -61,8 +61,9 @@ def reasons() -> Iterator[str]:
     """Failure and Warning Reasons."""
     yield "| Reason | Kind | Clause | Meaning |"
     yield "|---|---|---|---|"
-    for reason in REASONS.values():
-        yield f"| {reason.code:04X} | {reason.kind} | {reason.clause} | {reason.text} |"
+    for name, reason in REASONS.items():
+        meaning = f"{name.replace('_', ' ')}. {reason.text}"
+        yield f"| {reason.code:04X} | {reason.kind} | {reason.clause} | {meaning} |"
 
 
 def settings() -> Iterator[str]:
