@@ -112,7 +112,7 @@ def wildcards_of_required_keys(run: Run) -> None:
         [patient, ("ReferringPhysicianName", "Conform*")],
         [patient, ("StudyID", "S?")],
         [patient, ("ModalitiesInStudy", "C*")],
-        [("PatientID", f"{token}-?")],
+        [("StudyInstanceUID", item.study), ("PatientID", f"{token}-?")],
     ):
         found = uids(search(run, "studies", keys), STUDY_UID)
         expect(item.study in found, f"the study by {query(keys[-1:])}", f"{len(found)} others")
