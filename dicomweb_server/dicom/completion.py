@@ -147,12 +147,15 @@ def _plain(attributes: JsonDataset, tag: int) -> str:
 
 
 def _is_missing(attributes: JsonDataset, tag: int) -> bool:
-    """Whether an attribute is absent or empty. One that is wrong is not missing."""
+    """Whether an attribute is absent or empty, but for padding. One that is wrong is there."""
     for key in (f"{tag:08X}", f"{tag:08x}"):
         attribute = attributes.get(key)
         if isinstance(attribute, dict):
             bulk = attribute.keys() & {"BulkDataURI", "InlineBinary"}
-            return not bulk and attribute.get("Value") in (None, [], [None], [""])
+            values = attribute.get("Value")
+            if isinstance(values, list) and len(values) == 1 and isinstance(values[0], str):
+                values = [values[0].strip(" \0")]
+            return not bulk and values in (None, [], [None], [""])
     return True
 
 

@@ -314,7 +314,10 @@ def _integer(text: str) -> int:
     text = text.strip()
     if not _INTEGER.fullmatch(text):
         raise WrongValue("a value that is no integer")
-    return int(text)
+    number = int(text)
+    if not -(1 << 63) <= number < 1 << 64:
+        raise WrongValue("a number beyond what its VR can hold")
+    return number
 
 
 def _long_integer(text: str) -> int | str:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -142,6 +143,42 @@ def test_damaged_zip_files_cost_what_is_damaged_alone(tmp_path: Path) -> None:
     ):
         assert failure in result.stderr
     assert result.returncode == 1
+    assert not list((tmp_path / "data" / "tmp").iterdir())
+
+
+def test_hostile_zip_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes that are forged, bombs, links, ZIP files within, names that lead out (pains 42)."""
+    monkeypatch.setenv("MAX_INSTANCE_BYTES", "1MiB")
+    root = tmp_path / "zips"
+    root.mkdir()
+    files = [instance.file() for instance in study_of(1, 5, rows=16, columns=16)]
+    central = b"PK\x01\x02"
+
+    def write(name: str, content: bytes, member: str | zipfile.ZipInfo = "IM") -> Path:
+        with zipfile.ZipFile(root / name, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(member, content, zipfile.ZIP_DEFLATED)
+        return root / name
+
+    small, large = (number.to_bytes(4, "little") for number in (10, 0xFFFFFFF0))
+    patched(write("forged-small.zip", files[0]), central, 24, small)
+    patched(write("forged-large.zip", files[1]), central, 24, large)  # what there is, is whole
+    write("bomb.zip", bytes(1 << 26))  # of no DICOM file: its first bytes tell
+    write("dicom-bomb.zip", bytes(128) + b"DICM" + bytes(1 << 26))
+    write("inner.zip", (root / "bomb.zip").read_bytes(), "bomb.zip")  # not opened
+    link = zipfile.ZipInfo("link")
+    link.external_attr = 0o120777 << 16
+    write("link.zip", b"/etc/passwd", link)
+    for number, name in enumerate(("../../../evil", "/tmp/evil-import", "a/../../evil")):
+        write(f"slip-{number}.zip", files[2 + number], name)
+
+    begun = time.monotonic()
+    result = run_import(tmp_path / "data", root)
+    assert time.monotonic() - begun < 60
+
+    assert "4 stored, 0 were there already, 2 failed, 3 are not DICOM files" in result.stderr
+    assert "forged-small.zip!IM: " in result.stderr
+    assert "dicom-bomb.zip!IM: a part may have 1048576 bytes at the most" in result.stderr
+    assert not [*tmp_path.rglob("*evil*"), *Path("/tmp").glob("evil-import")]
     assert not list((tmp_path / "data" / "tmp").iterdir())
 
 

@@ -46,6 +46,13 @@ maybe = st.none() | uids.map(lambda value: {"vr": "UI", "Value": [value]})
 empty = st.sampled_from([{"vr": "UI"}, {"vr": "UI", "Value": []}, {"vr": "UI", "Value": [None]}])
 
 
+def test_a_uid_of_nothing_but_padding_is_none() -> None:
+    for value in ([], [None], [""], [" "], ["\0"]):
+        attributes = {"00080018": {"vr": "UI", "Value": value}}
+        assert SOP_INSTANCE in complete_uids(attributes, None, GENERATED)
+        assert value_of(attributes, SOP_INSTANCE) == f"2.25.{SOP_INSTANCE}"
+
+
 @given(
     given_uids=st.dictionaries(
         st.sampled_from([f"{tag:08X}" for tag in GENERATED] + [f"{STUDY:08x}"]), maybe | empty

@@ -373,6 +373,7 @@ def test_what_is_no_native_dicom_model_is_refused_by_its_path(inner: str, messag
     [
         *[(vr, "Secret", "no integer") for vr in ("US", "SS", "UL", "SL", "UV", "SV", "US or SS")],
         ("US", "1.2", "no integer"),
+        *[(vr, "9" * 20, "no integer") for vr in ("US", "SL")],
         ("FD", "Secret", "no number"),
         ("FL", "1e400", "no number"),
         ("FD", "1_0", "no number"),
