@@ -41,7 +41,7 @@ def absent(judge: Judge, *all_made: Made) -> None:
 SLOW = 10.0
 
 
-@pytest.mark.parametrize("length", [1 << 32, 1 << 40, (1 << 63) - 1])
+@pytest.mark.parametrize("length", [1 << 32, (1 << 63) - 1])
 def test_a_length_without_a_body(judge: Judge, length: int) -> None:
     """Nothing is taken for what is only claimed; who is silent is given up."""
     judge.raw(head(f"Content-Length: {length}"), (408, 413), seconds=SLOW, memory=32 * MIB)
@@ -321,6 +321,10 @@ XMLS: dict[str, str] = {
     ),
     "100,000 deep": "<NativeDicomModel>" + "<a>" * 100_000,
     "UTF-7": '<?xml version="1.0" encoding="UTF-7"?>' + model(VALUE.format("+ADw-a")) + "<",
+    "an integer of 20 digits": model(
+        '<DicomAttribute tag="00280010" vr="US"><Value number="1">99999999999999999999</Value>'
+        "</DicomAttribute>"
+    ),
     "unknown encoding": '<?xml version="1.0" encoding="EBCDIC-X"?>' + model(""),
     "100,000 attributes": "<NativeDicomModel "
     + " ".join(f'a{n}="b"' for n in range(100_000))
