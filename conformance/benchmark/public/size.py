@@ -23,7 +23,7 @@ class Size:
         "frame-8",
         "instance-8",
         "series-4",
-        "multiframe-",
+        "multiframe-8",
         "first-image",
         "open",
     )
