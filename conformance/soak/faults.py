@@ -30,7 +30,7 @@ EARLY = 0.35
 """Share of a run after which no process of the server that is to be watched is ended."""
 
 BLOBS = frozenset({STORE, PIXELS, ENCODED, RENDERED})
-WRITING = frozenset({STORE, ENCODED})  # what is encoded anew is written down first
+WRITING = frozenset({STORE, ENCODED})  # no file is encoded anew on a disk that is nearly full
 
 POSTGRES_FAST = FaultKind("Postgres restarted (fast)")
 POSTGRES_IMMEDIATE = FaultKind("Postgres restarted (immediate)")

@@ -12,7 +12,7 @@ from conformance.benchmark.items import DICOM_JSON, INSTANCES
 from conformance.soak.ledger import Kept, Ledger, Study
 from conformance.soak.material import IMPLICIT, Made, digest
 from conformance.soak.traffic import Client, Traffic
-from conformance.soak.windows import ENCODED, STORE
+from conformance.soak.windows import PIXELS, STORE
 from conformance.suite.http import media_type
 from conformance.suite.multipart import split
 from tests.make import multipart_body
@@ -70,7 +70,7 @@ class Stores(Client):
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             request = Request(path, INSTANCES, keep=True)
-            answer = await self.ask("instance", ENCODED, request)
+            answer = await self.ask("instance", PIXELS, request)
             if answer is not None:
                 boundary = media_type(answer.headers["content-type"]).parameters["boundary"]
                 return split(bytes(answer.body), boundary.encode())[0].body

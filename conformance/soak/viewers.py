@@ -13,7 +13,7 @@ from typing import Any
 from conformance.benchmark.client import Answer, Request
 from conformance.benchmark.items import DICOM_JSON, FRAMES, INSTANCES
 from conformance.soak.ledger import Kept, Ledger, Study
-from conformance.soak.material import IMPLICIT, digest
+from conformance.soak.material import digest
 from conformance.soak.traffic import Client, Traffic, Wrong
 from conformance.soak.windows import ENCODED, METADATA, PIXELS, RENDERED, SEARCH
 from conformance.suite.http import media_type
@@ -56,8 +56,6 @@ class Viewer(Client):
         """The answer, if it passes `check` (which raises Wrong) and the study did not change."""
         if study.in_flux or not study.kept:
             return None
-        if group == PIXELS and any(each.kind == IMPLICIT for each in study.kept.values()):
-            group = ENCODED
         mark = study.changes
 
         def changed() -> bool:
@@ -149,7 +147,7 @@ class Viewer(Client):
             return
         kept = self.order.choice(list(study.kept.values()))
         request = Request(_path(study, kept), "application/dicom", keep=True)
-        await self.get("instance, default syntax", ENCODED, study, request, _dicom)
+        await self.get("instance, default syntax", PIXELS, study, request, _dicom)
         if kept.frames:
             accept = "application/dicom; transfer-syntax=1.2.840.10008.1.2.4.80"
             request = Request(_path(study, kept), accept, keep=True)

@@ -97,6 +97,16 @@ class ScratchFile:
         self.start = start
         self.size = os.fstat(self.number).st_size - start
 
+    @classmethod
+    def of_bytes(cls, data: bytes) -> Self:
+        """One in memory, for want of a disk."""
+        number = os.memfd_create("made")
+        try:
+            os.write(number, data)
+            return cls(Path(f"/proc/self/fd/{number}"))
+        finally:
+            os.close(number)
+
     async def close(self) -> None:
         """Freeing the blocks of a large file takes a while: not on the event loop. It is closed
         also when who waits for it is cancelled, before a thread has come to it too."""

@@ -7,8 +7,8 @@ is made once a request, in the scratch folder.
 import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import CHUNK, Content, ScratchFile
 from dicomweb_server.archive.large_frames import PASSED, READ_THERE, Frame, StoredFrame, made_in
 from dicomweb_server.archive.scratch import remove
+from dicomweb_server.archive.without_room import made_in_memory
 from dicomweb_server.archive.work import inflate_file
 from dicomweb_server.archive.workers import Longer, WorkerStorageFailed
 from dicomweb_server.blobs.store import BlobDamaged, BlobStore, BlobsUnavailable
@@ -27,6 +28,7 @@ from dicomweb_server.index.retrieve import FrameLocation, Location
 
 STREAMED = 4 << 20  # bytes; what is larger is never held whole if that can be helped
 MAX_WHOLE = 1 << 30  # bytes; what has to be held whole may not be larger
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 # As Content.stream: the bytes from an offset on, as many as a length says.
@@ -110,25 +112,31 @@ async def make_scratch(
     archive: Archive, make: Callable[..., None], source: Path, **options: int | str
 ) -> ScratchFile:
     """Have a worker write a scratch file: ``make(source, target, **options)``. Its name is gone
-    when this returns, also when the client has left meanwhile. Raises Unavailable without room."""
+    when this returns, also when the client has left meanwhile. On a disk that is full a small one
+    is made in memory; Unavailable is raised for another."""
     target = archive.scratch_file(".made")
     try:
-        with _room_wanted():
-            await archive.workers.run_to_the_end(make, source, target, **options)
+        await archive.workers.run_to_the_end(make, source, target, **options)
         return await asyncio.to_thread(ScratchFile, target)
+    except WorkerStorageFailed as error:
+        if error.errno not in _FULL:
+            raise
+        return await _made_in_memory(archive, make, source, **options)
     finally:
         await remove(target)
 
 
-@contextmanager
-def _room_wanted() -> Iterator[None]:
-    """A disk that is full is no bug: Unavailable."""
-    try:
-        yield
-    except WorkerStorageFailed as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise Unavailable("the archive is out of space", retry_after=300) from None
+async def _made_in_memory(
+    archive: Archive, make: Callable[..., None], source: Path, **options: int | str
+) -> ScratchFile:
+    """Raises Unavailable for what is too large, or inflated on the disk."""
+    extra = make.extra_seconds if isinstance(make, Longer) else 0
+    made: bytes | None = None
+    with suppress(WorkerStorageFailed):
+        made = await archive.workers.run(Longer(made_in_memory, extra), make, source, **options)
+    if made is None:
+        raise Unavailable("the archive is out of space", retry_after=300)
+    return ScratchFile.of_bytes(made)
 
 
 async def frame_bytes(source: Source, found: FrameLocation, position: int, number: int) -> bytes:
@@ -161,18 +169,16 @@ async def made_of_frame(
     """What a worker makes of a frame, ``function(packed_metadata, frame, …)``: in a scratch file,
     whose name is gone, if it is large. `extra_seconds` as for Longer.
 
-    Raises what ``frame_bytes`` does, whose `position` this is, what the function does, and
-    Unavailable where there is no room for the file.
+    Raises what ``frame_bytes`` does, whose `position` this is, and what the function does.
     """
     target = archive.scratch_file(".made")
     call = Longer(made_in, extra_seconds)
     made: bytes | None = None
     try:
         async with frame_for_worker(archive, source, found, position, number) as frame:
-            with _room_wanted():
-                made = await archive.workers.run_to_the_end(
-                    call, target, function, packed_metadata, frame, *args
-                )
+            made = await archive.workers.run_to_the_end(
+                call, target, function, packed_metadata, frame, *args
+            )
         return await asyncio.to_thread(ScratchFile, target) if made is None else made
     finally:
         if made is None:

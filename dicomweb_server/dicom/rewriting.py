@@ -4,6 +4,7 @@ The elements are copied by ``reencode``; File Meta Information is our own (WADO-
 """
 
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from os import SEEK_END
@@ -122,7 +123,8 @@ def write_file(
             if new is not None:
                 new.finish(out, places)
     except BaseException:
-        target.unlink(missing_ok=True)
+        with suppress(OSError):  # one in memory has no name
+            target.unlink()
         raise
 
 
