@@ -69,7 +69,7 @@ def _deep(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Change:
     return _datasets(inner)
 
 
-def _drop(*tags: str) -> Change:
+def drop(*tags: str) -> Change:
     return _deep(lambda one: {tag: value for tag, value in one.items() if tag not in tags})
 
 
@@ -336,15 +336,15 @@ ANSWERS = (
     Mutation(
         "no study keys",
         "attributes of the study are missing",
-        answer=_drop("00080020", "00100020", "0020000D"),
+        answer=drop("00080020", "00100020", "0020000D"),
     ),
     Mutation(
         "no counts",
         "and no modalities",
-        answer=_drop("00201206", "00201208", "00201209", "00080061", "00080060"),
+        answer=drop("00201206", "00201208", "00201209", "00080061", "00080060"),
     ),
     Mutation("wrong counts", "one of everything", answer=changed("00201208", 1)),
-    Mutation("no RetrieveURL", "the attribute is missing", answer=_drop("00081190")),
+    Mutation("no RetrieveURL", "the attribute is missing", answer=drop("00081190")),
     Mutation(
         "broken RetrieveURL",
         "it leads nowhere",
@@ -358,7 +358,7 @@ ANSWERS = (
         ),
     ),
     Mutation(
-        "no size", "Rows and others are missing", answer=_drop("00280010", "00280008", "00080018")
+        "no size", "Rows and others are missing", answer=drop("00280010", "00280008", "00080018")
     ),
     Mutation(
         "no private",

@@ -10,6 +10,7 @@ from PIL import Image, ImageSequence
 from conformance.mutation.answers import (
     body,
     changed,
+    drop,
     each_attribute,
     is_get,
     is_picture,
@@ -140,6 +141,7 @@ REPRESENTATIONS = (
             put("00080060", {"vr": "CS", "Value": ["CT"]}),
         ),
     ),
+    Mutation("no creators", "of private attributes", answer=drop("00110010")),
     Mutation("one boundary", "for every message", answer=_one_boundary),
     Mutation(
         "lower case headers", "in parts", answer=part_headers(rb"Content-Type:", b"content-type:")

@@ -82,7 +82,7 @@ _COMMON: dict[str, dict[str, Row]] = {
     "8.3.2-1": {"usages": "says what the words of other tables mean"},
     "8.3.4-1": {
         "attribute=value": ("matching.single-value", "matching.by-tag", "matching.sequences"),
-        "private attributes": ("matching.private-keys",),
+        "private attributes": ("matching.private-keys", "search.private-includefield"),
         "includefield": ("search.includefield", "search.includefield-all"),
         "includefield with paths and sequences": ("search.includefield-of-sequences",),
         "fuzzymatching": ("matching.fuzzy",),

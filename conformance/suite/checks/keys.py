@@ -314,6 +314,28 @@ def includefield_of_sequences(run: Run) -> None:
     expect(len(items) == 2 and deep == "deep", "both items, with what is in them", items)
 
 
+@check(
+    "search",
+    Level.MAY,
+    "PS3.18 10.6.3.3, 8.3.4.3",
+    "4.2, QRY-23",
+    "A private attribute by includefield comes with its creator",
+)
+def private_includefield(run: Run) -> None:
+    [item] = run.stored("values")
+    creator, private = ("00110010", "SUITE OF CONFORMANCE"), "00111001"
+    answer = ask(run, f"{item.series_path}/instances", [creator, ("includefield", private)])
+    if answer.status in (204, 400):
+        raise NotOffered("private attributes by includefield")
+    found = only(datasets_of(status(answer, 200)), "result")
+    if private not in found:
+        raise NotOffered("private attributes by includefield")
+    value = value_of(found, private)
+    expect(value == f"{run.shelf.token}-P", f"{run.shelf.token}-P", value)
+    told = value_of(found, creator[0])
+    expect(told == creator[1], f"the creator at {creator[0]}", told)
+
+
 @check("search", Level.MAY, "PS3.18 8.3.4.4", "4.7", "limit=0 finds nothing: 204")
 def no_results_wanted(run: Run) -> None:
     run.stored("ct")
