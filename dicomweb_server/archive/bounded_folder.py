@@ -23,6 +23,8 @@ _PART = ".part"  # files that are being written
 _FORGOTTEN = ".forgotten"  # empty files, whose time is when a group was forgotten
 _WEEK = 7 * 86_400  # seconds without use after which a file goes
 _MINUTE = 60  # seconds; the time of use is no finer
+_LOOK = 64 << 20  # bytes written between looks at the free space
+_LOOK_SECONDS = 1.0  # as others write there too
 _HOUR = 3600  # seconds after which nobody writes a file any more
 
 
@@ -36,6 +38,9 @@ class BoundedFolder:
         self.limit = limit
         self.largest = limit // 16  # bytes of a file
         self._min_free = min_free
+        self._room = 0  # bytes that were free when it was looked at, beyond those that stay so
+        self._looked = -_LOOK_SECONDS  # time.monotonic() of that
+        self._unlooked = 0  # bytes that were written since
         self._unswept = limit  # bytes that came since the last sweep; it begins with one
 
     def place_of(self, name: str) -> str:
@@ -55,11 +60,10 @@ class BoundedFolder:
         size = sum(map(len, pieces))
         path = self.path(name)
         part = path.with_name(f"{name}-{new_token()}{_PART}")
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if size > self.largest or not self._has_room(size):
             return False
         try:
-            number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            number = self._create(part)
             try:
                 if os.writev(number, pieces) < size:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -74,18 +78,36 @@ class BoundedFolder:
             raise
         return True
 
+    def _create(self, part: Path) -> int:
+        # Each call lets go of the interpreter, and has to wait until it gets it back.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            return os.open(part, flags, 0o600)
+        except FileNotFoundError:
+            part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return os.open(part, flags, 0o600)
+
     def link(self, name: str, source: Path) -> Path | None:
         """A second name of a file that is on the disk, which `name` or `drop` ends; None if it is
         too large, or the disk nearly full. Raises OSError."""
         if source.stat().st_size > self.largest or not self._has_room(0):
             return None
         part = self.path(name).with_name(f"{name}-{new_token()}{_PART}")
-        part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part.hardlink_to(source)
+        try:
+            part.hardlink_to(source)
+        except FileNotFoundError:
+            part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            part.hardlink_to(source)
         return part
 
     def _has_room(self, size: int) -> bool:
-        return self._free() >= self._min_free + size
+        """Whether the disk has room for a file; that is looked at now and then."""
+        self._unlooked += size
+        if self._unlooked > _LOOK or time.monotonic() > self._looked + _LOOK_SECONDS:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._room = self._free() - self._min_free
+            self._unlooked, self._looked = size, time.monotonic()
+        return self._room >= self._unlooked
 
     def _free(self) -> int:
         about = os.statvfs(self.folder)

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,16 +16,21 @@ from typing import Protocol
 from dicomweb_server.blobs.store import MAX_CHUNK, BlobInfo, BlobStore, Place
 
 LARGEST = 8 << 20  # bytes of a blob that is read ahead
-KEPT = 64 << 20  # bytes of those that were, in one process
+KEPT = 48 << 20  # bytes of those that were, in one process
 BESIDE = 4  # reads, of several requests; no latency is to be hidden then
 REMEMBERED = 1000  # blobs that were read
 AT_A_TIME = 24  # blobs on their way: a thousand a second, of 20 ms each
+
+_AT_ONCE = nullcontext()
 
 Expected = tuple[str, int]  # the key of a blob, and its bytes
 
 
 class Expecting(Protocol):
     """What has blobs on their way before they are asked for."""
+
+    def follow(self, blobs: Sequence[Expected]) -> None:
+        """Of these, the blobs of a series, some will be expected."""
 
     def expect(self, blobs: Sequence[Expected]) -> None:
         """These will probably be read soon, the first of them first."""
@@ -67,8 +72,11 @@ class ExpectedBlobs:
         self._turns = asyncio.Semaphore(at_a_time)
         self._waiting = 0  # those who wait for what was not expected
         self._read: OrderedDict[str, int] = OrderedDict()  # bytes of it, the latest last
-        self.arrived: Callable[[str, bytes, float], None] | None = None
-        """Is told the key and bytes of a blob that was read ahead, and when it was asked for."""
+        self.arrived: Callable[[str, float], None] | None = None
+        """Is told the key of a blob that has come, to be `kept`, and when it was asked for."""
+
+    def follow(self, blobs: Sequence[Expected]) -> None:
+        """See Expecting: there is nothing to prepare."""
 
     def expect(self, blobs: Sequence[Expected]) -> None:
         """These will probably be read soon, the first of them first.
@@ -86,16 +94,23 @@ class ExpectedBlobs:
             if key in self._coming:
                 self._coming.move_to_end(key)
             elif 0 < size <= self._largest and 2 * self._read.get(key, 0) < size:
-                task = asyncio.create_task(self._fetch(key, size))
-                task.add_done_callback(_take_note)
-                self._coming[key] = _Coming(size, task)
-                self._bytes += size
+                self._begin(key, size)
+        self._make_room()
+
+    def _begin(self, key: str, size: int, *, now: bool = False) -> "asyncio.Task[bytes]":
+        task = asyncio.create_task(self._fetch(key, size, _AT_ONCE if now else self._turns))
+        task.add_done_callback(_take_note)
+        self._coming[key] = _Coming(size, task, begun=now)
+        self._bytes += size
+        return task
+
+    def _make_room(self) -> None:
         while self._bytes > self._limit:
             self._drop(next(iter(self._coming)))
 
-    async def _fetch(self, key: str, size: int) -> bytes:
+    async def _fetch(self, key: str, size: int, turn: AbstractAsyncContextManager[object]) -> bytes:
         try:
-            async with self._turns:
+            async with turn:
                 self._coming[key].begun = True
                 since = time.time()
                 data = await self._behind.read(key, 0, size)
@@ -103,7 +118,7 @@ class ExpectedBlobs:
             self._forget(key)
             raise
         if self.arrived is not None:
-            self.arrived(key, data, since)
+            self.arrived(key, since)
         return data
 
     def _forget(self, key: str) -> None:
@@ -139,6 +154,30 @@ class ExpectedBlobs:
         if data is None or offset + length > len(data):
             return await self._now(key, offset, length)
         return data if length == len(data) else data[offset : offset + length]
+
+    async def read_whole(self, key: str, size: int) -> bytes:
+        """All `size` bytes of a blob, which is kept as if it had been expected."""
+        data = await self._ahead(key)
+        if data is not None or not 0 < size <= self._largest:
+            return await self._now(key, 0, size) if data is None else data
+        self._note(key, size)
+        self._waiting += 1
+        try:
+            task = self._begin(key, size, now=True)
+            self._make_room()
+            await asyncio.wait([task])
+            if not task.cancelled():
+                return task.result()
+        finally:
+            self._waiting -= 1
+        return await self._now(key, 0, size)  # there was no room for it
+
+    def kept(self, key: str) -> bytes | None:
+        """A blob that is in memory."""
+        coming = self._coming.get(key)
+        if coming is None or not coming.task.done() or coming.task.cancelled():
+            return None
+        return coming.task.result() if coming.task.exception() is None else None
 
     def _note(self, key: str, length: int) -> None:
         self._read[key] = self._read.pop(key, 0) + length

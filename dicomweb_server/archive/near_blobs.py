@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,14 +29,13 @@ from dicomweb_server.blobs.store import BlobDamaged, BlobInfo, BlobStore, Place
 log = structlog.get_logger()
 
 KNOWN = 20_000  # blobs of which is known whether there is a copy, which takes 6 MB
-WRITING = 32 << 20  # bytes that wait to be written; more is not kept
 ABSENT_SECONDS = 10.0  # after which is looked again: other processes keep copies too
 USED_SECONDS = 60.0  # the time of use is no finer
 FAILED_SECONDS = 60.0  # in which nothing is kept on a disk that is full, or fails
 _NOTING_SECONDS = 5.0  # in which uses are collected
 _WINDOWS = 16  # of readers, which are looked at together
 THREADS = 4
-_MOST = 64  # blobs that the batch of a thread writes
+_MOST = 16  # blobs that the batch of a thread writes
 
 T = TypeVar("T")
 
@@ -44,10 +44,17 @@ T = TypeVar("T")
 class _Copy:
     """What is known of one blob's copy."""
 
-    name: str
+    key: str
     there: bool | None = None  # None: nothing yet
     at: float = 0.0  # time.monotonic() when that was found, or when it was used last
     size: int = 0  # of the blob, in bytes; 0 if it is not known
+    _name: str = ""
+
+    @property
+    def name(self) -> str:
+        """As name_of, which is asked when it is needed: a series has thousands."""
+        self._name = self._name or name_of(self.key)
+        return self._name
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +71,13 @@ def name_of(key: str) -> str:
     return f"{_group_of(key)}-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
 
-def _group_of(key: str) -> str:
-    study = "/".join(key.split("/", 2)[:2])
+@lru_cache(1000)
+def _group_of_study(study: str) -> str:
     return hashlib.sha256(study.encode()).hexdigest()[:16]
+
+
+def _group_of(key: str) -> str:
+    return _group_of_study("/".join(key.split("/", 2)[:2]))
 
 
 class NearBlobs:
@@ -80,10 +91,10 @@ class NearBlobs:
         self._files = FilesystemBlobs(folder.folder)
         self._threads = ThreadPoolExecutor(THREADS, "near")
         self._known: OrderedDict[str, _Copy] = OrderedDict()  # by key, the latest last
-        self._windows: list[Sequence[Expected]] = []
+        self._unknown: dict[str, _Copy] = {}  # by key, to be looked for
+        self._windows: list[Sequence[Expected]] = []  # that wait for that
         self._looking: asyncio.Task[None] | None = None
-        self._arrived: OrderedDict[str, _Arrived] = OrderedDict()
-        self._held = 0  # bytes of those
+        self._arrived: dict[str, float] = {}  # by key, when it was asked for
         self._writing: asyncio.Task[None] | None = None
         self._failed = 0.0  # time.monotonic() until which nothing is kept
         self._used: set[str] = set()
@@ -95,7 +106,7 @@ class NearBlobs:
     async def read(self, key: str, offset: int, length: int) -> bytes:
         """See BlobStore."""
         copy = self._copy_of(key)
-        if self._may_be_there(copy):
+        if self._may_be_there(copy) and self._far.kept(key) is None:
             try:
                 data = await self._files.read(self._folder.place_of(copy.name), offset, length)
             except (BlobDamaged, OSError) as error:  # none, or somebody has removed or cut it
@@ -103,12 +114,9 @@ class NearBlobs:
             else:
                 self._found(copy)
                 return data
-        if copy.size and length <= copy.size <= LARGEST and 2 * length >= copy.size:
-            since = time.time()
-            whole = await self._far.read(key, 0, copy.size)
-            self._keep(key, whole, since)
-            if offset + length <= len(whole):
-                return whole[offset : offset + length]
+        if length <= copy.size <= min(LARGEST, 2 * length) and offset + length <= copy.size:
+            whole = await self._far.read_whole(key, copy.size)
+            return whole[offset : offset + length]
         return await self._far.read(key, offset, length)
 
     async def stream(self, key: str, offset: int, length: int) -> AsyncIterator[bytes]:
@@ -155,14 +163,15 @@ class NearBlobs:
             return None
         return path
 
-    def _copy_of(self, key: str) -> _Copy:
+    def _copy_of(self, key: str, size: int = 0) -> _Copy:
         copy = self._known.get(key)
         if copy is None:
-            copy = self._known[key] = _Copy(name_of(key))
+            copy = self._known[key] = _Copy(key)
             if len(self._known) > KNOWN:
                 self._known.popitem(last=False)
         else:
             self._known.move_to_end(key)
+        copy.size = size or copy.size
         return copy
 
     def _may_be_there(self, copy: _Copy) -> bool:
@@ -195,69 +204,75 @@ class NearBlobs:
 
     # ------------------------------------------------------------- reading ahead
 
-    def expect(self, blobs: Sequence[Expected]) -> None:
-        """See ExpectedBlobs; those of which there are copies need not be expected."""
-        self._windows = [*self._windows[1 - _WINDOWS :], blobs]
-        for key, size in blobs:
-            self._copy_of(key).size = size
-        if self._looking is None:
-            if not self._unknown():
-                self._expect()
-                return
-            self._looking = asyncio.create_task(self._look())
+    def follow(self, blobs: Sequence[Expected]) -> None:
+        """See Expecting: whether there are copies is looked at once for all of them."""
+        self._unknown.update((key, self._copy_of(key, size)) for key, size in blobs)
+        self._begin_to_look()
 
-    def _unknown(self) -> dict[str, _Copy]:
-        copies = {key: self._copy_of(key) for window in self._windows for key, _ in window}
-        return {k: c for k, c in copies.items() if not c.there and self._may_be_there(c)}
+    def expect(self, blobs: Sequence[Expected]) -> None:
+        """See Expecting; those of which there are copies need not be expected."""
+        absent = []
+        for each in blobs:
+            copy = self._copy_of(*each)
+            if copy.there is None:
+                self._unknown[each[0]] = copy
+            if not copy.there:
+                absent.append(each)
+        if self._unknown:
+            self._windows = [*self._windows[1 - _WINDOWS :], blobs]
+            self._begin_to_look()
+        elif absent:
+            self._far.expect(absent)
+
+    def _begin_to_look(self) -> None:
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look())
 
     async def _look(self) -> None:
         try:
-            while unknown := list(self._unknown().values()):
-                sizes = await self._in_thread(self._sizes, [copy.name for copy in unknown])
-                for copy, size in zip(unknown, sizes, strict=True):
+            while self._unknown:
+                copies, self._unknown = list(self._unknown.values()), {}
+                sizes = await self._in_thread(self._sizes, copies)
+                for copy, size in zip(copies, sizes, strict=True):
                     copy.there, copy.at = size == copy.size, time.monotonic()
-            self._expect()
         finally:
             self._looking = None
+        windows, self._windows = self._windows, []
+        for window in windows:
+            self.expect(window)
 
-    def _sizes(self, names: Sequence[str]) -> list[int | None]:
+    def _sizes(self, copies: Sequence[_Copy]) -> list[int | None]:
         sizes: list[int | None] = []
-        for name in names:
+        for copy in copies:
             try:
-                sizes.append(self._folder.path(name).stat().st_size)
+                sizes.append(self._folder.path(copy.name).stat().st_size)
             except OSError:
                 sizes.append(None)
         return sizes
 
-    def _expect(self) -> None:
-        windows, self._windows = self._windows, []
-        for window in windows:
-            absent = [each for each in window if not self._copy_of(each[0]).there]
-            if absent:
-                self._far.expect(absent)
-
     # ------------------------------------------------------------- keeping
 
-    def _keep(self, key: str, data: bytes, since: float) -> None:
-        """Write a blob that has come. Where that takes too long it is not kept."""
-        copy = self._copy_of(key)
-        full = self._held + len(data) > WRITING or time.monotonic() < self._failed
-        if copy.there or key in self._arrived or full or len(data) > self._folder.largest:
+    def _keep(self, key: str, since: float) -> None:
+        """Write a blob that has come, if it is in memory still when it is its turn."""
+        if self._copy_of(key).there or time.monotonic() < self._failed:
             return
-        self._arrived[key] = _Arrived(key, data, since)
-        self._held += len(data)
+        self._arrived[key] = since
         if self._writing is None:
             self._writing = asyncio.create_task(self._write())
 
     async def _write(self) -> None:
         try:
             while self._arrived:
-                batch = list(self._arrived.values())[:_MOST]
+                batch: list[_Arrived] = []
+                for key, since in list(self._arrived.items())[:_MOST]:
+                    data = self._far.kept(key)
+                    if data is None:
+                        del self._arrived[key]
+                    else:
+                        batch.append(_Arrived(key, data, since))
                 written = await self._in_thread(self._write_all, batch)
                 for each in batch:
-                    if self._arrived.pop(each.key, None) is not None:  # and not deleted meanwhile
-                        self._held -= len(each.data)
-                    elif each.key in written:
+                    if self._arrived.pop(each.key, None) is None:  # it was deleted meanwhile
                         await self._in_thread(self._folder.remove, name_of(each.key))
                         continue
                     copy = self._copy_of(each.key)
@@ -267,21 +282,21 @@ class NearBlobs:
 
     def _write_all(self, batch: Sequence[_Arrived]) -> set[str]:
         """The keys of those that are here now."""
-        written = set()
+        written = {}
         for each in batch:
-            name = name_of(each.key)
             try:
-                if not self._folder.write(name, [each.data], flushed=True):
-                    continue
+                if self._folder.write(name_of(each.key), [each.data], flushed=True):
+                    written[each.key] = each
             except OSError as error:
                 self._fails(error)
                 break
-            if self._folder.marked(_group_of(each.key)) >= each.since:
-                self._folder.remove(name)
-                continue
-            written.add(each.key)
-            self._folder.came(len(each.data))
-        return written
+        marked = {group: self._folder.marked(group) for group in set(map(_group_of, written))}
+        for key, each in list(written.items()):
+            if marked[_group_of(key)] >= each.since:
+                self._folder.remove(name_of(key))
+                del written[key]
+        self._folder.came(sum(len(each.data) for each in written.values()))
+        return set(written)
 
     def _fails(self, error: OSError) -> None:
         log.warning("no copies of blobs are kept for a while", errno=error.errno)
@@ -337,8 +352,7 @@ class NearBlobs:
             await self._far.delete(keys)
         finally:
             for key in keys:
-                if (arrived := self._arrived.pop(key, None)) is not None:
-                    self._held -= len(arrived.data)
+                self._arrived.pop(key, None)
                 self._known.pop(key, None)
             await asyncio.shield(self._in_thread(self._forget, keys))
 

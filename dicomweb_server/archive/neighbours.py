@@ -92,6 +92,7 @@ class Neighbours:
         while len(self._orders) > SERIES or self._known() > KNOWN:
             self._orders.popitem(last=False)
         if key in places:
+            self._ahead.follow(blobs)
             self._expect(order, key, again=again)
 
     def _known(self) -> int:
