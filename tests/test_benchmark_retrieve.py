@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -21,10 +21,12 @@ from conformance.benchmark.retrieve.bucket import Bucket
 from conformance.benchmark.retrieve.hosts import STATIC, Host, file_of
 from conformance.benchmark.retrieve.items import Item, all_items, chosen
 from conformance.benchmark.retrieve.measure import (
+    FirstSteps,
     JustStored,
     Started,
     Steady,
     Steps,
+    StepsAfterStore,
     ask_of,
     joined,
     near,
@@ -44,7 +46,7 @@ from conformance.benchmark.retrieve.wanted import (
 )
 from conformance.benchmark.run import Target
 from conformance.benchmark.stores import MultiFrame
-from tests.make import study_of
+from tests.make import Instance, study_of
 from tests.running import free_port
 
 HERE = {"date": "today", "cpus": 2, "cpu": "CPU", "system": "Linux", "python": "3"}
@@ -237,6 +239,21 @@ async def test_a_bucket_gives_objects_and_ranges_of_them(tmp_path: Path) -> None
         assert (await ask_once(address, Request("/missing"))).status == 404
 
 
+@pytest.mark.parametrize("expects", [True, False])
+async def test_a_bucket_takes_objects(tmp_path: Path, expects: bool) -> None:
+    async with bucket(tmp_path) as address:
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        more = "Expect: 100-continue\r\n" if expects else ""
+        writer.write(f"PUT /name/a/b%2Bc HTTP/1.1\r\nContent-Length: 5\r\n{more}\r\n".encode())
+        if expects:
+            assert (await reader.readuntil(b"\r\n\r\n")).split()[1] == b"100"
+        writer.write(b"value")
+        assert (await reader.readuntil(b"\r\n\r\n")).split()[1] == b"200"
+        writer.close()
+        assert bytes((await ask_once(address, Request("/a/b%2Bc", keep=True))).body) == b"value"
+    assert (tmp_path / "a" / "b+c").read_bytes() == b"value"
+
+
 async def test_every_answer_of_a_bucket_is_late(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"value")
     async with bucket(tmp_path, 0.05) as address:
@@ -255,11 +272,17 @@ async def test_all_ways_of_measuring_run_on_our_server_a_static_one_and_s3(
     shelf = Shelf(1, 4)
     frames = [frame_of(instance) for instance in shelf.long]
     metadata = metadata_of(shelf.long, coding="gzip")
+
+    def steps_of(series: Sequence[Instance]) -> list[list[Wanted]]:
+        return [[metadata_of(series)], [frame_of(instance) for instance in series]]
+
     items = [
         Item("steady", "steady", Steady(frames, 2), {"long"}),
         Item("steps", "steps", Steps([[metadata], frames], 3), {"long"}, on_s3=True),
         Item("stored", "stored", JustStored(shelf, 3, "gzip"), ()),
         Item("started", "started", Started([metadata]), {"long"}),
+        Item("first", "first", FirstSteps([[metadata], frames], 3), {"long"}, on_s3=True),
+        Item("after", "after", StepsAfterStore(shelf, 3, steps_of), (), on_s3=True),
     ]
     said: list[str] = []
     with ExitStack() as stack:
@@ -267,10 +290,10 @@ async def test_all_ways_of_measuring_run_on_our_server_a_static_one_and_s3(
         started = await start(stack, tmp_path, options, items, shelf)
         results = await Bench(started, 0.1, said.append).run(items, rounds=1)
         mirrored = (tmp_path / "files" / file_of(frames[0])).read_bytes()
-    steady, steps, stored, first = results
+    steady, steps, stored, first, *opened = results
     static = next(host.label for host in started if host.static)
 
-    assert [result.errors for result in results] == [{}] * 4
+    assert [result.errors for result in results] == [{}] * 6
     assert static in (NGINX, STATIC)
     assert set(steady.samples) == {OURS, static}
     assert set(steps.samples) == {OURS, static, S3}
@@ -284,8 +307,11 @@ async def test_all_ways_of_measuring_run_on_our_server_a_static_one_and_s3(
         assert sample.payload > size * sample.units
     assert ours.cpu is not None and ours.cpu.server > 0
     assert 10e6 < ours.peak_rss < 1e9
+    for result in opened:
+        assert set(result.samples) == {OURS, S3}
+        assert all(sample.payload > size for [sample] in result.samples.values())
     # Four frames over three connections are two after each other, each one answer late.
-    assert min(far.latencies) >= 2 * hosts.LATENCY_MS / 1000
+    assert min(opened[0].samples[S3][0].latencies) >= 2 * hosts.LATENCY_MS / 1000
 
 
 async def test_an_answer_that_is_not_right_voids_the_item(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
-"""A bucket that is read from far away: files of a folder, each answer some milliseconds late.
+"""A bucket that is far away: files of a folder, each answer some milliseconds late.
 
 ``python -m conformance.benchmark.retrieve.bucket PORT FOLDER MILLISECONDS``. It speaks as much of
-S3's protocol as reading takes (GET and HEAD of an object, with a Range; an empty listing), does
-not look at signatures, and costs the processors next to nothing: moto and Ceph's gateway take
-longer for an object than the server that is measured, on the same two cores.
+S3's protocol as a viewer's server needs (GET and HEAD of an object, with a Range; PUT of one in
+one piece; an empty listing), does not look at signatures, and costs the processors next to
+nothing: moto and Ceph's gateway take longer for an object than the server that is measured, on
+the same two cores.
 """
 
 import asyncio
@@ -13,6 +14,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 _RANGE = re.compile(r"^range: *bytes=(\d+)-(\d*)\s*$", re.IGNORECASE | re.MULTILINE)
+_LENGTH = re.compile(r"^content-length: *(\d+)\s*$", re.IGNORECASE | re.MULTILINE)
+_EXPECT = re.compile(r"^expect: *100-continue\s*$", re.IGNORECASE | re.MULTILINE)
 _LISTING = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
 
 
@@ -28,23 +31,46 @@ class Bucket:
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-                await asyncio.sleep(self._delay)
                 method, target, _ = head.split(" ", 2)
+                if method == "PUT":
+                    await self._take(target, head, reader, writer)
+                    await asyncio.sleep(self._delay)
+                    writer.write(_head("200 OK", 0))
+                    continue
+                await asyncio.sleep(self._delay)
                 await self._answer(method, target, head, writer)
         except (OSError, asyncio.IncompleteReadError):
             pass  # the client has left
         finally:
             writer.close()
 
+    def _path(self, target: str) -> Path | None:
+        """The file of an object; None for the bucket itself, and for what is not below it."""
+        _, _, key = unquote(urlsplit(target).path).lstrip("/").partition("/")
+        path = (self._folder / key).resolve()
+        return path if key and path.is_relative_to(self._folder) else None
+
+    async def _take(
+        self, target: str, head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        path, length = self._path(target), _LENGTH.search(head)
+        if path is None or length is None:
+            raise OSError("no object")
+        if _EXPECT.search(head):
+            writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.part")
+        part.write_bytes(await reader.readexactly(int(length[1])))
+        part.rename(path)
+
     async def _answer(
         self, method: str, target: str, head: str, writer: asyncio.StreamWriter
     ) -> None:
-        _, _, key = unquote(urlsplit(target).path).lstrip("/").partition("/")
-        if not key:
+        if not unquote(urlsplit(target).path).lstrip("/").partition("/")[2]:
             writer.write(_head("200 OK", len(_LISTING)) + _LISTING)
             return
-        path = (self._folder / key).resolve()
-        if not (path.is_relative_to(self._folder) and path.is_file()):
+        path = self._path(target)
+        if path is None or not path.is_file():
             writer.write(_head("404 Not Found", 0))
             return
         size = path.stat().st_size

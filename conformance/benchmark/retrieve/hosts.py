@@ -54,6 +54,8 @@ class Host:
     label: str
     begin: Callable[[ExitStack], Awaitable[Target]]
     files: Path | None = None
+    copies: Path | None = None
+    """Where it keeps copies of what is far away."""
     target: Target | None = None
     known: dict[Request, int] = field(default_factory=dict)
     """The lengths of the bodies of answers that have been looked into."""
@@ -74,6 +76,11 @@ class Host:
         """Start it. Raises AnswerError if it does not come up."""
         self._running = ExitStack()
         self.target = await self.begin(self._running)
+
+    def forget(self) -> None:
+        """Remove its copies, while it does not run."""
+        if self.copies is not None:
+            shutil.rmtree(self.copies, ignore_errors=True)
 
     def stop(self) -> None:
         """End it, if it runs."""
@@ -118,7 +125,7 @@ def ours_on_s3(folder: Path) -> Host:
         await wait_until_ready(Address("127.0.0.1", s3_port, ""), "/far", pid=pid, log=log)
         return await servers.begin_ours(stack, data, port, label=S3, **settings)
 
-    return Host(S3, begin)
+    return Host(S3, begin, copies=data / "cache" / "blobs")
 
 
 def copy_index(folder: Path) -> None:

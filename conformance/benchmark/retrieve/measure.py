@@ -18,9 +18,10 @@ from conformance.benchmark.load import GRACE_SECONDS, Ask, Sample, load
 from conformance.benchmark.memory import memory_of, set_back
 from conformance.benchmark.processes import cpu_time, is_postgres
 from conformance.benchmark.retrieve.hosts import Host, file_of, look
-from conformance.benchmark.retrieve.shelf import Shelf
+from conformance.benchmark.retrieve.shelf import Shelf, in_tens
 from conformance.benchmark.retrieve.wanted import Wanted, metadata_of
 from conformance.benchmark.settling import settled
+from tests.make import Instance
 
 SLACK = 50
 """A body may be longer or shorter than the one looked into by this part of it: boundaries are
@@ -81,27 +82,31 @@ class Steps:
     async def measure(self, host: Host, seconds: float) -> Sample:
         """See `Way`."""
         stages = [[ask_of(host, wanted) for wanted in stage] for stage in self.stages]
-        return await observed(host, lambda: self._repeat(host, stages, seconds))
+        return await observed(host, lambda: repeated(host, stages, self.connections, seconds))
 
-    async def _repeat(self, host: Host, stages: Sequence[Sequence[Ask]], seconds: float) -> Sample:
-        opened = [await connect(host.address) for _ in range(self.connections)]
-        latencies: list[float] = []
-        payload = 0
-        spent, began = time.process_time(), time.perf_counter()
-        try:
-            async with asyncio.timeout(GRACE_SECONDS):
-                while not latencies or time.perf_counter() < began + seconds:
-                    start = time.perf_counter()
-                    for stage in stages:
-                        payload += await all_at_once(host, opened, stage)
-                    latencies.append(time.perf_counter() - start)
-        except TimeoutError as error:
-            raise AnswerError(f"not done within {GRACE_SECONDS} s") from error
-        finally:
-            took, spent = time.perf_counter() - began, time.process_time() - spent
-            for connection in opened:
-                connection.close()
-        return Sample(len(latencies), took, payload, tuple(latencies), client_cpu_seconds=spent)
+
+async def repeated(
+    host: Host, stages: Sequence[Sequence[Ask]], connections: int, seconds: float
+) -> Sample:
+    """All `stages` once, and again for so many seconds."""
+    opened = [await connect(host.address) for _ in range(connections)]
+    latencies: list[float] = []
+    payload = 0
+    spent, began = time.process_time(), time.perf_counter()
+    try:
+        async with asyncio.timeout(GRACE_SECONDS):
+            while not latencies or time.perf_counter() < began + seconds:
+                start = time.perf_counter()
+                for stage in stages:
+                    payload += await all_at_once(host, opened, stage)
+                latencies.append(time.perf_counter() - start)
+    except TimeoutError as error:
+        raise AnswerError(f"not done within {GRACE_SECONDS} s") from error
+    finally:
+        took, spent = time.perf_counter() - began, time.process_time() - spent
+        for connection in opened:
+            connection.close()
+    return Sample(len(latencies), took, payload, tuple(latencies), client_cpu_seconds=spent)
 
 
 async def all_at_once(host: Host, opened: list[Connection], asks: Sequence[Ask]) -> int:
@@ -181,7 +186,65 @@ class JustStored:
         return sample
 
 
-Way = Steady | Steps | Started | JustStored
+@dataclass(frozen=True, slots=True)
+class FirstSteps:
+    """Steps, once, of a server that has just been started and has no copies at hand."""
+
+    stages: Sequence[Sequence[Wanted]]
+    connections: int
+
+    @property
+    def wanted(self) -> Sequence[Wanted]:
+        """All that is asked for."""
+        return [wanted for stage in self.stages for wanted in stage]
+
+    async def measure(self, host: Host, seconds: float) -> Sample:
+        """See `Way`."""
+        host.stop()
+        host.forget()
+        await host.start()
+        assert host.target is not None
+        await settled(host.target.processes)
+        stages = [[ask_of(host, wanted) for wanted in stage] for stage in self.stages]
+        sample = await observed(host, lambda: repeated(host, stages, self.connections, 0))
+        await settled(host.target.processes)
+        return sample
+
+
+@dataclass(frozen=True, slots=True)
+class StepsAfterStore:
+    """Steps, once, with a series like the shelf's long one, whose last instance was just stored."""
+
+    shelf: Shelf
+    connections: int
+    stages_of: Callable[[Sequence[Instance]], Sequence[Sequence[Wanted]]]
+    wanted: Sequence[Wanted] = ()
+
+    async def measure(self, host: Host, seconds: float) -> Sample:
+        """See `Way`."""
+        series = self.shelf.another_long()
+        await load(host.address, 4, in_tens(series))
+        stages = self.stages_of(series)
+        asks = [[Ask(each.request, _answered) for each in stage] for stage in stages]
+        sample = await observed(host, lambda: repeated(host, asks, self.connections, 0))
+        least = sum(len(instance.pixels()) for instance in series)
+        if sample.payload < least:
+            raise AnswerError(f"just stored: {sample.payload} bytes, less than all pixels")
+        for stage in stages:
+            for wanted in (stage[0], stage[-1]):
+                await look(host, wanted)
+                host.known.pop(wanted.request, None)
+        assert host.target is not None
+        await settled(host.target.processes)
+        return sample
+
+
+def _answered(answer: Answer) -> None:
+    if answer.status != 200:
+        raise AnswerError(f"just stored: status {answer.status}")
+
+
+Way = Steady | Steps | Started | JustStored | FirstSteps | StepsAfterStore
 """How an item is measured: `measure` asks one server, for `seconds` where time counts.
 
 `wanted` is what has been looked into before. It raises AnswerError for a wrong answer.

@@ -38,7 +38,8 @@ nothing of DICOM."""
 ON_S3 = f"""\
 “{S3}” is our server on the same files as objects of a bucket {LATENCY_MS} ms away: each
 answer of the bucket begins that late. For 1,000 frames eight connections wait {LATENCY_MS / 8:g} s
-each, unless frames are read before they are asked for."""
+each, unless frames are read before they are asked for, or there are copies on the local disk: for
+“first after a start” those are removed before."""
 
 
 def as_data(

@@ -7,10 +7,10 @@ from itertools import chain
 
 from conformance.benchmark import run
 from conformance.benchmark.client import AnswerError
-from conformance.benchmark.goals import ORTHANC, ORTHANC_SQLITE, S3
+from conformance.benchmark.goals import ORTHANC, ORTHANC_SQLITE, OURS, S3
 from conformance.benchmark.retrieve.hosts import Host, file_of, look
 from conformance.benchmark.retrieve.items import Item
-from conformance.benchmark.retrieve.measure import JustStored, Started
+from conformance.benchmark.retrieve.measure import FirstSteps, JustStored, Started, StepsAfterStore
 from conformance.benchmark.retrieve.shelf import Part
 from conformance.benchmark.retrieve.wanted import Wanted
 
@@ -103,6 +103,8 @@ def serves(host: Host, item: Item) -> bool:
     """Whether the item can be measured there: what is only read has no beginning and no store."""
     if host.label == S3:
         return item.on_s3
+    if isinstance(item.way, FirstSteps | StepsAfterStore):  # to be held against that
+        return host.label == OURS
     return not (host.static and isinstance(item.way, Began))
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from conformance.benchmark.client import Address
 from conformance.benchmark.items import STUDIES_LISTED, store_asks
-from conformance.benchmark.load import load
+from conformance.benchmark.load import Ask, load
 from conformance.benchmark.stores import MultiFrame
 from tests.make import Instance, study_of
 
@@ -54,19 +54,23 @@ class Shelf:
         """A series that nobody has yet, of small slices with the same long header."""
         return study_of(1, length, seed=next(self._later), rows=64, columns=64, StudyDate=OLD)
 
+    def another_long(self) -> Sequence[Instance]:
+        """A series like the long one, that nobody has yet."""
+        return study_of(1, self.long_length, seed=next(self._later), StudyDate=OLD)
+
     async def store(self, server: Address, parts: Collection[Part]) -> None:
         """Store the `parts`. Raises AnswerError if not all of it is reported as stored."""
         if "short" in parts:
             await load(server, 4, store_asks(self.short, batch=10))
         if "long" in parts:
-            await load(server, 4, _lazily(self.long))
+            await load(server, 4, in_tens(self.long))
         if "multi-frame" in parts:
             await load(server, 1, store_asks([self.multi_frame], batch=1))
         if "worklist" in parts:
             await load(server, 4, store_asks(self.worklist, batch=20))
 
 
-def _lazily(instances: Sequence[Instance]):
+def in_tens(instances: Sequence[Instance]) -> Iterator[Ask]:
     """Requests of ten instances, each made when it is its turn."""
     for start in range(0, len(instances), 10):
         yield from store_asks(instances[start : start + 10], batch=10)
