@@ -111,10 +111,10 @@ def test_a_bucket_that_fails(judge: Judge, beneath: Beneath, name: str) -> None:
     judge.faults_expected = True
     beneath.proxy.fault = fault
     if name != "cut":
-        judge.store([made.content], store, seconds=40)
+        judge.store([made.content], store, seconds=8)
         judge.ask("GET", f"studies/{made.study}", (404,))
-    judge.ask("GET", f"{before.path}/rendered", read, seconds=40)
-    judge.ask("GET", f"{before.path}/metadata", (200,), seconds=40)  # of the index
+    judge.ask("GET", f"{before.path}/rendered", read, seconds=8)
+    judge.ask("GET", f"{before.path}/metadata", (200,), seconds=8)  # of the index
     beneath.proxy.fault = None
     judge.store([made.content], TAKEN)
     judge.look(made)
@@ -127,11 +127,11 @@ def test_a_database_that_is_away(judge: Judge, beneath: Beneath) -> None:
     judge.faults_expected = True
     beneath.end_postgres()
     for path in ("studies", f"{judge.control.path}/metadata", judge.control.path):
-        answer = judge.ask("GET", path, (503,), seconds=30)
+        answer = judge.ask("GET", path, (503,), seconds=6)
         assert int(answer.headers["retry-after"]) > 0
-    judge.store([made.content], (503,), seconds=30)
+    judge.store([made.content], (503,), seconds=6)
     beneath.start_postgres()
-    judge.store([made.content], TAKEN, seconds=30)
+    judge.store([made.content], TAKEN, seconds=6)
     judge.look(made)
 
 

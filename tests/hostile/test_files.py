@@ -33,7 +33,7 @@ class Case(NamedTuple):
 
     make: Callable[[], Made]
     allowed: Collection[int]
-    seconds: float = 8.0
+    seconds: float = 4.0
 
 
 def with_prefix(prefix: bytes, made: Made | None = None) -> Made:

@@ -20,7 +20,7 @@ from pydicom.encaps import generate_frames
 from dicomweb_server.dicom.colour_profiles import standard_profile
 from tests.dicom.golden_pictures import lut
 from tests.hostile.conftest import Trap
-from tests.hostile.judging import MIB, Judge
+from tests.hostile.judging import MIB, PIXELS, Judge
 from tests.hostile.made import (
     SEQUENCE_END,
     Made,
@@ -264,7 +264,6 @@ STREAMS = {
     "JPEG-LS": (ARC + "80", 12),
     "JPEG 2000": (ARC + "90", 12),
     "HTJ2K": (ARC + "201", 12),
-    "HTJ2K RPCL": (ARC + "202", 12),
     "JPEG XL": (ARC + "110", 8),
 }
 
@@ -284,7 +283,6 @@ def stream_of(syntax: str, bits: int, rows: int = 16, columns: int = 12) -> byte
             pixels, codecformat="j2k", reversible=True, bitspersample=12
         ),
         "201": lambda: imagecodecs.htj2k_encode(pixels, reversible=True),
-        "202": lambda: imagecodecs.htj2k_encode(pixels, reversible=True, tlm=True),
         "110": lambda: imagecodecs.jpegxl_encode(pixels, lossless=True),
     }
     return bytes(encoders[syntax.rpartition(".")[2]]())
@@ -349,7 +347,7 @@ def test_a_hostile_code_stream(judge: Judge, codec: str, spoil: str) -> None:
     allowed = (200, 406) if spoil in harmless else (404, 406)
     native = {"Accept": 'multipart/related; type="application/octet-stream"'}
     judge.ask("GET", f"{made.path}/frames/1", allowed, headers=native)
-    judge.look(made, rendered=allowed, thumbnail=(200,))
+    judge.look(made, PIXELS, rendered=allowed, thumbnail=(200,))
 
 
 @pytest.mark.parametrize("codec", STREAMS)
@@ -401,14 +399,14 @@ TILE_PARTS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("codec", ["JPEG 2000", "HTJ2K", "HTJ2K RPCL"])
+@pytest.mark.parametrize("codec", ["JPEG 2000", "HTJ2K"])
 @pytest.mark.parametrize("name", TILE_PARTS)
 def test_a_hostile_jpeg_2000_stream(judge: Judge, codec: str, name: str) -> None:
     """Item 32: tile-parts without end, components that are none."""
     syntax, bits = STREAMS[codec]
     made = shown_as(syntax, bits, TILE_PARTS[name](stream_of(syntax, bits)))
     judge.store([made.content], TAKEN)
-    judge.look(made, rendered=(200, 404, 406))
+    judge.look(made, PIXELS)
 
 
 @pytest.mark.parametrize("name", SHAPES)

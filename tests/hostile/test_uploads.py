@@ -38,7 +38,7 @@ def absent(judge: Judge, *all_made: Made) -> None:
 # --- item 39: how the body is framed ------------------------------------------------------------
 
 # What arrives too slowly is given up after the two seconds of this server's setting.
-SLOW = 10.0
+SLOW = 5.0
 
 
 @pytest.mark.parametrize("length", [1 << 32, (1 << 63) - 1])
@@ -99,7 +99,7 @@ def test_a_slow_loris(judge: Judge) -> None:
             time.sleep(0.1)
             yield b"1\r\nx\r\n"
 
-    judge.raw(trickle(), (0, 408), seconds=14)
+    judge.raw(trickle(), (0, 408), seconds=5)
 
 
 def test_headers_without_end(judge: Judge) -> None:
@@ -391,7 +391,7 @@ def test_inline_binary_of_a_gigabyte(judge: Judge) -> None:
     """Item 45: the body is read no further than its limit."""
     begin = b'[{"00420011":{"vr":"OB","InlineBinary":"'
     answer = judge.post(
-        chain([begin], repeat(b"A" * MIB, 1024)), JSON, (413,), seconds=30, memory=200 * MIB
+        chain([begin], repeat(b"A" * MIB, 1024)), JSON, (413,), seconds=8, memory=200 * MIB
     )
     assert NAME not in answer.text
 
