@@ -109,6 +109,13 @@ class BoundedFolder:
             self._unlooked, self._looked = size, time.monotonic()
         return self._room >= self._unlooked
 
+    def lacks_room(self) -> bool:
+        """Whether the disk has less free space than is to stay."""
+        try:
+            return self._free() < self._min_free
+        except OSError:  # there is no folder
+            return False
+
     def _free(self) -> int:
         about = os.statvfs(self.folder)
         return about.f_bavail * about.f_frsize

@@ -8,6 +8,7 @@ be read here is read where it is at rest. See bounded_folder for what goes when.
 
 import asyncio
 import hashlib
+import math
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -211,13 +212,13 @@ class NearBlobs:
 
     def expect(self, blobs: Sequence[Expected]) -> None:
         """See Expecting; those of which there are copies need not be expected."""
-        absent = []
+        absent, now = [], time.monotonic()
         for each in blobs:
             copy = self._copy_of(*each)
-            if copy.there is None:
-                self._unknown[each[0]] = copy
             if not copy.there:
                 absent.append(each)
+                if copy.there is None or now > copy.at + ABSENT_SECONDS:
+                    self._unknown[each[0]] = copy
         if self._unknown:
             self._windows = [*self._windows[1 - _WINDOWS :], blobs]
             self._begin_to_look()
@@ -389,6 +390,7 @@ class NearBlobs:
 
     async def close(self) -> None:
         """See BlobStore. What is not written yet is not kept."""
+        self._failed = math.inf  # whatever comes now
         if self._noting is not None:
             self._noting.cancel()
             self._note()

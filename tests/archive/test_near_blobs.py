@@ -135,6 +135,25 @@ async def test_what_is_read_ahead_stays_here(place: Place) -> None:
     assert another._far._coming == {}  # nothing had to come
 
 
+async def test_copies_of_another_process_are_noticed_after_a_while(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.put_far(key_of(1))
+    blobs, another = place.open(), place.open()
+    blobs.follow([(key_of(1), SIZE)])
+    while blobs._looking is not None:
+        await asyncio.sleep(0.005)
+    await another._far.read_whole(key_of(1), SIZE)
+    await until_there(place, key_of(1))
+    monkeypatch.setattr(near_blobs, "ABSENT_SECONDS", 0)
+    blobs.expect([(key_of(1), SIZE)])
+    while blobs._looking is not None:
+        await asyncio.sleep(0.005)
+    assert blobs._far._coming == {}
+    place.lose_far()
+    assert await blobs.read(key_of(1), 0, SIZE) == DATA
+
+
 async def test_what_is_read_nearly_whole_stays_here_if_its_size_is_known(place: Place) -> None:
     place.put_far(key_of(1), key_of(2), key_of(3))
     blobs = place.open()
@@ -365,9 +384,11 @@ async def test_copies_make_room_where_the_disk_needs_it(place: Place) -> None:
     blobs = place.open()
     await put(blobs, place, *(key_of(number) for number in range(20)))
     place.made[0]._folder._min_free = shutil.disk_usage(place.copies).free + (1 << 30)
+    assert blobs._folder.lacks_room()
     blobs._folder.sweep()
     assert place.bytes() == 0
     assert await blobs.read(key_of(1), 0, SIZE) == DATA
+    assert not BoundedFolder(place.tmp / "none", 1, 1 << 60).lacks_room()
 
 
 async def test_copies_go_when_there_are_to_be_none(place: Place) -> None:
