@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from conformance.benchmark.goals import ORTHANC, OURS
+from conformance.benchmark.goals import OURS
 from conformance.benchmark.public.plots import LIMITS, as_svg, headlines
 from conformance.benchmark.public.report import (
     ORDER,
+    PEERS,
     about,
     as_markdown,
     crowd_title,
@@ -49,13 +50,14 @@ def glance(data: Data) -> list[str]:
     """One table of what stands for all."""
     rows = list(headlines(data))
     labels = [label for label in ORDER if any(label in row["servers"] for row in rows)]
-    head = ["", *map(name_of, labels), f"{OURS} ÷ {name_of(ORTHANC)}", "what the machine allows"]
+    head = ["", *map(name_of, labels), *(f"{OURS} ÷ {name_of(each)}" for each in PEERS)]
+    head.append("what the machine allows")
     lines = []
     for row in rows:
-        ratios = row["ratios"].get(ORTHANC)
         limit = next((name for name in LIMITS if name in row["limits"]), None)
         cells = [row["item"], *(rate(row, row["servers"], label) for label in labels)]
-        cells.append(f"{figure(statistics.median(ratios))}×" if ratios else "-")
+        beside = (row["ratios"].get(peer) for peer in PEERS)
+        cells += [f"{figure(statistics.median(each))}×" if each else "-" for each in beside]
         allowed = "-" if limit is None else f"{rate(row, row['limits'], limit)} ({limit})"
         lines.append([*cells, allowed])
     return table(head, lines)
