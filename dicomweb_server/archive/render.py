@@ -283,7 +283,7 @@ async def _small(archive: Archive, shown: Frame, wanted: Picture) -> bytes | Non
     return work.small_picture(shown.packed, data, *_how(shown, wanted))
 
 
-_SMALL_FRAME, _SMALL_PACKED, _SMALL_BOX = 1 << 20, 1 << 16, 1 << 20  # bytes, bytes, pixels
+_SMALL_FRAME, _SMALL_PACKED, _SMALL_BOX = 1 << 20, 1 << 16, 1 << 18  # bytes, bytes, pixels
 
 
 def _is_small(shown: Frame, wanted: Picture) -> bool:

@@ -201,18 +201,20 @@ def rendered_frame(
     )
 
 
-_SMALL_METADATA, _SMALL_MATRIX = 1 << 18, 1 << 20  # bytes of JSON, pixels
-_PALETTES = {"00281101", "00281221"}  # whose segments are expanded step by step, if it has such
+_SMALL_METADATA, _SMALL_MATRIX = 1 << 18, 1 << 19  # bytes of JSON, pixels
+# Modality LUT, palettes: a step for each pixel more, or for each segment
+_SLOW_STEPS = {"00283000", "00281101", "00281221"}
 
 
 def small_picture(packed_metadata: bytes, frame: bytes, *args: Any) -> bytes | None:
-    """As `rendered_frame`; None if its metadata or its matrix is so large that it may take more
-    than some milliseconds."""
+    """As `rendered_frame`, in a few milliseconds; None if it may take more: all but grey integers
+    of 16 bits, of a matrix and with metadata that are not large."""
     dataset = _small_dataset(packed_metadata)
     if dataset is None:
         return None
     image = image_pixel(dataset)
-    if image.rows * image.columns > _SMALL_MATRIX or _PALETTES & dataset.keys():
+    plain = image.kind == "integer" and image.samples_per_pixel == 1 and image.bits_allocated <= 16
+    if not plain or image.rows * image.columns > _SMALL_MATRIX or _SLOW_STEPS & dataset.keys():
         return None
     return picture_of(dataset, frame, *args)
 
