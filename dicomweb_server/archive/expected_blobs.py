@@ -98,6 +98,13 @@ class ExpectedBlobs:
         self._make_room()
 
     def _begin(self, key: str, size: int, *, now: bool = False) -> "asyncio.Task[bytes]":
+        """Have a blob on its way. Of several who waited for one that did not come, the first has
+        begun again, and the others wait with it."""
+        coming = self._coming.get(key)
+        if coming is not None:
+            if coming.begun:
+                return coming.task
+            self._drop(key)
         task = asyncio.create_task(self._fetch(key, size, _AT_ONCE if now else self._turns))
         task.add_done_callback(_take_note)
         self._coming[key] = _Coming(size, task, begun=now)

@@ -9,7 +9,7 @@ import pytest
 
 from dicomweb_server.archive.expected_blobs import AT_A_TIME, ExpectedBlobs
 from dicomweb_server.blobs.filesystem import FilesystemBlobs
-from dicomweb_server.blobs.store import MAX_CHUNK, BlobMissing
+from dicomweb_server.blobs.store import MAX_CHUNK, BlobMissing, BlobsUnavailable
 from tests.blobs.made import staged
 
 SIZE = 1000  # bytes of most blobs
@@ -194,3 +194,40 @@ async def test_nothing_is_read_ahead_of_several_who_wait(
     ahead.expect(expected(8))
     await ahead.read("1/2/8", 0, SIZE)
     assert behind.reads.count(("1/2/8", 0, SIZE)) == 1
+
+
+class Away(Noting):
+    """Whose blobs cannot be read for a while, nor are said so at once."""
+
+    away = True
+
+    async def read(self, key: str, offset: int, length: int) -> bytes:
+        await asyncio.sleep(0.001)
+        if self.away:
+            raise BlobsUnavailable("away")
+        return await super().read(key, offset, length)
+
+
+async def test_while_the_store_is_away_nothing_is_counted_that_is_not_kept(
+    behind: Noting, tmp_path: Path
+) -> None:
+    """Also where several wait for a blob that does not come, and all ask for it again."""
+    away = Away(tmp_path / "blobs")
+    ahead, arrived = ExpectedBlobs(away, kept=10 * SIZE, largest=2 * SIZE), list[str]()
+    ahead.arrived = lambda key, since: arrived.append(key)
+    for _ in range(3):
+        ahead.expect(expected(*range(5)))
+        await asyncio.sleep(0)
+        reads = [ahead.read_whole(f"1/2/{number}", SIZE) for number in range(12) for _ in range(3)]
+        errors = await asyncio.gather(*reads, return_exceptions=True)
+        assert {type(error) for error in errors} == {BlobsUnavailable}
+    assert (ahead._bytes, len(ahead._coming)) == (0, 0)
+
+    away.away = False
+    ahead.expect(expected(20, 21))
+    both = [ahead.read_whole("1/2/20", SIZE) for _ in range(3)]
+    assert await asyncio.gather(*both) == [BLOBS["1/2/20"]] * 3
+    assert await ahead.read("1/2/21", 0, SIZE) == BLOBS["1/2/21"]
+    assert len(away.reads) == 2
+    assert sorted(arrived) == ["1/2/20", "1/2/21"]
+    await ahead.close()
