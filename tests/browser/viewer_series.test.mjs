@@ -108,6 +108,18 @@ test('spacing says where it is meant', () => {
   assert.equal(read(slice(1, null, { '00280034': attribute(2, 1) })).frames[0].aspect, 2);
 });
 
+test('projections are measured in the patient only where their spacing is corrected (PS3.3 10.7.1.1)', () => {
+  const where = (more) => read(slice(1, null, { '00280030': attribute('0.2', '0.2'), ...more })).frames[0].where;
+  const [imager, scanned] = ['00181164', '00182010'];
+  for (const tag of [imager, scanned]) {
+    assert.equal(where({ [tag]: attribute('0.20', 0.2) }), 'detector');
+    assert.equal(where({ [tag]: attribute(0.2, 0.2), '00280A02': { vr: 'CS', Value: ['FIDUCIAL'] } }), 'patient');
+    assert.equal(where({ [tag]: attribute(0.25, 0.25) }), 'patient'); // corrected
+  }
+  assert.equal(where({}), 'patient');
+  for (const tag of [imager, scanned, '00280A02']) assert.ok(FIELDS.includes(tag));
+});
+
 test('what is no image is no frame, but is there', () => {
   const report = { '00080016': attribute('1.2.840.10008.5.1.4.1.1.88.33'), '00080018': attribute('1.9') };
   const found = read_(slice(1, 0), report, { '00080016': attribute('1.2.840.10008.5.1.4.1.1.481.5'), '00080018': attribute('1.8') });

@@ -13,10 +13,10 @@ const GROUPS = [
 // What is asked for, instead of all metadata.
 export const FIELDS = [
   '00080016', '00080018', '00080060', '0008103E', '00082144', '00089205', '00180040', '00180050', '00180081', '00181060',
-  '00181063', '00181065', '00181164', '00186011.00186012', '00186011.00186024', '00186011.00186026',
+  '00181063', '00181065', '00181164', '00182010', '00186011.00186012', '00186011.00186024', '00186011.00186026',
   '00186011.0018602C', '00186011.0018602E', '00189087', '00200012', '00200013', '00200032', '00200037',
   '00200052', '00200100', '00280002', '00280004', '00280008', '00280010', '00280011', '00280030',
-  '00280034', '00280100', '00280101', '00280103', '00280120', '00280121', '00281050', '00281051',
+  '00280034', '00280A02', '00280100', '00280101', '00280103', '00280120', '00280121', '00281050', '00281051',
   '00281052', '00281053', '00281055', '00281056', '00283010.00283003', '20500020', '7FE00008', '7FE00009',
   ...GROUPS.flatMap((path) => [`52009229.${path}`, `52009230.${path}`]),
 ].join(',');
@@ -109,16 +109,26 @@ function floats(dataset, tag) {
 // Millimetres of a row and a column, and where they are meant: in the patient, at the detector
 // (magnified, so that nothing can be measured), or by calibrated ultrasound.
 function spacingOf(measures, dataset, { rows, columns }) {
+  const pair = (found) => (found?.length === 2 && found.every((value) => value > 0) ? found : null);
   const told = (tag, where) => {
-    const found = (tag === '00280030' && floats(measures, tag)) || floats(dataset, tag);
-    return found?.length === 2 && found.every((value) => value > 0) ? { spacing: found, where } : null;
+    const spacing = pair(tag === '00280030' && floats(measures, tag)) ?? pair(floats(dataset, tag));
+    return spacing && { spacing, where };
   };
   const found = told('00280030', 'patient') ?? ultrasound(dataset) ?? told('00181164', 'detector');
+  if (found?.where === 'patient' && isUncorrected(found.spacing, dataset)) found.where = 'detector';
   const ratio = floats(dataset, '00280034');
   let aspect = found && found.where !== 'ultrasound' ? found.spacing[0] / found.spacing[1] : 1;
   if (ratio?.length === 2 && ratio[0] > 0 && ratio[1] > 0) aspect = ratio[0] / ratio[1];
   if (!(aspect > 0.02 && aspect < 50) || !rows || !columns) aspect = 1;
   return { spacing: found?.spacing ?? null, where: found?.where ?? '', aspect };
+}
+
+// Pixel Spacing that is that of the detector, or of the film that was scanned, is not corrected for
+// magnification, unless a calibration is said to have found just these values (PS3.3 §10.7.1.1).
+function isUncorrected(spacing, dataset) {
+  if (text(dataset, '00280A02')) return false;
+  const alike = (value, place) => Math.abs(value / spacing[place] - 1) < 1e-4; // digits of a decimal
+  return ['00181164', '00182010'].some((tag) => floats(dataset, tag)?.every(alike));
 }
 
 // Of two-dimensional tissue in centimetres (PS3.3 C.8.5.5), if all such regions agree.
