@@ -60,7 +60,12 @@ async def benchmark(
         asyncio.get_running_loop().add_signal_handler(number, this.cancel)
     with ExitStack() as stack:
         run = Run(plan, stack, folder, say)
-        await run.measure()
+        try:
+            await run.measure()
+        except asyncio.CancelledError:  # what was measured is not to be lost
+            run.notes.append("The run was ended before all was measured.")
+            write(as_data(run, here, options, time.monotonic() - began), options.out)
+            raise
     data = as_data(run, here, options, time.monotonic() - began)
     write(data, options.out)
     print(as_markdown(data))
