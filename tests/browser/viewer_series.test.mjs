@@ -1,6 +1,7 @@
 // What the viewer makes of metadata: frames, and stacks in the order to look at them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { distance, spacingAlong } from '../../dicomweb_server/web/pages/js/viewer/geometry.js';
 import { FIELDS, read } from '../../dicomweb_server/web/pages/js/viewer/frames.js';
 import { find, stacks } from '../../dicomweb_server/web/pages/js/viewer/stacks.js';
 
@@ -106,6 +107,36 @@ test('spacing says where it is meant', () => {
   assert.equal(seen(region({ '00186024': attribute(4) })).spacing, null); // seconds
   assert.equal(read(slice(1, null, { '00280030': attribute(0, 1) })).frames[0].spacing, null);
   assert.equal(read(slice(1, null, { '00280034': attribute(2, 1) })).frames[0].aspect, 2);
+});
+
+test('ultrasound is measured within a region of tissue, and nowhere else (PS3.3 C.8.5.5)', () => {
+  const region = ([left, top, right, bottom], more) => ({
+    ...{ '00186018': attribute(left), '0018601A': attribute(top), '0018601C': attribute(right), '0018601E': attribute(bottom) },
+    ...{ '00186012': attribute(1), '00186024': attribute(3), '00186026': attribute(3), '0018602C': attribute(0.02), '0018602E': attribute(0.03), ...more },
+  });
+  const doppler = region([0, 40, 31, 63], { '00186012': attribute(3), '00186024': attribute(4), '00186026': attribute(7) });
+  const seen = (regions, more) => read(slice(1, null, { '00186011': { vr: 'SQ', Value: regions }, ...more })).frames[0];
+  const mm = (frame, ...line) => {
+    const spacing = spacingAlong(line, frame);
+    return spacing && Number(distance(line, { ...frame, spacing }).toFixed(3));
+  };
+  for (const more of [{}, { '00280030': attribute(0.2, 0.2) }]) {
+    const frame = seen([region([0, 0, 15, 39]), region([16, 0, 31, 39]), doppler], more);
+    assert.equal(mm(frame, [1, 2], [11, 2]), 2);
+    assert.equal(mm(frame, [1, 2], [1, 12]), 3);
+    assert.equal(mm(frame, [15.9, 39.9], [15.9, 29.9]), 3); // its last pixels are its own
+    assert.equal(mm(frame, [1, 50], [11, 50]), null); // time
+    assert.equal(mm(frame, [1, 30], [1, 50]), null);
+    assert.equal(mm(frame, [1, 2], [30, 2]), null); // of two pictures beside each other
+    assert.equal(mm(frame, [31, 2], [40, 2]), null);
+  }
+  const larger = region([0, 0, 15, 39], { '0018602C': attribute(0.05) });
+  const frame = seen([larger, region([16, 0, 31, 39])]);
+  assert.deepEqual([frame.spacing, mm(frame, [1, 2], [11, 2]), mm(frame, [17, 2], [27, 2])], [null, 5, 2]);
+  const inset = seen([region([0, 0, 31, 39]), region([4, 4, 8, 8], { '00186012': attribute(5), '00186024': attribute(0) })]);
+  assert.deepEqual([mm(inset, [1, 2], [11, 2]), mm(inset, [1, 2], [5, 5])], [2, null]);
+  const tall = seen([region([0, 0, 31, 39])], { '00280034': attribute(2, 1) }); // shown twice as high
+  assert.equal(mm(tall, [1, 2], [1, 72]), 10.5);
 });
 
 test('projections are measured in the patient only where their spacing is corrected (PS3.3 10.7.1.1)', () => {

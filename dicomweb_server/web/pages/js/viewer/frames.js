@@ -13,8 +13,10 @@ const GROUPS = [
 // What is asked for, instead of all metadata.
 export const FIELDS = [
   '00080016', '00080018', '00080060', '0008103E', '00082144', '00089205', '00180040', '00180050', '00180081', '00181060',
-  '00181063', '00181065', '00181164', '00182010', '00186011.00186012', '00186011.00186024', '00186011.00186026',
-  '00186011.0018602C', '00186011.0018602E', '00189087', '00200012', '00200013', '00200032', '00200037',
+  '00181063', '00181065', '00181164', '00182010',
+  '00186011.00186012', '00186011.00186018', '00186011.0018601A', '00186011.0018601C', '00186011.0018601E',
+  '00186011.00186024', '00186011.00186026', '00186011.0018602C', '00186011.0018602E', '00189087',
+  '00200012', '00200013', '00200032', '00200037',
   '00200052', '00200100', '00280002', '00280004', '00280008', '00280010', '00280011', '00280030',
   '00280034', '00280A02', '00280100', '00280101', '00280103', '00280120', '00280121', '00281050', '00281051',
   '00281052', '00281053', '00281055', '00281056', '00283010.00283003', '20500020', '7FE00008', '7FE00009',
@@ -114,13 +116,14 @@ function spacingOf(measures, dataset, { rows, columns }) {
     const spacing = pair(tag === '00280030' && floats(measures, tag)) ?? pair(floats(dataset, tag));
     return spacing && { spacing, where };
   };
-  const found = told('00280030', 'patient') ?? ultrasound(dataset) ?? told('00181164', 'detector');
+  const regions = regionsOf(dataset);
+  const found = regions ? agreed(regions) : (told('00280030', 'patient') ?? told('00181164', 'detector'));
   if (found?.where === 'patient' && isUncorrected(found.spacing, dataset)) found.where = 'detector';
   const ratio = floats(dataset, '00280034');
   let aspect = found && found.where !== 'ultrasound' ? found.spacing[0] / found.spacing[1] : 1;
   if (ratio?.length === 2 && ratio[0] > 0 && ratio[1] > 0) aspect = ratio[0] / ratio[1];
   if (!(aspect > 0.02 && aspect < 50) || !rows || !columns) aspect = 1;
-  return { spacing: found?.spacing ?? null, where: found?.where ?? '', aspect };
+  return { spacing: found?.spacing ?? null, where: found?.where ?? '', regions, aspect };
 }
 
 // Pixel Spacing that is that of the detector, or of the film that was scanned, is not corrected for
@@ -131,16 +134,25 @@ function isUncorrected(spacing, dataset) {
   return ['00181164', '00182010'].some((tag) => floats(dataset, tag)?.every(alike));
 }
 
-// Of two-dimensional tissue in centimetres (PS3.3 C.8.5.5), if all such regions agree.
-function ultrasound(dataset) {
-  const regions = values(dataset, '00186011').filter((region) => number(region, '00186012') === 1);
-  const sizes = regions.map((region) => {
-    const centimetres = number(region, '00186024') === 3 && number(region, '00186026') === 3;
-    return centimetres ? [number(region, '0018602E') * 10, number(region, '0018602C') * 10].map(Math.abs) : [];
+// The regions of an ultrasound image (PS3.3 C.8.5.5): the pixels that are theirs, the last ones
+// included, and millimetres of a row and a column; null for those where what is across or down is no
+// length of tissue, as time is in a Doppler trace. Null if the image has none.
+function regionsOf(dataset) {
+  const regions = values(dataset, '00186011').map((region) => {
+    const [left, top, right, bottom] = ['00186018', '0018601A', '0018601C', '0018601E'].map((tag) => number(region, tag));
+    const isPlane = number(region, '00186012') === 1;
+    const isTissue = isPlane && number(region, '00186024') === 3 && number(region, '00186026') === 3;
+    const size = ['0018602E', '0018602C'].map((tag) => Math.abs(number(region, tag) * 10)); // of centimetres
+    return { left, top, right, bottom, isPlane, spacing: isTissue && size.every((mm) => mm > 0) ? size : null };
   });
-  const [first] = sizes;
-  const agree = first?.length && first.every((size) => size > 0) && sizes.every((size) => String(size) === String(first));
-  return agree ? { spacing: first, where: 'ultrasound' } : null;
+  return regions.length ? regions : null;
+}
+
+// What the scale bar is of: two-dimensional tissue, if all such regions agree.
+function agreed(regions) {
+  const [first, ...others] = regions.filter(({ isPlane }) => isPlane);
+  const agree = first?.spacing && others.every(({ spacing }) => String(spacing) === String(first.spacing));
+  return agree ? { spacing: first.spacing, where: 'ultrasound' } : null;
 }
 
 function windowsOf(dataset) {

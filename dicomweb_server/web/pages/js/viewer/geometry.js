@@ -157,6 +157,16 @@ export function distance([a, b], { spacing, aspect }) {
   return Math.hypot(across * spacing[1], down * spacing[0]);
 }
 
+// The spacing that holds for a line: that of the frame, or, if it is ultrasound, of the region in
+// which both ends lie (PS3.3 C.8.5.5); null where there is none, or several that differ.
+export function spacingAlong([a, b], { spacing, aspect, regions }) {
+  if (!regions) return spacing;
+  const within = ([x, y], { left, top, right, bottom }) => x >= left && x <= right + 1 && y / aspect >= top && y / aspect <= bottom + 1;
+  const touched = regions.filter((region) => within(a, region) || within(b, region));
+  const common = touched.find((region) => within(a, region) && within(b, region));
+  return common && touched.every((region) => String(region.spacing) === String(common.spacing)) ? common.spacing : null;
+}
+
 // How an image lies in a pane as another one does in its own: as large in the patient where both
 // tell their spacing there, else as large a part of the pane.
 export function likewise(view, { image, pane, mm }, own) {

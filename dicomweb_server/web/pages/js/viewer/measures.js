@@ -2,7 +2,7 @@
 // the pane is open. They lie in the pixels of the image, and follow it however it is shown.
 import { h, icon } from '../dom.js';
 import { count, t } from '../i18n.js';
-import { distance, toPane } from './geometry.js';
+import { distance, spacingAlong, toPane } from './geometry.js';
 
 const MOST = 20; // lines of a frame
 const MOST_FRAMES = 500; // that have some; the oldest go
@@ -81,11 +81,12 @@ function stroke(svg, a, b, kind) {
 
 // How long a line is: in millimetres, and where those are meant; in pixels where nothing is told.
 export function lengthText(line, frame) {
-  if (!frame.spacing) {
+  const spacing = spacingAlong(line, frame);
+  if (!spacing) {
     const pixels = Math.hypot(line[1][0] - line[0][0], (line[1][1] - line[0][1]) / frame.aspect);
     return t('vPixels', { n: Math.round(pixels) });
   }
-  const mm = distance(line, frame);
+  const mm = distance(line, { ...frame, spacing });
   const written = `${count(Number(mm.toFixed(mm < 100 ? 1 : 0)))} mm`;
   return frame.where === 'detector' ? `${written} (${t('vAtDetector')})` : written;
 }
