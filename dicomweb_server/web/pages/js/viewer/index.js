@@ -30,7 +30,7 @@ export async function open(root, { studies, series, instance, onClose }) {
   return viewer;
 }
 
-class Viewer {
+export class Viewer {
   constructor(root, onClose) {
     Object.assign(this, { root, onClose, panes: [], tool: 'scroll', linked: true, viewLinked: false, offsets: [0, 0], isBare: false });
     this.isRailOpen = innerWidth >= 960;

@@ -55,12 +55,13 @@ export class Pane {
 
   // --- what is shown ---
 
-  // Show a series; `instance` is the one to begin with. Nothing of another one stays.
+  // Show a series; `instance` is the one to begin with. Nothing of another one stays, nor does a study
+  // that was chosen before and is still on its way come instead.
   async open(study, series, instance) {
     this.abort?.abort();
     this.abort = new AbortController();
     const { signal } = this.abort;
-    Object.assign(this, { study, series, stacks: [], choice: null, inverted: false });
+    Object.assign(this, { study, series, stacks: [], choice: null, inverted: false, wanted: null });
     this.blank(t('loading'));
     this.viewer.changed(this);
     try {
