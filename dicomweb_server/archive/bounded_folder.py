@@ -88,8 +88,9 @@ class BoundedFolder:
             return os.open(part, flags, 0o600)
 
     def link(self, name: str, source: Path) -> Path | None:
-        """A second name of a file that is on the disk, which `name` or `drop` ends; None if it is
-        too large, or the disk nearly full. Raises OSError."""
+        """A second name of a file that is on the disk, to be replaced by the name of the one that
+        it becomes, or to be unlinked; None if it is too large, or the disk nearly full. Raises
+        OSError."""
         if source.stat().st_size > self.largest or not self._has_room(0):
             return None
         part = self.path(name).with_name(f"{name}-{new_token()}{_PART}")
@@ -111,14 +112,15 @@ class BoundedFolder:
 
     def lacks_room(self) -> bool:
         """Whether the disk has less free space than is to stay."""
-        try:
-            return self._free() < self._min_free
-        except OSError:  # there is no folder
-            return False
+        return self._free() < self._min_free
 
     def _free(self) -> int:
-        about = os.statvfs(self.folder)
-        return about.f_bavail * about.f_frsize
+        """Free bytes of the disk that the folder is on, or would be."""
+        for folder in (self.folder, *self.folder.absolute().parents):
+            with suppress(OSError):  # it is not there
+                about = os.statvfs(folder)
+                return about.f_bavail * about.f_frsize
+        return 0
 
     def came(self, size: int) -> None:
         """So many bytes are new; now and then there is a sweep."""
@@ -180,8 +182,7 @@ class BoundedFolder:
             else:
                 used[_minute_of(about)] += _size_of(about)
         excess = used.total() - (self.limit - self.limit // 16)
-        with suppress(OSError):  # there is no folder
-            excess = max(excess, self._min_free - self._free())
+        excess = max(excess, self._min_free - self._free())
         if excess > 0 and used:
             self._remove_oldest(used, excess)
 

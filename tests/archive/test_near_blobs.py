@@ -388,7 +388,15 @@ async def test_copies_make_room_where_the_disk_needs_it(place: Place) -> None:
     blobs._folder.sweep()
     assert place.bytes() == 0
     assert await blobs.read(key_of(1), 0, SIZE) == DATA
-    assert not BoundedFolder(place.tmp / "none", 1, 1 << 60).lacks_room()
+
+
+def test_a_folder_that_is_not_there_yet_is_asked_for_room_by_its_disk(tmp_path: Path) -> None:
+    """As that of copies where blobs are files: what else can be had again goes by it."""
+    for folder in (tmp_path / "none", tmp_path / "none" / "below"):
+        assert BoundedFolder(folder, 0, 1 << 60).lacks_room()
+        assert not BoundedFolder(folder, 0, 1).lacks_room()
+        BoundedFolder(folder, 0, 1 << 60).sweep()
+    assert os.listdir(tmp_path) == []
 
 
 async def test_copies_go_when_there_are_to_be_none(place: Place) -> None:

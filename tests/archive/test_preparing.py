@@ -2,9 +2,12 @@
 
 import asyncio
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from dicomweb_server.access.policy import Action
 from dicomweb_server.archive.archive import Archive
@@ -70,6 +73,20 @@ async def test_what_nobody_uses_goes_when_the_server_starts(
         os.utime(path, (0, time.time() - 8 * 86_400))
         async with expiring(archive):
             await until(lambda: not path.exists())
+
+
+async def test_where_the_disk_is_nearly_full_what_can_be_made_again_goes_each_minute(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dicomweb_server.archive.expiring._MINUTE", 0.01)
+    monkeypatch.setattr("dicomweb_server.archive.expiring._HOUR", 1 << 30)
+    async with opened(tmp_path, database_url) as archive, expiring(archive):
+        archive.derived.put(key_of("1.2", "frame", 1), b"one")
+        await asyncio.sleep(0.1)
+        assert len(files(archive)) == 1
+        for folder in (archive.copies, archive.derived._files):
+            folder._min_free = shutil.disk_usage(tmp_path).free + (1 << 40)
+        await until(lambda: not files(archive))
 
 
 async def test_without_a_cache_nothing_is_prepared(tmp_path: Path, database_url: str) -> None:
