@@ -50,6 +50,7 @@ from dicomweb_server.index.retrieve import FrameLocation
 # Native and in a file as it is: there is nothing to be decoded
 _PLAIN = {IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN}
 _LARGE_BOX = 1 << 24  # pixels of a viewport
+_PROFILES = 2  # that may not be in the metadata: that of the optical path, and of the image
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,11 +226,13 @@ async def _made(archive: Archive, shown: Shown, wanted: Picture) -> bytes | Scra
         )
     found = shown.found
     source = await open_source(archive, found.location)
-    try:
-        return await _made_with(archive, source, shown, shown.packed, wanted)
-    except ValueElsewhere as missing:
-        packed = await _with_value(archive, source, shown, missing.path)
-        return await _made_with(archive, source, shown, packed, wanted)
+    packed = shown.packed
+    for _ in range(_PROFILES):
+        try:
+            return await _made_with(archive, source, shown, packed, wanted)
+        except ValueElsewhere as missing:
+            packed = await _with_value(archive, source, shown, packed, missing.path)
+    return await _made_with(archive, source, shown, packed, wanted)
 
 
 async def _made_with(
@@ -248,8 +251,10 @@ async def _made_with(
     )
 
 
-async def _with_value(archive: Archive, source: Source, shown: Frame, path: str) -> bytes:
-    """The metadata with a value that is not in them: seldom one is, and then it is looked for.
+async def _with_value(
+    archive: Archive, source: Source, shown: Frame, packed: bytes, path: str
+) -> bytes:
+    """The metadata `packed` with a value that is not in them, as seldom happens.
 
     Raises UndecodablePixels for one that is too large, Unavailable if the instance was replaced.
     """
@@ -260,7 +265,7 @@ async def _with_value(archive: Archive, source: Source, shown: Frame, path: str)
     if value.length > MAX_PROFILE:
         raise UndecodablePixels("the ICC profile of the image is too large to be applied")
     data = await source.read(value.offset, value.length)
-    return await archive.workers.run(with_value, shown.packed, path, data)
+    return await archive.workers.run(with_value, packed, path, data)
 
 
 def _how(shown: Frame, wanted: Picture) -> tuple[str, int, RenderOptions, str, int, int | None]:

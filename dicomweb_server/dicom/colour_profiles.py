@@ -64,11 +64,13 @@ def source_profile(dataset: JsonDataset, frame: int, count: int, stream: bytes =
     Raises ValueElsewhere for one that is too large to be in the metadata, and UndecodablePixels
     for one of more than MAX_PROFILE: to take the colours for others would show wrong ones.
     """
-    candidates = (
-        _of_optical_path(dataset, frame, count),
-        _stated(dataset),
-        _in_stream(stream),
+    # One after the other: a large profile is fetched only where none before it makes sense
+    ways = (
+        lambda: _of_optical_path(dataset, frame, count),
+        lambda: _stated(dataset),
+        lambda: _in_stream(stream),
     )
+    candidates = (look() for look in ways)
     return next((found for found in candidates if found and is_rgb(found)), b"")
 
 

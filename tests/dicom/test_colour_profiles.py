@@ -176,3 +176,15 @@ def test_a_profile_that_is_not_at_hand_is_not_taken_for_another():
     assert pickle.loads(pickle.dumps(missing.value)).path == "00282000"
     with pytest.raises(UndecodablePixels):
         source_profile({"00282000": element(bytes(MAX_PROFILE + 1))}, 1, 1)
+
+
+def test_a_profile_is_looked_for_only_where_none_before_it_makes_sense():
+    elsewhere = {"00282000": {"vr": "OB", "BulkDataURI": "/00282000"}}
+
+    def slide(profile):
+        return elsewhere | {"00480105": {"vr": "SQ", "Value": [{"00282000": element(profile)}]}}
+
+    romm = standard_profile("rommrgb")
+    assert source_profile(slide(romm), 1, 1) == romm
+    with pytest.raises(ValueElsewhere):
+        source_profile(slide(b"damaged"), 1, 1)

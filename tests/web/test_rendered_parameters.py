@@ -100,6 +100,32 @@ def test_the_profile_of_the_image_is_where_its_colours_come_from(http: httpx.Cli
         np.testing.assert_allclose(pixels(answer).mean(axis=(0, 1)), (200, 20, 90))
 
 
+@pytest.mark.parametrize("kind", ["RGB ", "none"])
+def test_a_large_profile_of_the_image_stands_behind_that_of_the_optical_path(
+    http: httpx.Client, kind: str
+) -> None:
+    """Neither is in the metadata; that of the path counts, unless it is no profile of RGB."""
+    dataset = made(new_uid(), new_uid())
+    dataset.SamplesPerPixel, dataset.PlanarConfiguration = 3, 0
+    dataset.BitsAllocated = dataset.BitsStored = 8
+    dataset.HighBit, dataset.PhotometricInterpretation = 7, "RGB"
+    dataset.PixelData = bytes([200, 20, 90]) * 80
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    length = 300_000
+    of_image = length.to_bytes(4) + profile[4:] + bytes(length - len(profile))
+    of_path = of_image[:16] + kind.encode() + of_image[20:-1] + b"\1"
+    optical_path = Dataset()
+    optical_path.ICCProfile = of_path
+    dataset.OpticalPathSequence, dataset.ICCProfile = [optical_path], of_image
+    [stored] = store(http, file_of(dataset))
+
+    kept = http.get(f"{path_of(stored)}/rendered", params={"iccprofile": "yes"}, headers=PNG)
+
+    assert kept.status_code == 200, kept.text
+    embedded = Image.open(BytesIO(kept.content)).info["icc_profile"]
+    assert embedded == (of_path if kind == "RGB " else of_image)
+
+
 @pytest.mark.parametrize(
     ("media_type", "profile", "status"),
     [
