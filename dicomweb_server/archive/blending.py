@@ -15,6 +15,7 @@ from dicomweb_server.index import retrieve as index
 from dicomweb_server.index.retrieve import FrameLocation, MetadataRow
 
 _MOST_METADATA = 1 << 20  # bytes of it in one message to a worker
+_MOST_SERIES = 16  # each is looked up, one after the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,10 @@ async def planes_to_lay(
     references = [Reference(*each) for each in plan.references]
     wanted = {each.sop_instance_uid: each.frames for each in references}
     found: list[PlaneOf] = []
-    for series in dict.fromkeys(each.series_instance_uid for each in references):
+    all_series = dict.fromkeys(each.series_instance_uid for each in references)
+    if len(all_series) > _MOST_SERIES:
+        raise ContentTooLarge(f"images of more than {_MOST_SERIES} series are laid on others")
+    for series in all_series:
         with suppress(NotFound):
             for batch in await _batches(archive, principal, study, series):
                 packed = [row.packed for row in batch]

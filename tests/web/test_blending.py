@@ -14,6 +14,7 @@ from pydicom import Dataset, dcmread
 from tests.make import small_image
 from tests.make.blending import blending_state
 from tests.make.states import item
+from tests.make.states import reference as image_reference
 from tests.web.asking import assert_problem, new_uid, parts_of, path_of, store
 
 PNG = {"Accept": "image/png"}
@@ -157,6 +158,32 @@ def test_what_cannot_be_laid_on_each_other_is_refused(http: httpx.Client, kind: 
     status = 404 if kind == "unplaced" else 406
     assert_problem(http.get(f"{path_of(state)}/rendered"), status)
     assert shown(http, state, "thumbnail").shape[:2] == (256, 256)  # an icon
+
+
+def test_no_more_series_are_looked_up_than_a_few(http: httpx.Client) -> None:
+    """[D] 16 of them: each is a look-up for every picture that is asked for."""
+    study, reference = new_uid(), new_uid()
+    below = series(study, (0,), 8, 1, 0, reference)
+    over = [series(study, (height,), 8, 1, 0, reference)[0] for height in range(100, 85, -1)]
+    [last] = series(study, (0,), 8, 1, 0, reference)
+    store(http, *below, *over, last)
+    for files, status in (([*over, last], 200), ([*over, last, *below], 413)):
+        dataset = dcmread(BytesIO(state_of(below, [last])))
+        [upper] = [each for each in dataset.BlendingSequence if each.BlendingPosition[0] == "S"]
+        upper.ReferencedSeriesSequence = [
+            item(
+                SeriesInstanceUID=image.SeriesInstanceUID,
+                ReferencedImageSequence=[image_reference(image)],
+            )
+            for image in read(files)
+        ]
+        out = BytesIO()
+        dataset.save_as(out)
+        state = stored(http, out.getvalue())
+        answer = http.get(f"{path_of(state)}/rendered", headers=PNG)
+        assert answer.status_code == status, answer.text
+        if status == 413:
+            assert "16 series" in assert_problem(answer, 413)["detail"]
 
 
 def test_the_tag_changes_when_another_image_lies_on_it(http: httpx.Client) -> None:
