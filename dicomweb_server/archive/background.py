@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -15,3 +18,14 @@ async def background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+async def to_the_end(work: "asyncio.Future[T]") -> T:
+    """The result of `work`; who is cancelled meanwhile still waits until it is done."""
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        while not work.done():  # also if it is cancelled again
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([work])
+        raise

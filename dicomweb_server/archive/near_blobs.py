@@ -21,6 +21,7 @@ from typing import TypeVar
 
 import structlog
 
+from dicomweb_server.archive.background import to_the_end
 from dicomweb_server.archive.bounded_folder import BoundedFolder
 from dicomweb_server.archive.expected_blobs import LARGEST, Expected, ExpectedBlobs
 from dicomweb_server.archive.scratch import scratch_path
@@ -142,27 +143,24 @@ class NearBlobs:
     async def local(self, key: str) -> AsyncIterator[Path]:
         """See BlobStore: the copy under another name, so that it may go meanwhile."""
         copy = self._copy_of(key)
-        path = await self._in_thread(self._another_name, copy)
-        if path is None:
-            async with self._far.local(key) as path:
-                yield path
-            return
-        self._found(copy)
-        try:
-            yield path
-        finally:
-            await asyncio.shield(self._in_thread(path.unlink))
-
-    def _another_name(self, copy: _Copy) -> Path | None:
         path = scratch_path(self._scratch, ".blob")
+        try:
+            if await to_the_end(self._begin(self._name_too, copy, path)):
+                self._found(copy)
+                yield path
+                return
+        finally:
+            await asyncio.shield(self._in_thread(path.unlink, True))
+        async with self._far.local(key) as path:
+            yield path
+
+    def _name_too(self, copy: _Copy, path: Path) -> bool:
+        """Whether `path` is another name of the copy now, which is whole."""
         try:
             path.hardlink_to(self._folder.path(copy.name))
         except OSError:  # none, or on another file system
-            return None
-        if copy.size and path.stat().st_size != copy.size:
-            path.unlink()
-            return None
-        return path
+            return False
+        return not copy.size or path.stat().st_size == copy.size
 
     def _copy_of(self, key: str, size: int = 0) -> _Copy:
         copy = self._known.get(key)
@@ -305,24 +303,25 @@ class NearBlobs:
 
     async def put_many(self, blobs: Sequence[tuple[Path, str]]) -> list[OSError | None]:
         """See BlobStore: it is for the store behind to say what is stored."""
-        links = await self._in_thread(self._link_all, blobs)
+        links: dict[str, Path] = {}
         try:
+            await to_the_end(self._begin(self._link_all, blobs, links))
             errors = await self._far.put_many(blobs)
         except BaseException:
             await asyncio.shield(self._in_thread(self._name_all, links, set()))
             raise
         stored = {key for (_, key), error in zip(blobs, errors, strict=True) if error is None}
-        sizes = await self._in_thread(self._name_all, links, stored)
+        sizes = await to_the_end(self._begin(self._name_all, links, stored))
         for key, size in sizes.items():
             copy = self._copy_of(key)
             copy.there, copy.at, copy.size = True, time.monotonic(), size
         self._begin(self._folder.came, sum(sizes.values()))  # a sweep would be waited for else
         return errors
 
-    def _link_all(self, blobs: Sequence[tuple[Path, str]]) -> dict[str, Path]:
-        links: dict[str, Path] = {}
+    def _link_all(self, blobs: Sequence[tuple[Path, str]], links: dict[str, Path]) -> None:
+        """Give files of the disk another name each, which `links` has then."""
         if time.monotonic() < self._failed:
-            return links
+            return
         for source, key in blobs:
             try:
                 link = self._folder.link(name_of(key), source)
@@ -333,7 +332,6 @@ class NearBlobs:
                 break
             if link is not None:
                 links[key] = link
-        return links
 
     def _name_all(self, links: dict[str, Path], stored: set[str]) -> dict[str, int]:
         """Keep those that are stored, and drop the others; the bytes of those that are kept."""

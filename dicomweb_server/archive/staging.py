@@ -15,6 +15,7 @@ from typing import ParamSpec, TypeVar
 import structlog
 
 from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.background import to_the_end
 from dicomweb_server.errors import ContentTooLarge, Unavailable
 from dicomweb_server.index.rows import Entry
 from dicomweb_server.wire.store_report import Failed, failed
@@ -198,14 +199,7 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
     """Like asyncio.to_thread, but never gone while the thread still works on our file."""
     # Not asyncio.to_thread, for a task of its own is another round of the event loop.
     call = partial(function, *args, **kwargs)
-    work = asyncio.get_running_loop().run_in_executor(None, call)
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        while not work.done():  # also if it is cancelled again
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([work])
-        raise
+    return await to_the_end(asyncio.get_running_loop().run_in_executor(None, call))
 
 
 def check_room(archive: Archive) -> None:

@@ -24,6 +24,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 import structlog
 
 import dicomweb_server
+from dicomweb_server.archive.background import to_the_end
 from dicomweb_server.errors import Refusal, Unavailable, where
 
 log = structlog.get_logger()
@@ -149,7 +150,7 @@ class WorkerPool:
         except asyncio.CancelledError:
             ending = asyncio.get_running_loop().call_later(_LEFT_SECONDS, task.cancel)
             with suppress(asyncio.CancelledError, Exception):
-                await _to_the_end(task)
+                await to_the_end(task)
             ending.cancel()
             raise
         return result
@@ -239,7 +240,7 @@ class WorkerPool:
             starting = asyncio.create_task(asyncio.to_thread(_start, theirs, self._memory))
             # Left before its end, the thread would hand another file's descriptor on. A process
             # nobody waits for ends by itself, when its connection closes.
-            process = await _to_the_end(starting)
+            process = await to_the_end(starting)
             reader, writer = await asyncio.open_connection(sock=ours, limit=_BUFFER)
         except BaseException:
             ours.close()
@@ -273,17 +274,6 @@ def _start(connection: socket.socket, memory: int) -> subprocess.Popen[bytes]:
         stdin=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
     )
-
-
-async def _to_the_end(task: "asyncio.Task[T]") -> T:
-    """The result of `task`; who is cancelled meanwhile still waits until it is done."""
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
-        raise
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:

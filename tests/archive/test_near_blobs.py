@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -270,6 +271,39 @@ asyncio.run(main())
     blobs = place.open()
     for key in keys:
         assert await blobs.read(key, 0, SIZE) == DATA
+
+
+async def test_who_is_cancelled_while_a_file_gets_another_name_leaves_none(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs = place.open()
+    await put(blobs, place, key_of(1))
+    linking, free, hardlink_to = threading.Event(), threading.Event(), Path.hardlink_to
+
+    def slowly(path: Path, target: Path) -> None:
+        linking.set()
+        free.wait(10)
+        hardlink_to(path, target)
+
+    async def use(key: str) -> None:
+        async with blobs.local(key):
+            pass
+
+    monkeypatch.setattr(Path, "hardlink_to", slowly)
+    source = staged(place.tmp, DATA)
+    for work in (use(key_of(1)), blobs.put_many([(source, key_of(2))])):
+        linking.clear()
+        free.clear()
+        task = asyncio.ensure_future(work)
+        await asyncio.to_thread(linking.wait, 10)
+        task.cancel()
+        await asyncio.sleep(0.001)
+        free.set()
+        await asyncio.wait([task])
+        assert task.cancelled()
+    await blobs.close()
+    assert os.listdir(place.tmp) == [source.name]
+    assert list(place.copies.glob("*/*")) == [place.copy(key_of(1))]
 
 
 async def test_deleted_blobs_are_gone_here_too(place: Place) -> None:
