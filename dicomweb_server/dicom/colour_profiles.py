@@ -4,6 +4,7 @@ What is no profile of RGB colours counts as absent, and the colours then as sRGB
 and whatever is damaged.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 from io import BytesIO
 from typing import Any
@@ -64,14 +65,17 @@ def source_profile(dataset: JsonDataset, frame: int, count: int, stream: bytes =
     Raises ValueElsewhere for one that is too large to be in the metadata, and UndecodablePixels
     for one of more than MAX_PROFILE: to take the colours for others would show wrong ones.
     """
-    # One after the other: a large profile is fetched only where none before it makes sense
-    ways = (
-        lambda: _of_optical_path(dataset, frame, count),
-        lambda: _stated(dataset),
-        lambda: _in_stream(stream),
-    )
-    candidates = (look() for look in ways)
+    candidates = _candidates(dataset, frame, count, stream)
     return next((found for found in candidates if found and is_rgb(found)), b"")
+
+
+def _candidates(
+    dataset: JsonDataset, frame: int, count: int, stream: bytes
+) -> Iterator[bytes | None]:
+    """One after the other: a large one is fetched only where none before it makes sense."""
+    yield _of_optical_path(dataset, frame, count)
+    yield _stated(dataset)
+    yield _in_stream(stream)
 
 
 def _of_optical_path(dataset: JsonDataset, frame: int, count: int) -> bytes | None:
