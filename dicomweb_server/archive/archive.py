@@ -16,6 +16,7 @@ from dicomweb_server.archive.derived import DerivedCache
 from dicomweb_server.archive.describing import Describer
 from dicomweb_server.archive.flights import Flights
 from dicomweb_server.archive.frame_lookups import FrameLookups
+from dicomweb_server.archive.kept_planes import KeptPlanes
 from dicomweb_server.archive.neighbours import Neighbours
 from dicomweb_server.archive.new_series import NewSeries
 from dicomweb_server.archive.pictures import PictureCache
@@ -61,6 +62,7 @@ class Archive:
     neighbours: Neighbours | None  # where blobs are far away
     new_series: NewSeries = field(default_factory=NewSeries)
     checksums: Checksums = field(default_factory=Checksums)
+    planes: KeptPlanes = field(default_factory=KeptPlanes)
 
     @asynccontextmanager
     async def session(self, principal: Principal, action: Action) -> AsyncIterator[Session]:

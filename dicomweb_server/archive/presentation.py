@@ -10,9 +10,10 @@ from pydicom.uid import ExplicitVRBigEndian
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.archive.blending import LaidOn, PlaneOf, laid_on, planes_to_lay
+from dicomweb_server.archive.blending import LaidOn, laid_on, planes_to_lay
 from dicomweb_server.archive.bulk_data import locate_all_bulk
 from dicomweb_server.archive.content import ScratchFile
+from dicomweb_server.archive.kept_planes import PlaneOf
 from dicomweb_server.archive.large_frames import READ_THERE
 from dicomweb_server.archive.metadata import instance_metadata
 from dicomweb_server.archive.picture_versions import parts_of, version_of
@@ -124,7 +125,7 @@ async def _state_at(archive: Archive, principal: Principal, location: Location) 
     planes: tuple[PlaneOf, ...] = ()
     if plan.over is not None:
         study = location.study_instance_uid
-        planes = await planes_to_lay(archive, principal, plan.over, study)
+        planes = await planes_to_lay(archive, principal, row.sha256, plan.over, study)
     return State(location, row.packed, plan, planes)
 
 
