@@ -27,6 +27,8 @@ from botocore.utils import get_environ_proxies
 
 CREDENTIALS_SECONDS = 60.0  # botocore has others ten minutes before the old ones end
 IDLE_SECONDS = 15.0  # S3 closes what is silent for 20, and a firewall may forget it
+IN_A_ROW = 8  # answers that are not plain, of a server that will never give others
+REST_SECONDS = 60.0  # in which it is not asked here; each read would be two requests
 _HEAD = 64 << 10  # bytes of an answer's head
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _PORTS = {"http": 80, "https": 443}
@@ -78,12 +80,14 @@ class QuickReads:
         self._idle: list[_Connection] = []  # the one used last at the end
         self._signing: _Signing | None = None
         self._looking = asyncio.Lock()
+        self._failures = 0  # in a row
+        self._rests_until = 0.0  # time.monotonic()
         client.meta.events.register("before-send.s3.GetObject", self._learn)
 
     @property
     def ready(self) -> bool:
         """Whether it is known where to ask, and that it can be done here."""
-        return self._way is not None
+        return self._way is not None and time.monotonic() >= self._rests_until
 
     def boto3_asks(self, key: str) -> None:
         """To be called in the thread that is to get `key` with boto3."""
@@ -118,7 +122,19 @@ class QuickReads:
         return ssl.create_default_context(cafile=get_cert_path(given))
 
     async def get(self, key: str, offset: int, length: int) -> bytes:
-        """Exactly these bytes of the object `key`. Raises NotPlain."""
+        """Exactly these bytes of the object `key`. Raises NotPlain; after several in a row it is
+        not `ready` for a while."""
+        try:
+            data = await self._get(key, offset, length)
+        except NotPlain:
+            self._failures += 1
+            if self._failures >= IN_A_ROW:
+                self._rests_until = time.monotonic() + REST_SECONDS
+            raise
+        self._failures = 0
+        return data
+
+    async def _get(self, key: str, offset: int, length: int) -> bytes:
         way = self._way
         if way is None:
             raise NotPlain

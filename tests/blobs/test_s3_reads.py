@@ -97,6 +97,25 @@ async def test_what_is_not_plain_is_for_boto3(
     assert server.ours == 2
 
 
+async def test_a_server_that_is_never_plain_is_for_boto3_alone_for_a_while(
+    blobs: S3Blobs, server: SignedServer
+) -> None:
+    odd = answer_with(DATA, 10, 20, "Transfer-Encoding: chunked\r\n")
+
+    async def read(*instead: bytes) -> int:
+        """The requests that were made without boto3."""
+        before, server.instead = server.ours, list(instead)
+        assert await blobs.read(KEY, 10, 10) == DATA[10:20]
+        return server.ours - before
+
+    assert [await read(odd) for _ in range(s3_reads.IN_A_ROW)] == [1] * s3_reads.IN_A_ROW
+    assert [await read() for _ in range(3)] == [0] * 3
+    blobs._quick._rests_until = 0  # a minute later
+    assert [await read(odd), await read()] == [1, 0]
+    blobs._quick._rests_until = 0
+    assert [await read(), await read(odd), await read()] == [1, 1, 1]
+
+
 async def test_silence_and_bodies_that_stop_are_for_boto3(
     blobs: S3Blobs, server: SignedServer
 ) -> None:
