@@ -38,6 +38,7 @@ _NOTING_SECONDS = 5.0  # in which uses are collected
 _WINDOWS = 16  # of readers, which are looked at together
 THREADS = 4
 _MOST = 16  # blobs that the batch of a thread writes
+_MOST_BYTES = LARGEST  # of those, which are in memory beside what is kept there
 
 T = TypeVar("T")
 
@@ -262,13 +263,7 @@ class NearBlobs:
     async def _write(self) -> None:
         try:
             while self._arrived:
-                batch: list[_Arrived] = []
-                for key, since in list(self._arrived.items())[:_MOST]:
-                    data = self._far.kept(key)
-                    if data is None:
-                        del self._arrived[key]
-                    else:
-                        batch.append(_Arrived(key, data, since))
+                batch = self._next_batch()
                 written = await self._in_thread(self._write_all, batch)
                 for each in batch:
                     if self._arrived.pop(each.key, None) is None:  # it was deleted meanwhile
@@ -278,6 +273,21 @@ class NearBlobs:
                     copy.there, copy.at = each.key in written, time.monotonic()
         finally:
             self._writing = None
+
+    def _next_batch(self) -> list[_Arrived]:
+        """Some of those that are in memory still; one at the least, if any is."""
+        batch: list[_Arrived] = []
+        size = 0
+        for key, since in list(self._arrived.items())[:_MOST]:
+            data = self._far.kept(key)
+            if data is None:
+                del self._arrived[key]
+                continue
+            size += len(data)
+            if batch and size > _MOST_BYTES:
+                break
+            batch.append(_Arrived(key, data, since))
+        return batch
 
     def _write_all(self, batch: Sequence[_Arrived]) -> set[str]:
         """The keys of those that are here now."""

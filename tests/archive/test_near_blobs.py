@@ -392,6 +392,26 @@ async def test_on_a_full_disk_nothing_is_kept_and_all_is_read(tmp_path: Path) ->
     assert place.bytes() == 0
 
 
+async def test_little_memory_is_held_by_what_is_being_written(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it is, what comes takes the place of it in memory."""
+    monkeypatch.setattr(near_blobs, "_MOST_BYTES", 3 * SIZE)
+    sizes, came = [], BoundedFolder.came
+    monkeypatch.setattr(
+        BoundedFolder, "came", lambda folder, size: (sizes.append(size), came(folder, size))
+    )
+    blobs, keys = place.open(), [key_of(number) for number in range(10)]
+    place.put_far(*keys)
+    place.put_far(key_of(10), data=DATA * 4)
+    blobs.expect([*((key, SIZE) for key in keys), (key_of(10), 4 * SIZE)])
+    await until_there(place, *keys, key_of(10))
+    await blobs.close()
+    assert sum(sizes) == 14 * SIZE
+    assert sorted(sizes)[-1] == 4 * SIZE  # one alone may be larger
+    assert sorted(sizes)[-2] <= 3 * SIZE
+
+
 @pytest.mark.parametrize("failing", ["write", "link"])
 async def test_a_disk_that_fails_is_left_alone_for_a_while(
     place: Place, monkeypatch: pytest.MonkeyPatch, failing: str
