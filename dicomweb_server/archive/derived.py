@@ -109,7 +109,8 @@ class DerivedCache:
             return
         head = _HEAD.pack(_MAGIC, _name(key), len(data), zlib_ng.crc32(data))
         try:
-            self._files.write(str(key), [head, data])
+            if not self._files.write(str(key), [head, data]):
+                return
             if self._files.marked(key.group.hex()) >= key.since:
                 self._files.path(str(key)).unlink()
         except OSError as error:

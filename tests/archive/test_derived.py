@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
+from dicomweb_server.archive.bounded_folder import BoundedFolder
 from dicomweb_server.archive.content import ScratchFile
 from dicomweb_server.archive.derived import DerivedCache, Key, key_of
 
@@ -236,3 +238,17 @@ def test_several_processes_use_one_folder(tmp_path: Path) -> None:
     assert [worker.exitcode for worker in workers] == [0, 0, 0]
     assert not list(tmp_path.rglob("*.part"))
     assert on_disk(tmp_path) <= MIB * (1 + 3 / 16) + 3 * 160_000
+
+
+def test_on_a_full_disk_nothing_is_kept_and_nothing_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the study is forgotten meanwhile: what was not written need not be removed."""
+    came: list[int] = []
+    monkeypatch.setattr(BoundedFolder, "came", lambda _, size: came.append(size))
+    full = DerivedCache(tmp_path / "full", 64 * MIB, min_free=1 << 60)
+    with capture_logs() as logs:
+        full.put(KEY, b"one")
+        full.forget("1.2")
+        full.put(KEY, b"one")
+    assert (full.get(KEY), came, logs) == (None, [], [])
