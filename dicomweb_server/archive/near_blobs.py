@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain, islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,6 +37,7 @@ USED_SECONDS = 60.0  # the time of use is no finer
 FAILED_SECONDS = 60.0  # in which nothing is kept on a disk that is full, or fails
 _NOTING_SECONDS = 5.0  # in which uses are collected
 _WINDOWS = 16  # of readers, which are looked at together
+_LOOKED_FOR = 250  # copies at a time, which takes some milliseconds
 THREADS = 4
 _MOST = 16  # blobs that the batch of a thread writes
 _MOST_BYTES = LARGEST  # of those, which are in memory beside what is kept there
@@ -211,14 +213,15 @@ class NearBlobs:
 
     def expect(self, blobs: Sequence[Expected]) -> None:
         """See Expecting; those of which there are copies need not be expected."""
-        absent, now = [], time.monotonic()
+        absent, unknown, now = [], False, time.monotonic()
         for each in blobs:
             copy = self._copy_of(*each)
             if not copy.there:
                 absent.append(each)
                 if copy.there is None or now > copy.at + ABSENT_SECONDS:
                     self._unknown[each[0]] = copy
-        if self._unknown:
+                    unknown = True
+        if unknown:
             self._windows = [*self._windows[1 - _WINDOWS :], blobs]
             self._begin_to_look()
         elif absent:
@@ -231,15 +234,29 @@ class NearBlobs:
     async def _look(self) -> None:
         try:
             while self._unknown:
-                copies, self._unknown = list(self._unknown.values()), {}
+                copies = self._next_unknown()
                 sizes = await self._in_thread(self._sizes, copies)
                 for copy, size in zip(copies, sizes, strict=True):
                     copy.there, copy.at = size == copy.size, time.monotonic()
+                self._expect_known()
         finally:
             self._looking = None
+
+    def _next_unknown(self) -> list[_Copy]:
+        """Some of those to be looked for: what is expected first, the latest of it before all."""
+        expected = (key for window in reversed(self._windows) for key, _ in window)
+        nearest = chain((key for key in expected if key in self._unknown), self._unknown)
+        keys = dict.fromkeys(islice(nearest, _LOOKED_FOR))
+        return [self._unknown.pop(key) for key in keys]
+
+    def _expect_known(self) -> None:
+        """Expect what is not here of the windows that have been looked for."""
         windows, self._windows = self._windows, []
         for window in windows:
-            self.expect(window)
+            if any(key in self._unknown for key, _ in window):
+                self._windows.append(window)
+            elif absent := [each for each in window if not self._copy_of(*each).there]:
+                self._far.expect(absent)
 
     def _sizes(self, copies: Sequence[_Copy]) -> list[int | None]:
         sizes: list[int | None] = []

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -153,6 +153,33 @@ async def test_copies_of_another_process_are_noticed_after_a_while(
     assert blobs._far._coming == {}
     place.lose_far()
     assert await blobs.read(key_of(1), 0, SIZE) == DATA
+
+
+async def test_of_a_long_series_the_nearest_are_looked_for_first(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And on their way before the others have been looked for."""
+    monkeypatch.setattr(near_blobs, "_LOOKED_FOR", 10)
+    looked: list[list[str]] = []
+    coming: list[list[str]] = []
+    sizes = NearBlobs._sizes
+
+    def noting(blobs: NearBlobs, copies: Sequence[near_blobs._Copy]) -> list[int | None]:
+        looked.append([copy.key for copy in copies])
+        coming.append(list(blobs._far._coming))
+        return sizes(blobs, copies)
+
+    monkeypatch.setattr(NearBlobs, "_sizes", noting)
+    blobs, keys = place.open(), [key_of(number) for number in range(50)]
+    place.put_far(*keys)
+    blobs.follow([(key, SIZE) for key in keys])
+    blobs.expect([(key, SIZE) for key in keys[30:34]])
+    while blobs._looking is not None:
+        await asyncio.sleep(0.001)
+    assert looked[0] == [*keys[30:34], *keys[:6]]
+    assert [len(each) for each in looked] == [10] * 5
+    assert coming[:2] == [[], keys[30:34]]
+    assert blobs._windows == []
 
 
 async def test_what_is_read_nearly_whole_stays_here_if_its_size_is_known(place: Place) -> None:
