@@ -18,6 +18,7 @@ from pydicom import dcmread
 from dicomweb_server.archive import assembly
 from dicomweb_server.archive.assembly import MAX_INSTANCES, Part, Plan, assemble, split_metadata
 from dicomweb_server.dicom import completion
+from dicomweb_server.dicom.encode import encode_dataset
 from dicomweb_server.errors import ContentTooLarge, MalformedContent, Refusal
 
 GENERATED = {
@@ -212,12 +213,22 @@ def test_a_data_set_that_json_cannot_write_again_is_refused_alone(tmp_path: Path
     assert deep.refusal
     assert not deep.path.exists()
     assert not other.refusal
+
+
+def test_an_integer_beyond_64_bits_is_left_as_it_came(tmp_path: Path) -> None:
+    """JSON could not be written with it; its instance is refused where it is encoded."""
+    part = tmp_path / "a.bulk"
     part.write_text(
         '<NativeDicomModel><DicomAttribute tag="00281053" vr="UL"><Value number="1">'
         "99999999999999999999</Value></DicomAttribute></NativeDicomModel>"
     )
     [beyond] = split_metadata(part, True, "b")
-    assert beyond.refusal
+
+    assert not beyond.refusal
+    dataset = json.loads(beyond.path.read_bytes())
+    assert dataset["00281053"]["Value"] == ["99999999999999999999"]
+    with pytest.raises(MalformedContent):
+        encode_dataset(dataset, {})
 
 
 def test_too_many_data_sets_leave_no_files(tmp_path: Path) -> None:
