@@ -42,11 +42,6 @@ class Verdict:
         """Whether that is within the limit; shrinking is."""
         return self.growth <= self.limit
 
-    @property
-    def per_hour(self) -> float:
-        """The growth in an hour."""
-        return self.growth * 3600 / self.seconds if self.seconds else 0.0
-
 
 def settled(points: Sequence[Point], warm_up: float = WARM_UP) -> list[Point]:
     """The points after the warm-up, in up to `SPANS` medians. Ordered by time, as `points` are."""
