@@ -113,6 +113,13 @@ class RunningServer:
         """The ids of its processes but Postgres's."""
         return [self.pid, *_descendants(self.pid, self.postgres_pid())]
 
+    def scratch_left(self) -> list[Path]:
+        """What stays in its scratch folder: work beside an answer, as for thumbnails, ends soon."""
+        deadline = time.monotonic() + 20
+        while (left := list((self.data_dir / "tmp").iterdir())) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return left
+
     def postgres_pid(self) -> int | None:
         """The process id of its own Postgres, while that one runs or its file is left."""
         try:

@@ -89,7 +89,7 @@ def main(folder: Path) -> None:
         filler.unlink()
         brim.unlink()
         metadata_without_room(http)
-        assert not list((folder / "data" / "tmp").iterdir())
+        assert server.scratch_left() == []
         assert sender.store(5) == 5
         while sender.store(5) == 5:
             assert sender.number < 1000
@@ -131,7 +131,7 @@ def whole(server: RunningServer, record: Record) -> None:
     found = check(server, record)
     assert (found.lost, found.damaged) == (0, 0)
     assert found.instances == record.total() > 0
-    assert not list((server.data_dir / "tmp").iterdir())
+    assert server.scratch_left() == []
     blobs = [path for path in (server.data_dir / "blobs").rglob("*") if path.is_file()]
     assert len(blobs) == found.instances
 

@@ -58,7 +58,7 @@ def test_stores_go_on_once_postgres_is_back(tmp_path: Path, folder: Path) -> Non
             assert (found.lost, found.damaged) == (0, 0)
             assert found.instances == clients.record.total()
             assert clients.record.unanswered == 0  # the server itself was always there
-            assert not list((server.data_dir / "tmp").iterdir())
+            assert server.scratch_left() == []
     finally:
         postgres.stop()
 

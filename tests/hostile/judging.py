@@ -187,12 +187,7 @@ class Judge:
         assert [each["00201208"]["Value"] for each in found] == [[1]]
 
     def _wait_for_scratch(self) -> None:
-        deadline = time.monotonic() + 20
-        while (left := list((self.server.data_dir / "tmp").iterdir())) and (
-            time.monotonic() < deadline
-        ):
-            time.sleep(0.05)
-        assert not left, "files are left in the scratch folder"
+        assert not self.server.scratch_left(), "files are left in the scratch folder"
 
     def _check_log(self) -> None:
         deadline = time.monotonic() + 5

@@ -304,7 +304,7 @@ def test_a_client_that_leaves_is_noticed(fresh: RunningServer, client: httpx.Cli
     while open_blobs(fresh) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not open_blobs(fresh)
-    assert not list((fresh.data_dir / "tmp").iterdir())
+    assert fresh.scratch_left() == []
 
 
 def test_a_server_that_is_killed_leaves_no_whole_file(

@@ -25,10 +25,7 @@ IDENTIFIED = ',"00080016":{"vr":"UI","Value":["1.2.840.10008.5.1.4.1.1.7"]}'
 @pytest.fixture(autouse=True)
 def nothing_is_left(server: RunningServer, http: httpx.Client) -> Iterator[None]:
     yield
-    deadline = time.monotonic() + 20
-    while any((server.data_dir / "tmp").iterdir()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not list((server.data_dir / "tmp").iterdir())
+    assert server.scratch_left() == []
     assert post_posted(http, [posted_instance()]).status_code == 200  # and the server goes on
 
 

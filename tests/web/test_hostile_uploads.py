@@ -104,10 +104,7 @@ def test_a_client_that_leaves_leaves_nothing_behind(
             + body[: int(len(body) * share)]
         )
         time.sleep(0.3)
-    deadline = time.monotonic() + 10
-    while any((server.data_dir / "tmp").iterdir()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not list((server.data_dir / "tmp").iterdir())
+    assert server.scratch_left() == []
     assert http.get(path_of(dcmread(BytesIO(file)))).status_code == 404
     store(http, file)
 

@@ -235,4 +235,4 @@ def test_no_file_is_left_of_what_was_made_for_who_left(one: RunningServer) -> No
     while len(events(one, path)) < 40 and time.monotonic() < deadline:
         time.sleep(0.02)
     assert len(events(one, path)) == 40
-    assert list((one.data_dir / "tmp").iterdir()) == []
+    assert one.scratch_left() == []

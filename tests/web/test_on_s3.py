@@ -88,7 +88,7 @@ def test_store_search_retrieve_and_delete(
     [key] = keys(s3, dataset.SOPInstanceUID)
     assert key.startswith(f"{PREFIX}/default/{dataset.StudyInstanceUID}/")
     assert list((on_s3.data_dir / "blobs").iterdir()) == []
-    assert list((on_s3.data_dir / "tmp").iterdir()) == []
+    assert on_s3.scratch_left() == []
 
     assert client.delete(path_of(dataset, 1)).status_code == 204
     assert keys(s3, dataset.SOPInstanceUID) == []
@@ -127,7 +127,7 @@ def test_a_study_as_a_file_set(on_s3: RunningServer, client: httpx.Client) -> No
         assert archive.testzip() is None
         found = [archive.read(name) for name in archive.namelist() if name.startswith("DICOM/")]
     assert sorted(found) == sorted(files)
-    assert list((on_s3.data_dir / "tmp").iterdir()) == []
+    assert on_s3.scratch_left() == []
 
 
 @pytest.mark.parametrize("syntax", [DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian])
@@ -142,7 +142,7 @@ def test_what_needs_the_whole_file_leaves_no_download_behind(
     assert rewritten.PixelData == dataset.PixelData
     [(_, frame)] = parts_of(client.get(f"{path_of(dataset)}/frames/1"))
     assert frame == dataset.PixelData
-    assert list((on_s3.data_dir / "tmp").iterdir()) == []
+    assert on_s3.scratch_left() == []
 
 
 def test_the_same_data_set_with_another_file_meta_is_there_already(
@@ -158,7 +158,7 @@ def test_the_same_data_set_with_another_file_meta_is_there_already(
     assert answer.status_code == 200
     assert len(keys(s3, dataset.SOPInstanceUID)) == 1
     assert client.get(path_of(dataset), headers=EXACT).content == file
-    assert list((on_s3.data_dir / "tmp").iterdir()) == []
+    assert on_s3.scratch_left() == []
 
 
 @pytest.mark.parametrize("status", [500, 503])
@@ -183,7 +183,7 @@ def test_a_store_that_s3_refuses_fails_by_the_instance_and_then_succeeds(
     assert found.status_code in (200, 204)
     assert found.content in (b"", b"[]")
     assert keys(s3, dataset.SOPInstanceUID) == []
-    assert list((on_s3.data_dir / "tmp").iterdir()) == []
+    assert on_s3.scratch_left() == []
 
     proxy.fault = None
     store(client, bad)

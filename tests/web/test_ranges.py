@@ -194,4 +194,4 @@ def test_no_scratch_file_stays_open(http: httpx.Client, server, stored) -> None:
     del stored
     for _ in range(3):
         store(http, image(JPEG2000Lossless))
-    assert not list((server.data_dir / "tmp").iterdir())
+    assert server.scratch_left() == []
