@@ -7,15 +7,12 @@ be read here is read where it is at rest. See bounded_folder for what goes when.
 """
 
 import asyncio
-import hashlib
 import math
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import TypeVar
@@ -25,15 +22,13 @@ import structlog
 from dicomweb_server.archive.background import to_the_end
 from dicomweb_server.archive.bounded_folder import BoundedFolder
 from dicomweb_server.archive.expected_blobs import LARGEST, Expected, ExpectedBlobs
+from dicomweb_server.archive.near_copies import Copy, KnownCopies, group_of, name_of
 from dicomweb_server.archive.scratch import scratch_path
 from dicomweb_server.blobs.filesystem import FilesystemBlobs
 from dicomweb_server.blobs.store import BlobDamaged, BlobInfo, BlobStore, Place
 
 log = structlog.get_logger()
 
-KNOWN = 20_000  # blobs of which is known whether there is a copy, which takes 6 MB
-ABSENT_SECONDS = 10.0  # after which is looked again: other processes keep copies too
-USED_SECONDS = 60.0  # the time of use is no finer
 FAILED_SECONDS = 60.0  # in which nothing is kept on a disk that is full, or fails
 _NOTING_SECONDS = 5.0  # in which uses are collected
 _WINDOWS = 16  # of readers, which are looked at together
@@ -45,23 +40,6 @@ _MOST_BYTES = LARGEST  # of those, which are in memory beside what is kept there
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class _Copy:
-    """What is known of one blob's copy."""
-
-    key: str
-    there: bool | None = None  # None: nothing yet
-    at: float = 0.0  # time.monotonic() when that was found, or when it was used last
-    size: int = 0  # of the blob, in bytes; 0 if it is not known
-    _name: str = ""
-
-    @property
-    def name(self) -> str:
-        """As name_of, which is asked when it is needed: a series has thousands."""
-        self._name = self._name or name_of(self.key)
-        return self._name
-
-
 @dataclass(frozen=True, slots=True)
 class _Arrived:
     """A blob that is to be written."""
@@ -69,20 +47,6 @@ class _Arrived:
     key: str
     data: bytes
     since: float  # time.time() before it was asked for
-
-
-def name_of(key: str) -> str:
-    """The name of a blob's copy. Its group is the study: institution/study/series/file."""
-    return f"{_group_of(key)}-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
-
-
-@lru_cache(1000)
-def _group_of_study(study: str) -> str:
-    return hashlib.sha256(study.encode()).hexdigest()[:16]
-
-
-def _group_of(key: str) -> str:
-    return _group_of_study("/".join(key.split("/", 2)[:2]))
 
 
 class NearBlobs:
@@ -95,8 +59,8 @@ class NearBlobs:
         self._scratch = scratch
         self._files = FilesystemBlobs(folder.folder)
         self._threads = ThreadPoolExecutor(THREADS, "near")
-        self._known: OrderedDict[str, _Copy] = OrderedDict()  # by key, the latest last
-        self._unknown: dict[str, _Copy] = {}  # by key, to be looked for
+        self._known = KnownCopies()
+        self._unknown: dict[str, Copy] = {}  # by key, to be looked for
         self._windows: list[Sequence[Expected]] = []  # that wait for that
         self._looking: asyncio.Task[None] | None = None
         self._arrived: dict[str, float] = {}  # by key, when it was asked for
@@ -110,8 +74,8 @@ class NearBlobs:
 
     async def read(self, key: str, offset: int, length: int) -> bytes:
         """See BlobStore."""
-        copy = self._copy_of(key)
-        if self._may_be_there(copy) and self._far.kept(key) is None:
+        copy = self._known.of(key)
+        if copy.may_be_there and self._far.kept(key) is None:
             try:
                 data = await self._files.read(self._folder.place_of(copy.name), offset, length)
             except (BlobDamaged, OSError) as error:  # none, or somebody has removed or cut it
@@ -126,8 +90,8 @@ class NearBlobs:
 
     async def stream(self, key: str, offset: int, length: int) -> AsyncIterator[bytes]:
         """See BlobStore."""
-        copy, end = self._copy_of(key), offset + length
-        if self._may_be_there(copy):
+        copy, end = self._known.of(key), offset + length
+        if copy.may_be_there:
             try:
                 place = self._folder.place_of(copy.name)
                 async with aclosing(self._files.stream(place, offset, length)) as chunks:
@@ -145,7 +109,7 @@ class NearBlobs:
     @asynccontextmanager
     async def local(self, key: str) -> AsyncIterator[Path]:
         """See BlobStore: the copy under another name, so that it may go meanwhile."""
-        copy = self._copy_of(key)
+        copy = self._known.of(key)
         path = scratch_path(self._scratch, ".blob")
         try:
             if await to_the_end(self._begin(self._name_too, copy, path)):
@@ -157,7 +121,7 @@ class NearBlobs:
         async with self._far.local(key) as path:
             yield path
 
-    def _name_too(self, copy: _Copy, path: Path) -> bool:
+    def _name_too(self, copy: Copy, path: Path) -> bool:
         """Whether `path` is another name of the copy now, which is whole."""
         try:
             path.hardlink_to(self._folder.path(copy.name))
@@ -165,25 +129,9 @@ class NearBlobs:
             return False
         return not copy.size or path.stat().st_size == copy.size
 
-    def _copy_of(self, key: str, size: int = 0) -> _Copy:
-        copy = self._known.get(key)
-        if copy is None:
-            copy = self._known[key] = _Copy(key)
-            if len(self._known) > KNOWN:
-                self._known.popitem(last=False)
-        else:
-            self._known.move_to_end(key)
-        copy.size = size or copy.size
-        return copy
-
-    def _may_be_there(self, copy: _Copy) -> bool:
-        return copy.there is not False or time.monotonic() > copy.at + ABSENT_SECONDS
-
-    def _found(self, copy: _Copy) -> None:
-        now = time.monotonic()
-        if copy.there and now < copy.at + USED_SECONDS:
+    def _found(self, copy: Copy) -> None:
+        if not copy.found_again():
             return
-        copy.there, copy.at = True, now
         self._used.add(copy.name)
         if self._noting is None:
             self._noting = asyncio.get_running_loop().call_later(_NOTING_SECONDS, self._note)
@@ -199,8 +147,9 @@ class NearBlobs:
             with suppress(OSError):  # it is gone
                 self._folder.used(self._folder.path(name))
 
-    async def _found_lost(self, copy: _Copy, error: Exception) -> None:
-        there, copy.there, copy.at = copy.there, False, time.monotonic()
+    async def _found_lost(self, copy: Copy, error: Exception) -> None:
+        there = copy.there
+        copy.found(there=False)
         if there or type(error) is BlobDamaged:
             await self._in_thread(self._folder.remove, copy.name)
 
@@ -208,17 +157,17 @@ class NearBlobs:
 
     def follow(self, blobs: Sequence[Expected]) -> None:
         """See Expecting: whether there are copies is looked at once for all of them."""
-        self._unknown.update((key, self._copy_of(key, size)) for key, size in blobs)
+        self._unknown.update((key, self._known.of(key, size)) for key, size in blobs)
         self._begin_to_look()
 
     def expect(self, blobs: Sequence[Expected]) -> None:
         """See Expecting; those of which there are copies need not be expected."""
-        absent, unknown, now = [], False, time.monotonic()
+        absent, unknown = [], False
         for each in blobs:
-            copy = self._copy_of(*each)
+            copy = self._known.of(*each)
             if not copy.there:
                 absent.append(each)
-                if copy.there is None or now > copy.at + ABSENT_SECONDS:
+                if copy.may_be_there:
                     self._unknown[each[0]] = copy
                     unknown = True
         if unknown:
@@ -237,12 +186,12 @@ class NearBlobs:
                 copies = self._next_unknown()
                 sizes = await self._in_thread(self._sizes, copies)
                 for copy, size in zip(copies, sizes, strict=True):
-                    copy.there, copy.at = size == copy.size, time.monotonic()
+                    copy.found(there=size == copy.size)
                 self._expect_known()
         finally:
             self._looking = None
 
-    def _next_unknown(self) -> list[_Copy]:
+    def _next_unknown(self) -> list[Copy]:
         """Some of those to be looked for: what is expected first, the latest of it before all."""
         expected = (key for window in reversed(self._windows) for key, _ in window)
         nearest = chain((key for key in expected if key in self._unknown), self._unknown)
@@ -255,10 +204,10 @@ class NearBlobs:
         for window in windows:
             if any(key in self._unknown for key, _ in window):
                 self._windows.append(window)
-            elif absent := [each for each in window if not self._copy_of(*each).there]:
+            elif absent := [each for each in window if not self._known.of(*each).there]:
                 self._far.expect(absent)
 
-    def _sizes(self, copies: Sequence[_Copy]) -> list[int | None]:
+    def _sizes(self, copies: Sequence[Copy]) -> list[int | None]:
         sizes: list[int | None] = []
         for copy in copies:
             try:
@@ -271,7 +220,7 @@ class NearBlobs:
 
     def _keep(self, key: str, since: float) -> None:
         """Write a blob that has come, if it is in memory still when it is its turn."""
-        if self._copy_of(key).there or time.monotonic() < self._failed:
+        if self._known.of(key).there or time.monotonic() < self._failed:
             return
         self._arrived[key] = since
         if self._writing is None:
@@ -286,8 +235,7 @@ class NearBlobs:
                     if self._arrived.pop(each.key, None) is None:  # it was deleted meanwhile
                         await self._in_thread(self._folder.remove, name_of(each.key))
                         continue
-                    copy = self._copy_of(each.key)
-                    copy.there, copy.at = each.key in written, time.monotonic()
+                    self._known.of(each.key).found(there=each.key in written)
         finally:
             self._writing = None
 
@@ -316,9 +264,9 @@ class NearBlobs:
             except OSError as error:
                 self._fails(error)
                 break
-        marked = {group: self._folder.marked(group) for group in set(map(_group_of, written))}
+        marked = {group: self._folder.marked(group) for group in set(map(group_of, written))}
         for key, each in list(written.items()):
-            if marked[_group_of(key)] >= each.since:
+            if marked[group_of(key)] >= each.since:
                 self._folder.remove(name_of(key))
                 del written[key]
         self._folder.came(sum(len(each.data) for each in written.values()))
@@ -340,8 +288,7 @@ class NearBlobs:
         stored = {key for (_, key), error in zip(blobs, errors, strict=True) if error is None}
         sizes = await to_the_end(self._begin(self._name_all, links, stored))
         for key, size in sizes.items():
-            copy = self._copy_of(key)
-            copy.there, copy.at, copy.size = True, time.monotonic(), size
+            self._known.of(key, size).found(there=True)
         self._begin(self._folder.came, sum(sizes.values()))  # a sweep would be waited for else
         return errors
 
@@ -379,11 +326,11 @@ class NearBlobs:
         finally:
             for key in keys:
                 self._arrived.pop(key, None)
-                self._known.pop(key, None)
+                self._known.forget(key)
             await asyncio.shield(self._in_thread(self._forget, keys))
 
     def _forget(self, keys: Sequence[str]) -> None:
-        for group in {_group_of(key) for key in keys}:
+        for group in {group_of(key) for key in keys}:
             self._folder.mark(group)
         for key in keys:
             self._folder.remove(name_of(key))

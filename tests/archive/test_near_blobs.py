@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from dicomweb_server.archive import near_blobs
+from dicomweb_server.archive import near_blobs, near_copies
 from dicomweb_server.archive.bounded_folder import BoundedFolder
 from dicomweb_server.archive.expected_blobs import ExpectedBlobs
-from dicomweb_server.archive.near_blobs import NearBlobs, name_of
+from dicomweb_server.archive.near_blobs import NearBlobs
+from dicomweb_server.archive.near_copies import Copy, name_of
 from dicomweb_server.blobs.filesystem import FilesystemBlobs
 from dicomweb_server.blobs.store import BlobDamaged, BlobMissing, BlobsUnavailable
 from tests.blobs.made import staged
@@ -146,7 +147,7 @@ async def test_copies_of_another_process_are_noticed_after_a_while(
         await asyncio.sleep(0.005)
     await another._far.read_whole(key_of(1), SIZE)
     await until_there(place, key_of(1))
-    monkeypatch.setattr(near_blobs, "ABSENT_SECONDS", 0)
+    monkeypatch.setattr(near_copies, "ABSENT_SECONDS", 0)
     blobs.expect([(key_of(1), SIZE)])
     while blobs._looking is not None:
         await asyncio.sleep(0.005)
@@ -164,7 +165,7 @@ async def test_of_a_long_series_the_nearest_are_looked_for_first(
     coming: list[list[str]] = []
     sizes = NearBlobs._sizes
 
-    def noting(blobs: NearBlobs, copies: Sequence[near_blobs._Copy]) -> list[int | None]:
+    def noting(blobs: NearBlobs, copies: Sequence[Copy]) -> list[int | None]:
         looked.append([copy.key for copy in copies])
         coming.append(list(blobs._far._coming))
         return sizes(blobs, copies)
@@ -186,7 +187,7 @@ async def test_what_is_read_nearly_whole_stays_here_if_its_size_is_known(place: 
     place.put_far(key_of(1), key_of(2), key_of(3))
     blobs = place.open()
     for number, length in ((1, SIZE - 100), (2, 100)):
-        blobs._copy_of(key_of(number)).size = SIZE
+        blobs._known.of(key_of(number), SIZE)
         assert await blobs.read(key_of(number), 50, length) == DATA[50 : 50 + length]
     assert await blobs.read(key_of(3), 0, SIZE) == DATA
     await until_there(place, key_of(1))
@@ -206,7 +207,7 @@ async def test_no_more_is_kept_than_there_is_room_for(tmp_path: Path) -> None:
                 os.utime(place.copy(key_of(number, study=2)), (0, 0))
         blobs.expect([(key, SIZE) for key in keys[start : start + 50]])
         async with asyncio.timeout(10):
-            while blobs._looking or blobs._far._coming.keys() - blobs._known.keys():
+            while blobs._looking or any(key not in blobs._known for key in blobs._far._coming):
                 await asyncio.sleep(0.005)
             while blobs._writing or place.bytes() > limit + limit // 16:
                 await asyncio.sleep(0.005)
