@@ -12,6 +12,13 @@ INSTALL := $(PIP) install --root-user-action=ignore --only-binary :all: --requir
 # Test files side by side, in two processes of which each has a Postgres and servers of its own.
 BESIDE := -n 2 --dist loadfile
 
+# Tests of tests/web in which the HTTP server itself has a part: bodies, headers, connections. What
+# is behind it is the same for both servers.
+WIRE := all_bulk_data bounds capabilities conditional_requests conformance cors hostile_posted \
+	hostile_queries hostile_uploads keeping large leaving logs ohif pages ranges real_client responses \
+	retrieve_resources search_forms store_answers store_instances store_media store_metadata \
+	tags_and_bodies
+
 .DEFAULT_GOAL := help
 .PHONY: help run ohif test test-uvicorn test-s3 test-browser bench bench-publish bench-store bench-memory bench-search bench-retrieve bench-render test-crash soak fuzz conformance conformance-orthanc conformance-mutations statement check format requirements lock
 .DELETE_ON_ERROR:
@@ -28,8 +35,8 @@ ohif: $(VENV)/.ready-to-run ## Fetch the viewer OHIF (needs npm); the server the
 test: $(VENV)/.ready-to-develop ## Run every test (DICOM_CORPUS names a folder of more files)
 	@$(PY) -m pytest $(BESIDE) $(ARGS)
 
-test-uvicorn: $(VENV)/.ready-to-develop ## Run the tests of the HTTP face with uvicorn as the server
-	@TEST_SERVER=uvicorn DICOM_CORPUS= $(PY) -m pytest $(BESIDE) tests/web $(ARGS)
+test-uvicorn: $(VENV)/.ready-to-develop ## Run the tests that an HTTP server has a part in with uvicorn as that
+	@TEST_SERVER=uvicorn DICOM_CORPUS= $(PY) -m pytest $(BESIDE) $(WIRE:%=tests/web/test_%.py) $(ARGS)
 
 test-s3: $(VENV)/.ready-to-develop ## Run the tests of the blob stores on Ceph's S3 server (needs its packages)
 	@$(PY) -m tests.blobs.on_ceph $(ARGS)
