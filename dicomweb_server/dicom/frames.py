@@ -37,6 +37,7 @@ __all__ = [
     "PixelElement",
     "build_frame_table",
     "cut_frame",
+    "empty_pixel_data",
     "fragments_of",
     "frame_range",
     "is_encapsulated",
@@ -55,6 +56,7 @@ _INTEGER = re.compile(" *([+-]?[0-9]{1,11}) *")  # an IS (PS3.5 §6.2)
 
 _FLOAT_PIXEL_DATA = 0x7FE00008
 _DOUBLE_FLOAT_PIXEL_DATA = 0x7FE00009
+_PIXEL_KEYS = frozenset({"7FE00008", "7FE00009", "7FE00010"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,22 @@ def build_frame_table(
     else:
         table = _native(pixel, dataset, transfer_syntax_uid, stated, problems)
     return table, problems
+
+
+def empty_pixel_data(dataset: JsonDataset) -> list[str]:
+    """What is wrong, in plain words, with an instance of which no pixels were found (STOW-19).
+
+    `dataset` is its metadata. One that states the size of an image and has (Float, Double Float)
+    Pixel Data of zero length lacks all of its frames. One without the attribute may be right:
+    the pixels may be somewhere else (PS3.3 C.7.6.3).
+    """
+    sized = all(_integer(dataset, key) for key in ("00280010", "00280011"))
+    if not sized or dataset.keys().isdisjoint(_PIXEL_KEYS):
+        return []
+    problems: list[str] = []
+    stated = _stated_frames(dataset, problems)
+    held = f"0 of the {stated} frames stated" if stated else "no frame"
+    return [*problems, f"pixel data holds {held}"]
 
 
 def _first(dataset: JsonDataset, key: str) -> Any:

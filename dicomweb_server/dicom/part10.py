@@ -25,7 +25,7 @@ from dicomweb_server.dicom.description import (
 from dicomweb_server.dicom.elements import LONG_FORM, SPECIFIC_CHARACTER_SET
 from dicomweb_server.dicom.encoding import tag_name
 from dicomweb_server.dicom.fragments import Bytes
-from dicomweb_server.dicom.frames import build_frame_table
+from dicomweb_server.dicom.frames import build_frame_table, empty_pixel_data
 from dicomweb_server.dicom.keeping import MAX_PROBLEMS
 from dicomweb_server.dicom.query import Level
 from dicomweb_server.dicom.requirements import missing_attributes
@@ -221,6 +221,8 @@ def describe(buffer: Bytes, inflated: Bytes | None = None) -> Description:
     if walked.pixel is not None:
         frames, found = build_frame_table(buffer, walked.pixel, walked.attributes, syntax)
         problems += found
+    else:
+        problems += empty_pixel_data(walked.attributes)
     problems += missing_attributes(identity["sop_class_uid"], walked.attributes)
     attributes, metadata = _metadata(walked, syntax)
     levels = _levels(attributes, walked.bulk)

@@ -420,6 +420,46 @@ def test_what_a_search_returns_is_kept_by_level_without_bulk_data() -> None:
         assert attributes == {key: found[key] for key in sorted(KEPT[level] & attributes.keys())}
 
 
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ({"Rows": 2, "Columns": 2}, ["pixel data holds 0 of the 1 frames stated"]),
+        (
+            {"Rows": 2, "Columns": 2, "NumberOfFrames": 3},
+            ["pixel data holds 0 of the 3 frames stated"],
+        ),
+        (
+            {"Rows": 2, "Columns": 2, "NumberOfFrames": 0},
+            ["Number of Frames is not a positive number", "pixel data holds no frame"],
+        ),
+        ({"Rows": 2}, []),
+        ({}, []),
+    ],
+)
+@pytest.mark.parametrize("keyword", ["PixelData", "FloatPixelData", "DoubleFloatPixelData"])
+@pytest.mark.parametrize(
+    "syntax", [uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.JPEGBaseline8Bit]
+)
+def test_stow_19_pixel_data_of_no_length_holds_none_of_the_frames(
+    keyword: str, syntax: str, stated: dict[str, int], told: list[str]
+) -> None:
+    dataset = identified(Dataset())
+    for name, value in (stated | {keyword: b""}).items():
+        setattr(dataset, name, value)
+    dataset[keyword].VR = {"PixelData": "OW", "FloatPixelData": "OF"}.get(keyword, "OD")
+    encoding = uid.ExplicitVRLittleEndian if syntax == uid.JPEGBaseline8Bit else syntax
+    description = describe(file_meta(syntax) + encoded(dataset, encoding))
+
+    assert [problem for problem in description.problems if "rame" in problem] == told
+    assert description.frames is None
+
+
+def test_an_image_without_pixel_data_is_none_that_holds_too_little() -> None:
+    dataset = Dataset()
+    dataset.Rows = dataset.Columns = 2
+    assert not any("frame" in problem for problem in describe(file_of(dataset)).problems)
+
+
 def test_problems_are_few_and_say_nothing_of_the_patient() -> None:
     dataset = Dataset()
     dataset.PatientName = "Müller".encode("latin_1")
