@@ -27,6 +27,8 @@ from dicomweb_server.wire.search_results import ResultWriter, remaining_text, wa
 
 WITH_METADATA = 200  # results at the most that need the whole metadata of instances, all in memory
 FEW = 20  # results that are written at once: 2 ms
+# Bytes: proxies take 4 kB of headers and answer 502 to more, unless they are told otherwise.
+LONGEST_LINK = 2000
 # Digest 1.4. XML as a single part is no offer: results are many, also where one is found (NEG-03).
 RESULTS = [
     Offer(DICOM_JSON, multipart=False, default=True),
@@ -106,4 +108,6 @@ def _add_paging(request: Request, response: Response, query: SearchQuery, page: 
     place, orderby = page.found[-1].place, request.query_params.get("orderby", "")
     query_string = next_query(request.scope["query_string"], place, orderby)
     path = request.url.path.removeprefix("/dicomweb")
-    response.headers["Link"] = f'<{base_url_of(request)}{path}?{query_string}>; rel="next"'
+    link = f'<{base_url_of(request)}{path}?{query_string}>; rel="next"'
+    if len(link) <= LONGEST_LINK:  # whoever asks so much at once goes on by an offset
+        response.headers["Link"] = link
