@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pydicom._dicom_dict import DicomDictionary
-from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.datadict import dictionary_has_tag, dictionary_VR, tag_for_keyword
 
 from dicomweb_server.dicom.matching import NUMERIC_VRS, normal_number
 from dicomweb_server.dicom.moments import date_bounds, date_time_bounds, time_bounds
@@ -225,10 +225,20 @@ def _number(key: Key, value: str) -> str:
         raise InvalidParameter(key.name, value, "a number")
     if key.vr not in _INTEGERS:
         return str(number)
-    least, greatest = _INTEGERS[key.vr]
+    least, greatest = _whole_numbers(key)
     if not least <= number <= greatest or number != int(number):
         raise InvalidParameter(key.name, value, f"a whole number from {least} to {greatest}")
     return str(int(number))
+
+
+def _whole_numbers(key: Key) -> tuple[int, int]:
+    """The least and the greatest of what a data set may have: some attributes are US or SS, as
+    their pixels are (PS3.6)."""
+    vrs = [key.vr]
+    if dictionary_has_tag(key.path[-1]):
+        vrs += dictionary_VR(key.path[-1]).split(" or ")
+    bounds = [_INTEGERS[vr] for vr in vrs if vr in _INTEGERS]
+    return min(least for least, _ in bounds), max(greatest for _, greatest in bounds)
 
 
 # Dates and times

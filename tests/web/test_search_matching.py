@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
 
 from tests.web.asking import assert_problem, found_in
 from tests.web.shelf import Shelf
@@ -54,6 +55,33 @@ def test_4_5_numbers_are_equal_as_numbers(
         assert shelf.find(f"{keyword}={value}", "instances") == ["it"], value
     for value in other:
         assert shelf.find(f"{keyword}={value}", "instances") == [], value
+
+
+@pytest.mark.parametrize(
+    ("key", "signed", "unsigned"),
+    [
+        ("PixelPaddingValue", "-2000", "63536"),
+        ("SmallestImagePixelValue", "-5", "65531"),
+        ("ContentSequence.00280106", "-5", "65531"),
+    ],
+)
+def test_qry_14_numbers_of_either_sign_where_the_pixels_tell_the_vr(
+    shelf: Shelf, key: str, signed: str, unsigned: str
+) -> None:
+    """PS3.6: these are US or SS, by Pixel Representation."""
+    tag = tag_for_keyword(key) or 0x00280106
+    for label, vr, value in (("signed", "SS", signed), ("unsigned", "US", unsigned)):
+        if "." in key:
+            within = Dataset()
+            within.add_new(tag, vr, int(value))
+            shelf.put(label, ContentSequence=[within])
+        else:
+            shelf.put(label, private=[(tag, vr, int(value))])
+
+    assert shelf.find(f"{key}={signed}", "instances") == ["signed"]
+    assert shelf.find(f"{key}={unsigned}", "instances") == ["unsigned"]
+    for beyond in ("-32769", "65536", "1.5"):
+        assert_problem(shelf.ask(f"{key}={beyond}", "instances"), 400)
 
 
 def test_4_5_ages_and_tags(shelf: Shelf) -> None:
