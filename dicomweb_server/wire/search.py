@@ -43,7 +43,7 @@ _NOT_MATCHED = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
 _ELSEWHERE = frozenset({0x0000, 0x0002, 0x0004})
 
 _HEX = re.compile(r"[0-9A-Fa-f]{8}", re.ASCII)
-_LIKE_ATTRIBUTE = re.compile(r"[A-Z][A-Za-z0-9]*(?:\..*)?|[0-9A-Fa-f]{8}(?:\..*)?", re.ASCII | re.S)
+_LIKE_ATTRIBUTE = re.compile(r"[A-Z][A-Za-z0-9]*|[0-9A-Fa-f]{8}", re.ASCII)
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
@@ -95,7 +95,7 @@ def parse_search(
             if name in collected.once:
                 raise InvalidParameter(name, value, "the parameter once")
             collected.once[name] = value
-        elif _LIKE_ATTRIBUTE.fullmatch(name):
+        elif _is_like_attribute(name):
             _match_key(name, value, fixed, collected)
         # other names are ignored (ERR-02)
     _settle_private(collected)
@@ -133,9 +133,7 @@ def _parameters(query_string: bytes | str) -> Iterator[tuple[str, str]]:
 
 def _holds_plus(name: str) -> bool:
     """Whether a bare plus in the value is the sign of a time zone (QRY-10)."""
-    if not _LIKE_ATTRIBUTE.fullmatch(name):
-        return False
-    found = attribute_path(name)
+    found = attribute_path(name) if _is_like_attribute(name) else None
     return found is not None and (found[1] == "DT" or found[0] == (TIMEZONE_OFFSET,))
 
 
@@ -188,6 +186,14 @@ def _order(text: str) -> tuple[OrderBy, ...]:
 
 
 # Names
+
+
+def _is_like_attribute(name: str) -> bool:
+    """Whether it is meant to name an attribute (QRY-11): keywords have a capital letter in front,
+    all but dBdt, and misspelt ones too."""
+    first = name.partition(".")[0]
+    known = first and tag_for_keyword(first)
+    return bool(known) or _LIKE_ATTRIBUTE.fullmatch(first) is not None
 
 
 def _vr(tag: int) -> str | None:

@@ -213,6 +213,7 @@ def test_qry_10_a_plus_is_a_space_but_in_date_times_and_zones(shelf: Shelf) -> N
         ("PatientNme", 400),
         ("Patientname", 400),  # keywords are case-sensitive
         ("patientname", 200),  # and begin with a capital letter
+        ("dBdt.Nonsense", 400),  # but for this one
         ("00100099", 400),
         ("RequestAttributesSequence.Nonsense", 400),
         ("PatientName.PatientID", 400),
@@ -228,6 +229,15 @@ def test_qry_11_a_misspelt_attribute_is_refused_and_other_names_are_passed_over(
         assert name in assert_problem(response, 400)["detail"]
     else:
         assert len(found_in(response)) == 2
+
+
+def test_qry_11_a_keyword_with_a_small_letter_in_front_is_a_key(shelf: Shelf) -> None:
+    shelf.put("six", dBdt=6.0)
+    shelf.put("seven", dBdt=7.0)
+
+    assert shelf.find("dBdt=6", "instances") == ["six"]
+    assert shelf.find("dBdt=8", "instances") == []
+    assert_problem(shelf.ask("dBdt=six", "instances"), 400)
 
 
 def test_qry_11_a_known_attribute_that_cannot_be_matched_is_told_of(both: Shelf) -> None:
