@@ -93,7 +93,7 @@ def segmented_frame(
     if options.viewport is not None:
         made = fit(made, options.viewport, tall)
     if longest is not None:
-        made = thumbnail(made, longest)
+        made = thumbnail(made, longest, tall)
     return finished(made, dataset, number, options, media_type, quality)
 
 

@@ -12,7 +12,7 @@ from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
 from dicomweb_server.dicom.json_values import first_number
 from dicomweb_server.dicom.picture_files import encode
 from dicomweb_server.dicom.pixels import decode_frame, image_pixel
-from dicomweb_server.dicom.rendering import render
+from dicomweb_server.dicom.rendering import pixel_height, render
 from dicomweb_server.dicom.viewing import DEFAULT_QUALITY, RENDERED_TYPES, RenderOptions
 
 __all__ = ["RENDERED_TYPES", "encode", "finished", "picture", "thumbnail"]
@@ -73,7 +73,7 @@ def picture_of(
     decoded = decode_frame(frame, image, transfer_syntax_uid)
     rendered = render(decoded, image, dataset, number, options)
     if longest is not None:
-        rendered = thumbnail(rendered, longest)
+        rendered = thumbnail(rendered, longest, pixel_height(dataset, number))
     profile = b""
     if options.icc_profile not in ("", "no"):
         profile = source_profile(dataset, number, image.number_of_frames, frame)
@@ -101,17 +101,18 @@ def finished(
     return encode(rendered, media_type, quality, profile)
 
 
-def thumbnail(array: Picture, longest: int = 256) -> Picture:
+def thumbnail(array: Picture, longest: int = 256, tall: float = 1.0) -> Picture:
     """A picture with no side longer than `longest` pixels, its aspect kept (THB-04).
 
-    A smaller picture stays as it is.
+    `tall`: the height of its pixels over their width, which are square afterwards. A smaller
+    picture stays as it is, but for that.
     """
     from PIL import Image
 
-    rows, columns = array.shape[:2]
-    if max(rows, columns) <= longest:
-        return array
-    scale = longest / max(rows, columns)
+    rows, columns = array.shape[0] * tall, array.shape[1]
+    scale = min(1.0, longest / max(rows, columns))
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+    if size == (array.shape[1], array.shape[0]):
+        return array
     reduced = Image.fromarray(array).resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
     return np.asarray(reduced)

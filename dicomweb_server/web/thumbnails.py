@@ -12,10 +12,13 @@ from dicomweb_server.wire.rendered_offers import rendered_offers
 from dicomweb_server.wire.rendering import parse_thumbnail_query
 from dicomweb_server.wire.resources import parse_frame_list
 
+# One picture, whatever is asked for (trap 8).
+_OFFERS = tuple(offer for offer in rendered_offers(1) if not offer.multipart)
+
 
 async def retrieve_thumbnail(request: Request) -> Response:
     """A small picture, or an icon for what has none."""
-    media_type = choice_of(request, rendered_offers(1)).offer.media_type
+    media_type = choice_of(request, _OFFERS).offer.media_type
     viewport = parse_thumbnail_query(request.query_params.multi_items())
     wanted = plain_thumbnail(media_type, viewport)
     study, series, instance = (*uids_of(request), None, None)[:3]

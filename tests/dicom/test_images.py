@@ -81,6 +81,25 @@ def test_quality_tells_in_other_lossy_types(media_type):
     assert sizes == sorted(set(sizes))
 
 
+@pytest.mark.parametrize("quality", [1, 50, 90, 99])
+def test_a_small_finding_in_an_empty_picture_stays_in_a_jp2(quality):
+    """Its noise, measured over the whole picture, would be small without it."""
+    array = np.zeros((512, 512), np.uint8)
+    array[200, 300] = 255
+    array[100:103, 100:200] = 40
+    decoded = np.asarray(opened(encode(array, "image/jp2", quality))).astype(int)
+    assert np.abs(decoded - array).max() <= 104 - quality
+    assert decoded[200, 300] >= 151
+
+
+@pytest.mark.parametrize("grey", [0, 77, 255])
+@pytest.mark.parametrize("quality", [1, 90])
+def test_an_even_picture_is_of_its_own_grey_in_a_jp2(grey, quality):
+    for shape in ((23, 38), (32, 32), (48, 48)):
+        decoded = np.asarray(opened(encode(np.full(shape, grey, np.uint8), "image/jp2", quality)))
+        assert np.abs(decoded.astype(int) - grey).max() <= 1
+
+
 @pytest.mark.parametrize(("media_type", "brand"), [("image/jp2", b"jp2 "), ("image/jph", b"jph ")])
 def test_trap_10_jpeg_2000_comes_in_its_boxes(media_type, brand):
     file = encode(COLOUR, media_type)
@@ -117,6 +136,17 @@ def test_a_thumbnail_is_small_and_keeps_its_shape(rows, columns, longest):
 
 def test_a_thumbnail_is_not_made_larger():
     np.testing.assert_array_equal(thumbnail(COLOUR), COLOUR)
+
+
+@pytest.mark.parametrize(
+    ("tall", "shape"), [(2.0, (256, 128)), (0.25, (64, 256)), (1.0, (256, 256)), (100, (256, 3))]
+)
+def test_thb_04_a_thumbnail_has_square_pixels(tall, shape):
+    assert thumbnail(np.zeros((512, 512), np.uint8), 256, tall).shape == shape
+
+
+def test_thb_04_a_small_one_too():
+    assert thumbnail(np.zeros((20, 30, 3), np.uint8), 256, 2).shape == (40, 30, 3)
 
 
 def render_first(still, media_type="image/png", **more):

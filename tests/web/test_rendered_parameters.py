@@ -185,6 +185,15 @@ def test_thb_01_nothing_of_it_is_on_thumbnails(http: httpx.Client, colour: Datas
     assert http.get(f"{path}?{query}").content == http.get(path).content
 
 
+def test_thb_02_a_thumbnail_is_one_picture_by_itself(http: httpx.Client, colour: Dataset) -> None:
+    """Trap 8."""
+    path = f"{path_of(colour)}/thumbnail"
+    accept = {"Accept": 'multipart/related; type="image/jpeg"'}
+    assert_problem(http.get(path, headers=accept), 406)
+    both = {"Accept": 'multipart/related; type="image/jpeg", image/png;q=0.1'}
+    assert http.get(path, headers=both).headers["content-type"] == "image/png"
+
+
 def test_win_04_a_window_is_not_for_colours(http: httpx.Client, colour: Dataset) -> None:
     path = f"{path_of(colour)}/rendered"
     assert (
