@@ -57,6 +57,7 @@ class PostedIntake:
     intake: Intake
     request_url: str
     _metadata: list[tuple[PartType, StagedFile]] = field(default_factory=list)
+    _refusals: list[Refusal] = field(default_factory=list)  # of metadata
     _bulk: list[Received] = field(default_factory=list)
     _scratch: list[Path] = field(default_factory=list)
     _uris: int = 0  # of all data sets
@@ -83,6 +84,10 @@ class PostedIntake:
     def lose(self, kind: PartType, failure: Failed) -> None:
         """Take note of a part that could not be received."""
         self._bulk.append(Received(kind, failure))
+
+    def refuse(self, failure: Failed) -> None:
+        """Take note of a part of metadata that is not to be read."""
+        self._refusals.append(MalformedContent(failure.comment))
 
     async def finish(self) -> None:
         """The request is complete: make the instances and hand them to the intake.
@@ -115,10 +120,10 @@ class PostedIntake:
         """The data sets of all metadata parts. Raises as `finish`."""
         if any(received.kind.media_type in METADATA for received in self._bulk):
             raise Unavailable("the metadata could not be kept; try again")
-        if not self._metadata:
-            raise MalformedMultipart("the request has no part with metadata")
         posted: list[Posted] = []
-        refusals: list[Refusal] = []
+        refusals = self._refusals
+        if not self._metadata and not refusals:
+            raise MalformedMultipart("the request has no part with metadata")
         for kind, file in self._metadata:
             try:
                 found = await self._split_part(file.path, kind.media_type == XML)

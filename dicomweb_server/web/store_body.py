@@ -24,7 +24,13 @@ from dicomweb_server.web.requests import archive_of
 from dicomweb_server.wire.bulk_parts import METADATA, PartType, read_part_type
 from dicomweb_server.wire.content_coding import Gunzip, is_gzip
 from dicomweb_server.wire.media_types import ContentType, parse_content_type
-from dicomweb_server.wire.multipart import MultipartParser, PartBegin, PartData, PartEnd
+from dicomweb_server.wire.multipart import (
+    MultipartParser,
+    PartBegin,
+    PartData,
+    PartEnd,
+    encoded_by,
+)
 from dicomweb_server.wire.store_report import Failed, Stored, failed
 
 DICOM = "application/dicom"
@@ -178,7 +184,7 @@ def file_part(intake: Intake) -> BeginPart:
     """Begins parts that are PS3.10 files."""
 
     def begin(event: PartBegin) -> Part:
-        staging = _refused_type(event) or intake.new_file()
+        staging = _refused_type(event) or _refused_coding(event) or intake.new_file()
         return Part(staging, intake.accept, intake.fail)
 
     return begin
@@ -198,6 +204,15 @@ def _refused_type(event: PartBegin) -> Failed | None:
     return failed("cannot_understand", comment="the part's type is not application/dicom")
 
 
+def _refused_coding(event: PartBegin) -> Failed | None:
+    """Content that is encoded is neither decoded nor taken for what it encodes [D]."""
+    name = encoded_by(event.headers)
+    if name is None:
+        return None
+    comment = f"the part has a {name}; send it as binary"
+    return failed("cannot_understand", comment=comment)
+
+
 def posted_part(posted: PostedIntake, default_type: str, start: str) -> BeginPart:
     """Begins parts that are metadata, of `default_type` where they do not say, or bulk data;
     `start` as in `read_part_type`."""
@@ -209,6 +224,10 @@ def posted_part(posted: PostedIntake, default_type: str, start: str) -> BeginPar
             kind = read_part_type({**event.headers, "content-type": OCTETS}, default_type)
             failure = failed("cannot_understand", comment=str(refusal))
             return Part(failure, _nothing, partial(posted.lose, kind))
+        encoded = _refused_coding(event)
+        if encoded is not None:
+            refuse = posted.refuse if kind.media_type in METADATA else partial(posted.lose, kind)
+            return Part(encoded, _nothing, refuse)
         return posted_single(posted, kind)
 
     return begin

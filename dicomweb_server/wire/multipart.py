@@ -35,6 +35,9 @@ _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:([^\x00-\x08\x0a-\x1f
 
 _entropy = bytearray()
 
+# What leaves content as it stands (RFC 2045 §6.2), and what HTTP once called so.
+_AS_IT_STANDS = frozenset({"", "7bit", "8bit", "binary", "identity"})
+
 MAX_EMITTED_HEADER = 1000  # bytes; the JavaScript dicomweb-client looks no further (MP-07)
 
 
@@ -233,6 +236,16 @@ def _fields(block: bytes) -> dict[str, str]:
         value = match[2].strip(b" \t").decode("latin-1")
         fields[name] = f"{fields[name]}, {value}" if name in fields else value
     return fields
+
+
+def encoded_by(headers: Mapping[str, str]) -> str | None:
+    """The field by which a part, which is a MIME entity (RFC 2045 §6, RFC 2046 §5.1), says that
+    its content is encoded; None if it stands as it is. `headers` as in `PartBegin`."""
+    for name in ("Content-Transfer-Encoding", "Content-Encoding"):
+        codings = headers.get(name.lower(), "").lower().split(",")
+        if not _AS_IT_STANDS.issuperset(coding.strip() for coding in codings):
+            return name
+    return None
 
 
 def new_boundary() -> str:

@@ -16,6 +16,7 @@ from dicomweb_server.wire.multipart import (
     PartData,
     PartEnd,
     closing,
+    encoded_by,
     new_boundary,
     part_header,
 )
@@ -310,3 +311,22 @@ def test_mp_07_emitted_form() -> None:
 def test_mp_07_a_header_that_would_break_a_client_is_a_bug(value: str) -> None:
     with pytest.raises(ValueError, match="part's header"):
         part_header(BOUNDARY, {"Content-Type": value}, first=True)
+
+
+@pytest.mark.parametrize(
+    ("headers", "name"),
+    [
+        ({}, None),
+        ({"content-transfer-encoding": ""}, None),
+        ({"content-transfer-encoding": "BINARY", "content-encoding": "identity"}, None),
+        ({"content-transfer-encoding": "7bit, 8bit"}, None),
+        ({"content-transfer-encoding": "base64"}, "Content-Transfer-Encoding"),
+        ({"content-transfer-encoding": "binary, base64"}, "Content-Transfer-Encoding"),
+        ({"content-encoding": "identity, gzip"}, "Content-Encoding"),
+        ({"content-encoding": "br"}, "Content-Encoding"),
+    ],
+)
+def test_rfc_2045_the_field_that_says_content_is_encoded(
+    headers: dict[str, str], name: str | None
+) -> None:
+    assert encoded_by(headers) == name
