@@ -6,7 +6,7 @@ may be in lower case here: the encoder takes both.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -43,6 +43,7 @@ _FRAME_TIME = 0x00181063
 _FRAME_TIME_VECTOR = 0x00181065
 _FRAME_INCREMENT_POINTER = 0x00280009
 _CINE_RATE = 0x00180040
+_MOST_TEXT = 0xFFFE  # bytes of a DS with all its values (PS3.5 §7.1.2)
 
 # Attributes of the Image Pixel Module by the field of Media that tells them (STOW-16).
 _IMAGE = {
@@ -93,10 +94,10 @@ def bulk_uri_of(attributes: JsonDataset, tag: int) -> str | None:
     return None
 
 
-def put(attributes: JsonDataset, tag: int, value: object) -> None:
-    """Set an attribute to one value."""
+def put(attributes: JsonDataset, tag: int, *values: object) -> None:
+    """Set an attribute to these values, mostly one."""
     attributes.pop(f"{tag:08x}", None)
-    attributes[f"{tag:08X}"] = {"vr": public_vr(tag) or "UN", "Value": [value]}
+    attributes[f"{tag:08X}"] = {"vr": public_vr(tag) or "UN", "Value": list(values)}
 
 
 def complete_uids(
@@ -257,7 +258,34 @@ def describe_decoded(attributes: JsonDataset, picture: NativePixels) -> None:
             put(attributes, tag, value)
     if picture.number_of_frames > 1 or value_of(attributes, _NUMBER_OF_FRAMES) is not None:
         put(attributes, _NUMBER_OF_FRAMES, picture.number_of_frames)
-    _complete_timing(attributes, picture.frame_time, picture.number_of_frames)
+    _complete_times(attributes, picture.frame_times)
+
+
+def _complete_times(attributes: JsonDataset, times: Sequence[float]) -> None:
+    """Frame Time, or, where frames are shown for different times, Frame Time Vector: from each
+    frame to the next, 0 for the first (PS3.3 C.7.6.5). The last frame's own time has no place."""
+    if not times:
+        return
+    stated = {
+        tag: value_of(attributes, tag)
+        for tag in (_FRAME_TIME, _FRAME_TIME_VECTOR, _FRAME_INCREMENT_POINTER)
+    }
+    vector_tag = f"{_FRAME_TIME_VECTOR:08X}"
+    vector = [] if min(times) == max(times) else _vector(times)
+    if not vector or stated[_FRAME_INCREMENT_POINTER] not in (None, vector_tag):
+        _complete_timing(attributes, sum(times) / len(times), len(times))
+    elif stated[_FRAME_TIME] is None and stated[_FRAME_TIME_VECTOR] is None:
+        put(attributes, _FRAME_TIME_VECTOR, *vector)
+        put(attributes, _FRAME_INCREMENT_POINTER, vector_tag)
+
+
+def _vector(times: Sequence[float]) -> list[float]:
+    """Values of a Frame Time Vector, none where they are more than one element can hold."""
+    if 2 * len(times) > _MOST_TEXT + 1:  # whatever they are
+        return []
+    values = [0, *(int(time) if time == int(time) else round(time, 6) for time in times[:-1])]
+    length = sum(len(str(value)) for value in values) + len(values) - 1
+    return values if length <= _MOST_TEXT else []
 
 
 def missing_of_image(attributes: JsonDataset) -> list[str]:

@@ -9,9 +9,10 @@ before Pillow decodes anything. Call this in a process that one can kill.
 
 import struct
 import warnings
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -50,20 +51,20 @@ class NativePixels:
     high_bit: int
     pixel_representation: int
     number_of_frames: int
-    frame_time: float | None  # milliseconds, mean; None for a still picture
+    frame_times: Sequence[float]  # milliseconds of each; empty if still, or if all are 0
     frames: Iterator[bytes]
 
 
 @dataclass(slots=True)
 class Header:
-    """What a file says of itself. `times`: of all frames together, in milliseconds."""
+    """What a file says of itself. `times`: how long each frame is shown, in milliseconds."""
 
     rows: int
     columns: int
     samples: int = 3
     bits: int = 8
     frames: int = 0
-    times: float = 0.0
+    times: "array[float]" = field(default_factory=lambda: array("d"))
 
 
 def decode_to_native(media_type: str, source: Path | Bytes, pixel_limit: int) -> NativePixels:
@@ -87,7 +88,7 @@ def decode_to_native(media_type: str, source: Path | Bytes, pixel_limit: int) ->
     if frame_bytes * header.frames > pixel_limit:
         raise ContentTooLarge("the picture is larger, once decoded, than the server takes")
     colour = header.samples == 3
-    animated = header.frames > 1 and header.times > 0
+    animated = header.frames > 1 and any(header.times)
     return NativePixels(
         rows=header.rows,
         columns=header.columns,
@@ -99,7 +100,7 @@ def decode_to_native(media_type: str, source: Path | Bytes, pixel_limit: int) ->
         high_bit=header.bits - 1,
         pixel_representation=0,
         number_of_frames=header.frames,
-        frame_time=header.times / header.frames if animated else None,
+        frame_times=header.times if animated else (),
         frames=_decoded(data, media_type, header),
     )
 
@@ -131,7 +132,7 @@ def _png_header(data: Bytes) -> Header:
         elif kind == b"fcTL" and length >= 26:
             header.frames += 1
             over, under = struct.unpack(">HH", take(data, start + 20, 4))
-            header.times += 1000 * over / (under or 100)
+            header.times.append(1000 * over / (under or 100))
     if header is None:
         raise MalformedMedia("the PNG file is cut off")
     if header.frames != stated:
@@ -172,6 +173,7 @@ def _gif_header(data: Bytes) -> Header:
     columns, rows, flags = struct.unpack("<HHB", take(data, 6, 5))
     header = Header(rows, columns)
     offset = 13 + _table(flags)
+    shown = 0  # milliseconds, of the frame that comes next
     blocks = iter(range(MAX_BLOCKS))
     for _ in blocks:
         kind = integer(data, offset, 1)
@@ -179,13 +181,15 @@ def _gif_header(data: Bytes) -> Header:
             return header
         if kind == _EXTENSION:
             if integer(data, offset + 1, 1) == _CONTROL:
-                header.times += 10 * int.from_bytes(take(data, offset + 4, 2), "little")
+                shown = 10 * int.from_bytes(take(data, offset + 4, 2), "little")
             offset = _after_sub_blocks(data, offset + 2, blocks)
         elif kind == _IMAGE:
             left, top, width, height, flags = struct.unpack("<HHHHB", take(data, offset + 1, 9))
             if left + width > columns or top + height > rows:
                 raise MalformedMedia("a frame of the GIF file is larger than its screen")
             header.frames += 1
+            header.times.append(shown)
+            shown = 0
             offset = _after_sub_blocks(data, offset + 11 + _table(flags), blocks)
         else:
             break

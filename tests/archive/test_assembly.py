@@ -83,6 +83,22 @@ def test_an_animation_says_what_its_frames_follow_by(tmp_path: Path) -> None:
     assert dataset.FrameIncrementPointer == 0x00181063
 
 
+def test_an_animation_whose_frames_are_shown_for_different_times_has_a_vector(
+    tmp_path: Path,
+) -> None:
+    """PS3.3 C.7.6.5: the time from one frame to the next, 0 for the first."""
+    file = BytesIO()
+    frames = [Image.new("L", (8, 8), shade) for shade in (0, 60, 120, 180)]
+    times = [100, 200, 300, 400]
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=times)
+    assemble(plan_of(tmp_path, PIXELS, {"p": [("image/gif", file.getvalue())]}))
+
+    dataset = dcmread(tmp_path / "1.part")
+    assert dataset.FrameTimeVector == [0, 100, 200, 300]
+    assert dataset.FrameIncrementPointer == 0x00181065
+    assert "FrameTime" not in dataset
+
+
 @pytest.mark.parametrize(
     ("content", "change"),
     [

@@ -16,10 +16,12 @@ from dicomweb_server.dicom.completion import (
     complete_document,
     complete_image,
     complete_uids,
+    describe_decoded,
     missing_of_image,
     value_of,
 )
 from dicomweb_server.dicom.media_description import Media
+from dicomweb_server.dicom.native_pictures import NativePixels
 
 GENERATED = {tag: UUID(int=tag) for tag in (SOP_INSTANCE, STUDY, SERIES)}
 TOLD = Media(
@@ -187,6 +189,64 @@ def test_frames_that_follow_in_time_say_so(
     attributes: dict[str, Any] = {key: {"vr": "AT", "Value": [v]} for key, v in stated.items()}
     complete_image(attributes, media, 1, 9)
     assert value_of(attributes, 0x00280009) == pointer
+
+
+PICTURE = NativePixels(
+    rows=4,
+    columns=5,
+    samples_per_pixel=3,
+    photometric_interpretation="RGB",
+    planar_configuration=0,
+    bits_allocated=8,
+    bits_stored=8,
+    high_bit=7,
+    pixel_representation=0,
+    number_of_frames=4,
+    frame_times=(100.0, 200.0, 300.0, 400.0),
+    frames=iter(()),
+)
+TIMING = ("00181063", "00181065", "00280009")
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ((), (None, None, None)),
+        ((40.0,) * 4, ([40], None, ["00181063"])),
+        ((1000 / 30,) * 4, ([33.333333], None, ["00181063"])),
+        ((100.0, 200.0, 300.0, 400.0), (None, [0, 100, 200, 300], ["00181065"])),
+        ((100.0, 1000 / 30, 0.0, 0.0), (None, [0, 100, 33.333333, 0], ["00181065"])),
+        # An element of DS is of 65534 bytes at the most (PS3.5 §7.1.2).
+        ((10.0, *[1.0] * 32766), (None, [0, 10, *[1] * 32765], ["00181065"])),
+        ((10.0, 10.0, *[1.0] * 32765), ([1.000549], None, ["00181063"])),
+        ((10.0, *[1.0] * 32767), ([1.000275], None, ["00181063"])),
+    ],
+)
+def test_frames_of_a_picture_that_are_shown_for_different_times_have_a_vector(
+    times: tuple[float, ...], expected: tuple[Any, ...]
+) -> None:
+    """PS3.3 C.7.6.5: from one frame to the next, 0 for the first."""
+    attributes: dict[str, Any] = {}
+    describe_decoded(attributes, replace(PICTURE, frame_times=times, number_of_frames=len(times)))
+    assert tuple(attributes.get(key, {}).get("Value") for key in TIMING) == expected
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        ({"00181063": [33]}, ([33], None, None)),
+        ({"00181065": [0, 1, 2, 3]}, (None, [0, 1, 2, 3], None)),
+        ({"00280009": ["00181065"]}, (None, [0, 100, 200, 300], ["00181065"])),
+        ({"00280009": ["00181063"]}, ([250], None, ["00181063"])),
+        ({"00280009": ["00540080"]}, ([250], None, ["00540080"])),
+    ],
+)
+def test_what_metadata_say_of_times_stays(
+    stated: dict[str, Any], expected: tuple[Any, ...]
+) -> None:
+    attributes: dict[str, Any] = {key: {"vr": "AT", "Value": v} for key, v in stated.items()}
+    describe_decoded(attributes, PICTURE)
+    assert tuple(attributes.get(key, {}).get("Value") for key in TIMING) == expected
 
 
 def test_what_nobody_tells_is_missing() -> None:

@@ -72,7 +72,7 @@ def test_png_keeps_its_values_and_loses_its_alpha(data, expected):
     assert native.photometric_interpretation == ("RGB" if colour else "MONOCHROME2")
     assert native.planar_configuration == (0 if colour else None)
     assert (native.bits_allocated, native.bits_stored, native.high_bit) == (bits, bits, bits - 1)
-    assert (native.pixel_representation, native.frame_time) == (0, None)
+    assert (native.pixel_representation, list(native.frame_times)) == (0, [])
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF"])
@@ -94,7 +94,7 @@ def test_an_animated_gif_is_full_frames():
     native, frames = decode(data, "image/gif")
 
     assert np.array_equal(frames, [np.asarray(picture) for picture in pictures])
-    assert (native.number_of_frames, native.frame_time) == (3, 60)
+    assert (native.number_of_frames, list(native.frame_times)) == (3, [50, 100, 30])
 
 
 def test_an_animated_png_is_full_frames():
@@ -104,7 +104,27 @@ def test_an_animated_png_is_full_frames():
     native, frames = decode(data)
 
     assert np.array_equal(frames, [np.asarray(picture) for picture in pictures])
-    assert (native.number_of_frames, native.frame_time) == (3, 30)
+    assert (native.number_of_frames, list(native.frame_times)) == (3, [10, 20, 60])
+
+
+@pytest.mark.parametrize(
+    ("controls", "times"),
+    [
+        ([[5], [], [7]], [50, 0, 70]),
+        ([[5, 6], [7], [8]], [60, 70, 80]),  # the last goes for the picture
+        ([[], [], [0]], []),
+    ],
+)
+def test_a_frame_of_a_gif_is_shown_as_long_as_the_extension_before_it_says(controls, times):
+    whole = saved(flat("red"), "GIF")
+    picture = whole[whole.index(b",\0\0\0\0") : -1]
+    begin = whole[: 13 + (3 << (whole[10] & 7) + 1)]
+    told = [b"".join(b"!\xf9\4\0" + struct.pack("<H", t) + b"\0\0" for t in c) for c in controls]
+    data = begin + b"".join(control + picture for control in told) + b";"
+    native, frames = decode(data, "image/gif")
+
+    assert list(native.frame_times) == times
+    assert np.array_equal(frames, [np.asarray(flat("red"))] * 3)
 
 
 def test_a_picture_that_stands_in_for_an_animation_is_none_of_its_frames():
