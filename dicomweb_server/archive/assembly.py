@@ -327,11 +327,9 @@ class _Assembly:
         return Encapsulated(frames)
 
     def _decoded(self, parts: Sequence[Part]) -> _Ranges:
-        """A picture as native pixels; one part, which may hold several frames."""
-        if len(parts) > 1:
-            raise MalformedContent("a picture of several parts")
+        """Pictures as native pixels: one part a frame (STOW-14), or one that is an animation."""
         picture = decode_to_native(
-            essence(parts[0].media_type), parts[0].path, self.plan.pixel_limit
+            essence(parts[0].media_type), [part.path for part in parts], self.plan.pixel_limit
         )
         target, size = _decoded_path(self.plan), 0
         pixels = picture.rows * picture.columns * picture.number_of_frames

@@ -10,7 +10,7 @@ before Pillow decodes anything. Call this in a process that one can kill.
 import struct
 import warnings
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -29,6 +29,7 @@ MAX_BLOCKS = 1 << 24  # of a file: chunks of PNG, sub-blocks of GIF, of 255 byte
 
 _PNG, _GIF = b"\x89PNG\r\n\x1a\n", (b"GIF87a", b"GIF89a")
 _GREY, _PALETTE, _GREY_ALPHA = 0, 3, 4  # colour types of PNG (RFC 2083 §4.1.1)
+_OF_ALL_FRAMES = ("rows", "columns", "samples", "bits")  # of Header
 _CONTROL, _EXTENSION, _IMAGE, _TRAILER = 0xF9, 0x21, 0x2C, 0x3B  # of GIF
 
 
@@ -67,26 +68,27 @@ class Header:
     times: "array[float]" = field(default_factory=lambda: array("d"))
 
 
-def decode_to_native(media_type: str, source: Path | Bytes, pixel_limit: int) -> NativePixels:
-    """Decode a PNG or GIF file, `source` being its path or its bytes.
+def decode_to_native(
+    media_type: str, sources: Sequence[Path | Bytes], pixel_limit: int
+) -> NativePixels:
+    """Decode PNG or GIF files, `sources` being their paths or their bytes.
 
+    One file may be an animation; of several each is one frame, in their order (PS3.18 §10.5.1.2).
     Grey PNG of 16 bits keeps them, grey of fewer has 8, and everything else is RGB of 8 bits.
     All frames together may take `pixel_limit` bytes. Raises ContentTooLarge beyond that,
     UnsupportedMedia for another media type and for colours of 16 bits, MalformedMedia for a
-    damaged file.
+    damaged file, and for several that are not frames of one image.
     """
     reader = _READERS.get(media_type)
     if reader is None:
         raise UnsupportedMedia("parts of this media type are not decoded to pixel data")
-    data = _mapped(source) if isinstance(source, Path) else source
-    header = reader(data)
-    if not (0 < header.rows <= MAX_SIDE and 0 < header.columns <= MAX_SIDE):
-        raise UnsupportedMedia("the picture has a side of 0, or of more than 65535 pixels")
-    if header.frames == 0:
-        raise MalformedMedia("the file holds no picture")
+    header = _header(reader, sources[0])
+    number_of_frames = header.frames if len(sources) == 1 else len(sources)
     frame_bytes = header.rows * header.columns * header.samples * header.bits // 8
-    if frame_bytes * header.frames > pixel_limit:
+    if frame_bytes * number_of_frames > pixel_limit:
         raise ContentTooLarge("the picture is larger, once decoded, than the server takes")
+    if len(sources) > 1:
+        _check_frames(header, (_header(reader, source) for source in sources))
     colour = header.samples == 3
     animated = header.frames > 1 and any(header.times)
     return NativePixels(
@@ -99,14 +101,38 @@ def decode_to_native(media_type: str, source: Path | Bytes, pixel_limit: int) ->
         bits_stored=header.bits,
         high_bit=header.bits - 1,
         pixel_representation=0,
-        number_of_frames=header.frames,
+        number_of_frames=number_of_frames,
         frame_times=header.times if animated else (),
-        frames=_decoded(data, media_type, header),
+        # One file after the other is open, and so are their headers read: there may be many.
+        frames=(
+            frame for source in sources for frame in _decoded(_opened(source), media_type, header)
+        ),
     )
 
 
-def _mapped(path: Path) -> Bytes:
-    with path.open("rb") as file:
+def _check_frames(first: Header, headers: Iterable[Header]) -> None:
+    """Raise MalformedMedia unless all can be frames of one image, `first` being one of them."""
+    for header in headers:
+        if header.frames > 1:
+            raise MalformedMedia("an animation is one of several parts")
+        if any(getattr(header, name) != getattr(first, name) for name in _OF_ALL_FRAMES):
+            raise MalformedMedia("the frames of one instance differ in size, samples or bits")
+
+
+def _header(reader: Callable[[Bytes], Header], source: Path | Bytes) -> Header:
+    """What a file says of itself, with a size that DICOM can hold."""
+    header = reader(_opened(source))
+    if not (0 < header.rows <= MAX_SIDE and 0 < header.columns <= MAX_SIDE):
+        raise UnsupportedMedia("the picture has a side of 0, or of more than 65535 pixels")
+    if header.frames == 0:
+        raise MalformedMedia("the file holds no picture")
+    return header
+
+
+def _opened(source: Path | Bytes) -> Bytes:
+    if not isinstance(source, Path):
+        return source
+    with source.open("rb") as file:
         try:
             return mmap(file.fileno(), 0, access=ACCESS_READ)
         except ValueError as error:  # nothing can be mapped of an empty file

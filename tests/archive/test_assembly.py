@@ -2,6 +2,8 @@
 
 import errno
 import json
+import os
+import resource
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -72,6 +74,20 @@ def test_a_file_says_its_size_and_digest_and_nothing_else_is_left(tmp_path: Path
     assert dataset.pixel_array.shape == (16, 16)
 
 
+def test_many_pictures_are_a_frame_each_with_few_files_open(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    plan = plan_of(tmp_path, PIXELS, {"p": [("image/png", png(1))] * 300})
+    highest = max(int(name) for name in os.listdir("/dev/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 50, limits[1]))
+    try:
+        assemble(plan)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+    assert made_by(tmp_path) == ["1.part"]
+    assert dcmread(tmp_path / "1.part").NumberOfFrames == 300
+
+
 def test_an_animation_says_what_its_frames_follow_by(tmp_path: Path) -> None:
     file = BytesIO()
     frames = [Image.new("L", (8, 8), shade) for shade in (0, 90, 180)]
@@ -107,12 +123,15 @@ def test_an_animation_whose_frames_are_shown_for_different_times_has_a_vector(
         (("image/png", png(16)), {"floor": 1 << 62}),
         (("image/png", png(16)), {"pixel_limit": 255}),
         (("image/png", png(16)), {"size_limit": 255}),
+        (("image/png", png(8), png(8), png(8), png(8)), {"pixel_limit": 255}),
     ],
 )
 def test_what_would_take_too_much_room_is_refused_and_gone(
-    tmp_path: Path, content: tuple[str, bytes], change: dict[str, int]
+    tmp_path: Path, content: tuple[Any, ...], change: dict[str, int]
 ) -> None:
-    plan = replace(plan_of(tmp_path, PIXELS, {"p": [content]}), **change)
+    kind, *files = content
+    parts = {"p": [(kind, file) for file in files]}
+    plan = replace(plan_of(tmp_path, PIXELS, parts), **change)
     with pytest.raises(ContentTooLarge):
         assemble(plan)
     assert made_by(tmp_path) == []
@@ -145,8 +164,16 @@ def test_a_picture_that_proves_damaged_while_it_is_decoded_is_gone(tmp_path: Pat
     assert made_by(tmp_path) == []
 
 
-def test_frames_of_several_sizes_are_no_image(tmp_path: Path) -> None:
-    frames = [("image/jpeg", jpeg(16)), ("image/jpeg", jpeg(24))]
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [("image/jpeg", jpeg(16)), ("image/jpeg", jpeg(24))],
+        [("image/png", png(16)), ("image/png", png(24))],
+    ],
+)
+def test_frames_of_several_sizes_are_no_image(
+    tmp_path: Path, frames: list[tuple[str, bytes]]
+) -> None:
     with pytest.raises(MalformedContent, match="differ"):
         assemble(plan_of(tmp_path, PIXELS, {"p": frames}))
     assert made_by(tmp_path) == []

@@ -39,7 +39,7 @@ def flat(colour):
 
 def decode(data, media_type="image/png", limit=LIMIT):
     """The picture, and an array of its frames: (frames, rows, columns[, 3])."""
-    native = decode_to_native(media_type, data, limit)
+    native = decode_to_native(media_type, data if isinstance(data, list) else [data], limit)
     frames = [
         np.frombuffer(frame, f"<u{native.bits_allocated // 8}").reshape(native.rows, -1)
         for frame in native.frames
@@ -137,6 +137,51 @@ def test_a_picture_that_stands_in_for_an_animation_is_none_of_its_frames():
     assert [tuple(frame[0, 0]) for frame in frames] == [(255, 0, 0), (0, 0, 255)]
 
 
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+def test_stow_14_several_files_are_a_frame_each_in_their_order(kind, tmp_path):
+    pictures = [flat(colour) for colour in ("red", "blue", "lime")]
+    paths = [tmp_path / str(number) for number in range(3)]
+    for path, picture in zip(paths, pictures, strict=True):
+        path.write_bytes(saved(picture, kind))
+    native, frames = decode(paths, f"image/{kind.lower()}")
+
+    assert np.array_equal(frames, [np.asarray(picture) for picture in pictures])
+    assert (native.number_of_frames, list(native.frame_times)) == (3, [])
+
+
+def test_files_of_16_bits_keep_them_as_frames():
+    native, frames = decode([png(GREY16), png(GREY16[::-1])])
+
+    assert np.array_equal(frames, [GREY16, GREY16[::-1]])
+    assert (native.bits_allocated, native.number_of_frames) == (16, 2)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        png(GREY[:8]),
+        png(GREY[:, :6]),
+        png(RGB),
+        png(GREY16),
+        png(Image.fromarray(GREY), save_all=True, append_images=[Image.fromarray(255 - GREY)]),
+        png(GREY)[:-20],
+        saved(GREY, "GIF"),
+    ],
+    ids=["rows", "columns", "samples", "bits", "animation", "cut off", "type"],
+)
+def test_files_that_are_no_frames_of_one_image_are_refused(other):
+    assert decode([png(GREY), png(GREY)])
+    for files in ([png(GREY), other], [other, png(GREY)], [png(GREY), png(GREY), other]):
+        with pytest.raises(MalformedMedia):
+            decode_to_native("image/png", files, LIMIT)
+
+
+def test_all_files_count_for_the_limit():
+    assert decode([png(RGB)] * 3, limit=3 * 189)
+    with pytest.raises(ContentTooLarge):
+        decode_to_native("image/png", [png(RGB)] * 3, 3 * 189 - 1)
+
+
 @pytest.mark.parametrize("media_type", NATIVE_TYPES)
 def test_a_path_is_read_as_its_bytes_are(media_type, tmp_path):
     data = saved(RGB, media_type.removeprefix("image/"))
@@ -152,7 +197,7 @@ def test_a_path_is_read_as_its_bytes_are(media_type, tmp_path):
 def test_frames_are_decoded_when_they_are_asked_for():
     data = bytearray(png(flat("red"), save_all=True, append_images=[flat("blue"), flat("lime")]))
     data[data.rindex(b"fdAT") + 8] ^= 0xFF  # of the last frame
-    frames = decode_to_native("image/png", bytes(data), LIMIT).frames
+    frames = decode_to_native("image/png", [bytes(data)], LIMIT).frames
 
     assert next(frames) == np.asarray(flat("red")).tobytes()
     assert next(frames) == np.asarray(flat("blue")).tobytes()
@@ -184,9 +229,9 @@ def test_a_picture_beyond_the_limit_is_refused_before_it_is_decoded():
     exact = 9 * 7 * 3
     assert decode(png(RGB), limit=exact)
     with pytest.raises(ContentTooLarge):
-        decode_to_native("image/png", png(RGB), exact - 1)
+        decode_to_native("image/png", [png(RGB)], exact - 1)
     with pytest.raises(ContentTooLarge):
-        decode_to_native("image/png", bare_png(65535, 65535, 8, 2), 1 << 32)
+        decode_to_native("image/png", [bare_png(65535, 65535, 8, 2)], 1 << 32)
 
 
 def test_all_frames_count_for_the_limit():
@@ -194,7 +239,7 @@ def test_all_frames_count_for_the_limit():
 
     assert decode(data, "image/gif", limit=3 * 189)
     with pytest.raises(ContentTooLarge):
-        decode_to_native("image/gif", data, 3 * 189 - 1)
+        decode_to_native("image/gif", [data], 3 * 189 - 1)
 
 
 def test_a_picture_larger_than_pillow_takes_by_itself_is_decoded_if_the_limit_allows():
@@ -202,7 +247,7 @@ def test_a_picture_larger_than_pillow_takes_by_itself_is_decoded_if_the_limit_al
     rows, columns = 12000, 16000
     data = bare_png(columns, rows, 1, 0, bytes(rows * (columns // 8 + 1)))
 
-    native = decode_to_native("image/png", data, rows * columns)
+    native = decode_to_native("image/png", [data], rows * columns)
     assert len(next(native.frames)) == rows * columns
 
 

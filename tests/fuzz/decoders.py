@@ -73,7 +73,7 @@ def native_picture(data: bytes) -> None:
     """PNG and GIF become frames of the size that they tell, or are refused (STOW-16)."""
     for media_type in ("image/png", "image/gif"):
         with contextlib.suppress(UnsupportedMedia, MalformedMedia, ContentTooLarge):
-            made = decode_to_native(media_type, data, _LIMIT)
+            made = decode_to_native(media_type, [data], _LIMIT)
             cells = made.rows * made.columns * made.samples_per_pixel
             assert cells * made.bits_allocated // 8 * made.number_of_frames <= _LIMIT
             sizes = [len(frame) for frame in made.frames]

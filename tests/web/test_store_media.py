@@ -247,6 +247,23 @@ def test_stow_16_an_animated_gif_is_full_frames(http: httpx.Client) -> None:
     check_picture(http, path, dataset.pixel_array[0])
 
 
+@pytest.mark.parametrize("stated", [{}, {"NumberOfFrames": 3}])
+def test_stow_14_several_pictures_are_the_frames_of_one_image(
+    http: httpx.Client, stated: dict[str, Any]
+) -> None:
+    arrays = [GREY16, GREY16[::-1], GREY16[:, ::-1]]
+    files = [saved(Image.fromarray(array), "PNG") for array in arrays]
+    made = posted_image(PixelData=Bulk("pixels", "OW"), **stated)
+    answer = post_posted(http, [made], frame_parts("image/png", files))
+
+    assert answer.status_code == 200, answer.text
+    dataset = retrieved(http, answer)
+    assert dataset.NumberOfFrames == 3
+    assert np.array_equal(dataset.pixel_array, np.stack(arrays))
+    [path] = stored_paths(answer)
+    assert np.array_equal(decoded(http, path, 3, GREY16), arrays[2])
+
+
 # --- what is no image that can be kept ----------------------------------------------------------
 
 
