@@ -28,6 +28,7 @@ from dicomweb_server.dicom.moments import (
 from dicomweb_server.dicom.name_tokens import name_tokens
 from dicomweb_server.dicom.person_name import fold, groups
 from dicomweb_server.dicom.query import (
+    AsStored,
     Condition,
     DateTimeRange,
     Empty,
@@ -181,6 +182,9 @@ def matches(
             if pattern is not None and _wildcard(pattern, attribute, vr):
                 return True
             return any(_sounds(words, value) for value in _values(attribute))
+        case AsStored(by_vr):
+            asked = by_vr.get(vr)
+            return asked is not None and matches(asked, attribute, vr, zone, reading)
         case Item(conditions) if all(isinstance(c, Universal) for c in conditions.values()):
             return True  # universal matching, whether there is a sequence or none (C.2.2.2.6)
         case Item(conditions):

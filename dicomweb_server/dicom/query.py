@@ -101,8 +101,26 @@ class Fuzzy:
     pattern: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AsStored:
+    """What is asked of an attribute whose VR only the data sets tell, as they do of private ones:
+    by the VR that it has there. It is not met by what has another."""
+
+    conditions: Mapping[str, "Condition"]
+
+
 Condition = (
-    Universal | Equal | Wildcard | Range | UidList | Item | DateTimeRange | Empty | Every | Fuzzy
+    Universal
+    | Equal
+    | Wildcard
+    | Range
+    | UidList
+    | Item
+    | DateTimeRange
+    | Empty
+    | Every
+    | Fuzzy
+    | AsStored
 )
 
 

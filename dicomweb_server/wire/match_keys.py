@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pydicom._dicom_dict import DicomDictionary
@@ -12,6 +13,7 @@ from dicomweb_server.dicom.moments import date_bounds, date_time_bounds, time_bo
 from dicomweb_server.dicom.name_tokens import query_tokens
 from dicomweb_server.dicom.person_name import fold, groups
 from dicomweb_server.dicom.query import (
+    AsStored,
     Condition,
     DateTimeRange,
     Empty,
@@ -47,6 +49,14 @@ _FORMS = {
     "AS": (re.compile(r"[0-9]{3}[DWMY]", re.ASCII), "an age: three digits and D, W, M or Y"),
     "AT": (re.compile(r"[0-9A-Fa-f]{8}", re.ASCII), "a tag of eight hexadecimal digits"),
 }
+# How an attribute may be read whose VR only the data sets tell: for all these VRs as one of them
+_READINGS = {
+    "LT": ("LT", "ST", "UR", "UT"),
+    "PN": ("PN",),
+    "DS": tuple(NUMERIC_VRS),
+    **{vr: (vr,) for vr in ("AS", "AT", "DA", "DT", "TM", "UI")},
+}
+_READ_AS_TEXT = sorted(MULTIPLE_VRS.union(*_READINGS.values()))
 # The value that asks for absent and empty attributes (PS3.18 §8.3.4.3)
 _EMPTY = '""'
 # Commas and backslashes between several, as viewers send them (digest 4.6)
@@ -126,7 +136,9 @@ def _flat_conditions(keys: dict[Path, Key], switches: Switches) -> dict[Path, Co
         if key.vr in _EXPECTED and not (switches.empty and key.value == _EMPTY)
     }
     for path, key in keys.items():
-        if path not in bounds:
+        if key.vr == "UN":
+            conditions[path] = _as_stored(key, switches)
+        elif path not in bounds:
             conditions[path] = _condition(key, switches)
     for path in bounds:
         time = (*path[:-1], _DATE_TIME_PAIRS.get(path[-1], 0))
@@ -162,10 +174,39 @@ def _condition(key: Key, switches: Switches) -> Condition:
         return Equal((_number(key, value),))
     if key.vr == "PN":
         return _name(value, switches)
-    # Which VR a private attribute has the data sets tell; most have text.
-    if (key.vr in WILDCARD_VRS or key.vr == "UN") and ("*" in value or "?" in value):
+    if key.vr in WILDCARD_VRS and ("*" in value or "?" in value):
         return Wildcard((_pattern(value),))
     return Equal((_formed(key, value),))
+
+
+def _as_stored(key: Key, switches: Switches) -> Condition:
+    """The condition of a private attribute: the value read as each VR that it may have.
+
+    As a VR that the value does not satisfy it is read as text, which most of them have. Raises
+    InvalidParameter if that cannot be either, and if it is no list of UIDs.
+    """
+    if (switches.empty and key.value == _EMPTY) or not key.value.strip(" *"):
+        return _condition(key, switches)  # of whatever VR
+    try:
+        read = dict.fromkeys(_READ_AS_TEXT, _condition(_as(key, "LO"), switches))
+    except InvalidParameter:
+        with suppress(InvalidParameter):
+            return AsStored({"UI": _condition(_as(key, "UI"), switches)})
+        raise
+    for vr, alike in _READINGS.items():
+        with suppress(InvalidParameter):
+            read.update(dict.fromkeys(alike, _alone(_as(key, vr), switches)))
+    return AsStored(read)
+
+
+def _as(key: Key, vr: str) -> Key:
+    return Key(key.name, key.path, vr, key.value)
+
+
+def _alone(key: Key, switches: Switches) -> Condition:
+    if key.vr in _EXPECTED:
+        return _one_range(key, _bounds(key, switches))
+    return _condition(key, switches)
 
 
 def _formed(key: Key, value: str) -> str:

@@ -180,6 +180,46 @@ def test_4_2_private_attributes_are_their_creators_wherever_they_stand(
     assert find("02=%22%22&emptyvaluematching=true") == ["foreign", "second"]
 
 
+def test_4_2_private_attributes_are_matched_by_the_vr_that_they_are_stored_with(
+    shelf: Shelf,
+) -> None:
+    """As those of the standard are (C.2.2.2); what does not satisfy that VR finds nothing."""
+    inner = Dataset()
+    inner.add_new(0x00090010, "LO", "ACME")
+    inner.add_new(0x00091001, "DA", "20200102")
+    elements = [
+        (0x00090010, "LO", "ACME"),
+        (0x00091001, "DA", "20200101"),
+        (0x00091002, "TM", "103000"),
+        (0x00091003, "DT", "20200101103000"),
+        (0x00091004, "UI", "1.2.3"),
+        (0x00091005, "LO", ["A", "B"]),
+        (0x00091006, "PN", "Meyer^J\u00f6rg"),
+        (0x00091007, "SS", -3),
+        (0x00091008, "AT", 0x0028001A),
+        (0x00091009, "SQ", [inner]),
+    ]
+    shelf.put("one", private=elements)
+
+    def is_found(query: str) -> bool:
+        return bool(shelf.find(f"00090010=ACME&000910{query}", "instances"))
+
+    for query in (
+        *("01=20200101-20200102", "01=20191231-", "01=2020.01.01", "01=2020*"),
+        *("02=10", "02=1030-11", "02=-1030", "03=2020", "03=20200101-20200102"),
+        *("03=20200101113000%2B0100", "04=1.2.3,1.2.4", "04=1.2.4%5C1.2.3"),
+        *("05=B%5CA&multiplevaluematching=true", "06=mayr&fuzzymatching=true", "06=meyer%5E*"),
+        *("07=-3", "07=-03", "08=0028001a", "09.00091001=20200101-20200103"),
+    ):
+        assert is_found(query), query
+    for query in (
+        *("01=20200102-20200103", "01=20209999", "02=11", "02=1031-", "03=2021", "04=1.2,1.3"),
+        *("05=B%5CC&multiplevaluematching=true", "05=A%5CB", "06=miller&fuzzymatching=true"),
+        *("07=3", "08=00280010", "09=*0091001*", "09.00091001=20200103-"),
+    ):
+        assert not is_found(query), query
+
+
 def test_4_4_private_attributes_come_with_their_creator(private: Shelf) -> None:
     for query in ("00090077=ACME&00097701=VALUE", "00090077=ACME&includefield=00097701"):
         results = found_in(private.ask(query, "instances"))

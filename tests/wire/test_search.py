@@ -1,6 +1,7 @@
 """The query string of a search (digest 4.2 to 4.7, QRY-, traps 43 to 49, hostile 49 and 50)."""
 
 import contextlib
+from collections.abc import Mapping
 from urllib.parse import quote
 
 import pytest
@@ -11,6 +12,7 @@ from dicomweb_server.dicom.attributes import ATTRIBUTES
 from dicomweb_server.dicom.matching import matches_dataset
 from dicomweb_server.dicom.name_tokens import query_tokens
 from dicomweb_server.dicom.query import (
+    AsStored,
     Condition,
     DateTimeRange,
     Empty,
@@ -34,6 +36,35 @@ MODALITY, SERIES_NUMBER, ROWS = (0x00080060,), (0x00200011,), (0x00280010,)
 STUDY_UID, SOP_CLASS = (0x0020000D,), (0x00080016,)
 PPS_DATE, PPS_TIME = (0x00400244,), (0x00400245,)
 REQUESTS, STEP_ID, PROCEDURE_ID = (0x00400275,), (0x00400009,), (0x00401001,)
+
+
+# Attributes of the standard by their VRs
+CODED_LIKE = {
+    "AE": "RetrieveAETitle",
+    "AS": "PatientAge",
+    "AT": "FrameIncrementPointer",
+    "CS": "PatientSex",
+    "DA": "LastMenstrualDate",
+    "DS": "PatientSize",
+    "DT": "FrameReferenceDateTime",
+    "FD": "ImagingFrequency",
+    "LO": "PatientID",
+    "LT": "PatientComments",
+    "PN": "ReviewerName",
+    "SH": "StationName",
+    "ST": "InstitutionAddress",
+    "TM": "TimeOfLastCalibration",
+    "UC": "LongCodeValue",
+    "UI": "DeviceUID",
+    "UT": "TextValue",
+}
+VALUES_ASKED = st.sampled_from(
+    [
+        *("20200101-20200102", "20200101-", "10", "1030-11", "2020", "20200101103000+0100"),
+        *("1.2,1.3", "1.2\\1.3", "030Y", "00280010", "0028001a", "007", "1.50", "-3", "Meyer"),
+        *("m?ller^*", "A\\B", "A*\\B", "^", '""', "***", "20209999", "99"),
+    ]
+)
 
 
 def studies(query_string: str | bytes, **options: int) -> ParsedSearch:
@@ -221,10 +252,44 @@ def test_qry_11_attributes_that_cannot_be_matched_are_named() -> None:
     [("A", Equal(("A",))), ("A*", Wildcard(("A*",))), ("?", Wildcard(("?",))), ("*", Universal())],
 )
 def test_private_attributes_have_wildcards(value: str, condition: Condition) -> None:
-    query = studies(f"00090010=ACME&00091001={value}").query
+    assert asked_of_private(value)["LO"] == condition
 
-    assert query.conditions == {(0x00090010,): Universal(), (0x00091001,): condition}
+
+def asked_of_private(value: str, switch: str = "") -> Mapping[str, Condition]:
+    query = studies(f"00090010=ACME&00091001={quote(value)}&{switch}").query
+
+    assert query.conditions.keys() == {(0x00090010,), (0x00091001,)}
     assert query.reading.creators == {0x00091000: "ACME"}
+    condition = query.conditions[(0x00091001,)]
+    return condition.conditions if isinstance(condition, AsStored) else {"LO": condition}
+
+
+@pytest.mark.parametrize("vr", sorted(CODED_LIKE))
+@given(st.data())
+def test_private_attributes_are_asked_for_by_each_vr_as_those_of_the_standard(
+    vr: str, data: st.DataObject
+) -> None:
+    """Where the value satisfies the VR, and that of most of them."""
+    keyword = CODED_LIKE[vr]
+    value = data.draw(st.one_of(VALUES_ASKED, st.text("0123-.*? \\,ABCZ^", min_size=1)))
+    switch = data.draw(st.sampled_from(["", "fuzzymatching=true", "multiplevaluematching=true"]))
+    try:
+        [public] = conditions(f"{keyword}={quote(value)}&{switch}").values()
+        conditions(f"PatientID={quote(value)}&{switch}")
+    except InvalidParameter:
+        return
+    if isinstance(public, Universal) and not value.strip(" *"):
+        return
+    assert asked_of_private(value, switch)[vr] == public
+
+
+def test_private_attributes_of_no_vr_that_a_value_satisfies_are_refused() -> None:
+    """As text they would be, too: it is too long, or has wildcards among several values."""
+    for value in ("A" * 1025, "A*\\B"):
+        with pytest.raises(InvalidParameter):
+            asked_of_private(value, "multiplevaluematching=true")
+    uids = ",".join(["1." * 30 + "1"] * 30)
+    assert asked_of_private(uids) == {"UI": UidList(("1." * 30 + "1",))}
 
 
 def test_any_attribute_of_the_dictionary_is_a_match_key() -> None:
