@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
+from itertools import count
 from types import TracebackType
 from typing import Self
 
@@ -216,10 +217,12 @@ def _refused_coding(event: PartBegin) -> Failed | None:
 def posted_part(posted: PostedIntake, default_type: str, start: str) -> BeginPart:
     """Begins parts that are metadata, of `default_type` where they do not say, or bulk data;
     `start` as in `read_part_type`."""
+    numbers = count()
 
     def begin(event: PartBegin) -> Part:
+        first = next(numbers) == 0
         try:
-            kind = read_part_type(event.headers, default_type, start)
+            kind = read_part_type(event.headers, default_type, start, first=first)
         except UnsupportedContent as refusal:
             kind = read_part_type({**event.headers, "content-type": OCTETS}, default_type)
             failure = failed("cannot_understand", comment=str(refusal))

@@ -34,19 +34,24 @@ class PartType:
     content_id: str | None = None
 
 
-def read_part_type(headers: Mapping[str, str], default: str, start: str = "") -> PartType:
-    """Read the header block of a part; `default` is the ``type`` of the message (STOW-03), and
-    `start` the Content-ID of the part that it is the type of, if the message names one (MP-04).
+def read_part_type(
+    headers: Mapping[str, str], default: str, start: str = "", *, first: bool = False
+) -> PartType:
+    """Read the header block of a part; `default` is the ``type`` of the message (STOW-03), which
+    is that of its root: the part of the Content-ID `start` if the message names one, else the
+    `first` (MP-04, RFC 2387 §3.2).
 
-    A part that says where it belongs and not what it is, is bulk data. Raises UnsupportedContent
-    for a Content-Type that cannot be read.
+    Another part that says where it belongs and not what it is, is bulk data. Raises
+    UnsupportedContent for a Content-Type that cannot be read.
     """
     location, content_id = _text(headers, "content-location"), _text(headers, "content-id")
     text = headers.get("content-type")
     if text is None:
-        is_root = start != "" and content_id is not None and _bare_id(content_id) == _bare_id(start)
-        named = not is_root and (location is not None or content_id is not None)
-        return PartType(OCTETS if named else default, None, location, content_id)
+        named = location is not None or content_id is not None
+        is_root = first
+        if start:
+            is_root = content_id is not None and _bare_id(content_id) == _bare_id(start)
+        return PartType(OCTETS if named and not is_root else default, None, location, content_id)
     try:
         content = parse_content_type(text)
     except MalformedContent:

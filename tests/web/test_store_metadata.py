@@ -99,14 +99,17 @@ def test_a_location_as_written_goes_before_one_as_resolved(http: httpx.Client) -
     assert reasons(answer, OTHER) == [0xC000]
 
 
-def test_a_part_may_come_before_the_metadata_and_name_no_type(http: httpx.Client) -> None:
-    first = ({"Content-Location": "pixels"}, PIXELS)
-    metadata = ({"Content-Type": JSON}, json.dumps([image()]).encode())
-    body, content_type = related([first, metadata])
+def test_parts_may_come_before_the_metadata_and_name_no_type(http: httpx.Client) -> None:
+    parts: list[Part] = [
+        octets(PIXELS, Content_Location="other"),
+        ({"Content-Location": "pixels"}, PIXELS),
+        ({"Content-Type": JSON}, json.dumps([image(), image("other")]).encode()),
+    ]
+    body, content_type = related(parts)
     answer = http.post("studies", content=body, headers={"Content-Type": content_type})
 
     assert answer.status_code == 200, answer.text
-    assert retrieved(http, answer).PixelData == PIXELS
+    assert len(stored_paths(answer)) == 2
 
 
 @pytest.mark.parametrize("root", [JSON, XML])
@@ -147,6 +150,22 @@ def test_mp_04_start_names_the_metadata_wherever_it_is(http: httpx.Client) -> No
         ({"Content-ID": "<root>"}, json.dumps([image("cid:p")]).encode()),
     ]
     body, content_type = related(parts, more='; start="<root>"')
+    answer = http.post("studies", content=body, headers={"Content-Type": content_type})
+
+    assert answer.status_code == 200, answer.text
+    assert retrieved(http, answer).PixelData == PIXELS
+
+
+@pytest.mark.parametrize("root", [JSON, XML])
+@pytest.mark.parametrize("fields", [{"Content-ID": "<root>"}, {"Content-Location": "root"}])
+def test_mp_04_without_start_the_first_part_is_the_metadata(
+    http: httpx.Client, root: str, fields: dict[str, str]
+) -> None:
+    """RFC 2387 §3.2: and its type is that of the message, where it names none."""
+    made = image("cid:p")
+    content = native_xml(made) if root == XML else json.dumps([made]).encode()
+    parts: list[Part] = [(fields, content), ({"Content-ID": "<p>"}, PIXELS)]
+    body, content_type = related(parts, root)
     answer = http.post("studies", content=body, headers={"Content-Type": content_type})
 
     assert answer.status_code == 200, answer.text

@@ -40,6 +40,22 @@ def at(location: str | None = None, content_id: str | None = None) -> PartType:
 )
 def test_what_a_part_says_it_is(headers: dict[str, str], expected: PartType) -> None:
     assert read_part_type(headers, JSON, "<root>") == expected
+    assert read_part_type(headers, JSON, "<root>", first=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"content-id": "<a>"}, PartType(JSON, None, None, "<a>")),
+        ({"content-location": "a"}, PartType(JSON, None, "a")),
+        ({"content-type": OCTETS, "content-id": "<a>"}, PartType(OCTETS, None, None, "<a>")),
+    ],
+)
+def test_mp_04_without_start_the_first_part_is_the_root(
+    headers: dict[str, str], expected: PartType
+) -> None:
+    assert read_part_type(headers, JSON, first=True) == expected
+    assert read_part_type(headers, JSON).media_type == OCTETS
 
 
 @pytest.mark.parametrize("content_type", ["", "text", ";;", "a/b; c", "\x7f"])
@@ -120,10 +136,13 @@ def test_names_beyond_the_limit_are_not_looked_at() -> None:
         st.text(st.characters(max_codepoint=255)),
     ),
     st.text(max_size=5),
+    st.booleans(),
 )
-def test_any_header_block_is_read_or_refused(headers: dict[str, str], start: str) -> None:
+def test_any_header_block_is_read_or_refused(
+    headers: dict[str, str], start: str, first: bool
+) -> None:
     try:
-        kind = read_part_type(headers, JSON, start)
+        kind = read_part_type(headers, JSON, start, first=first)
     except Refusal as refusal:
         assert isinstance(refusal, UnsupportedContent)
         return
