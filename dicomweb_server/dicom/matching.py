@@ -236,11 +236,11 @@ def key_of(tag: int, dataset: Mapping[str, Any], reading: Reading) -> str | None
     creator = reading.creators.get(tag & ~0xFF)
     if creator is None or not tag >> 16 & 1:
         return f"{tag:08X}"
-    group = tag >> 16
-    for block in range(0x10, 0x100):
-        reserved = _values(dataset.get(f"{group:04X}{block:04X}"))
-        if reserved and str(reserved[0]).rstrip(PADDING) == creator:
-            return f"{group:04X}{block:02X}{tag & 0xFF:02X}"
+    group = f"{tag >> 16:04X}"
+    for name in sorted(name for name in dataset if name.startswith(f"{group}00")):
+        reserved = _values(dataset[name])
+        if name >= f"{group}0010" and reserved and str(reserved[0]).rstrip(PADDING) == creator:
+            return f"{group}{name[6:]}{tag & 0xFF:02X}"
     return None
 
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import orjson
 
-from dicomweb_server.dicom.query import Path
+from dicomweb_server.dicom.query import Path, Reading
 from dicomweb_server.errors import InvalidParameter
 from dicomweb_server.wire.search import attribute_path
 from dicomweb_server.wire.search_results import only
 
 _CHARACTER_SET = "00080005"
+_AS_IT_STANDS = Reading()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Projection:
         that is not ASCII the Specific Character Set (JSN-31)."""
         whole = orjson.loads(text)
         found = {
-            key: only(attribute, set(self.wanted[key]))
+            key: only(attribute, self.wanted[key], _AS_IT_STANDS)
             for key, attribute in whole.items()
             if key in self.wanted
         }

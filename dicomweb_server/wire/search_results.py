@@ -4,7 +4,7 @@ What is stored with an entity is chosen from, line by line and never rewritten (
 computed by the index stands beside it in `Found`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +20,7 @@ from dicomweb_server.dicom.query import (
     Item,
     Level,
     Path,
+    Reading,
     Returned,
     SearchQuery,
 )
@@ -137,7 +138,7 @@ class ResultWriter:
         """A sequence with nothing in its items but what is asked for, and what comes by default."""
         whole = orjson.loads(line[11:])
         paths = self._asked.get(attribute.tag, set())
-        trimmed = only(whole, paths)
+        trimmed = only(whole, paths, self._query.reading)
         within = _WITHIN.get(attribute.tag)
         if within is not None and attribute.level >= _first_level(self._query):
             _add_defaults(trimmed, whole, within)
@@ -193,17 +194,7 @@ class ResultWriter:
         url = instance_url(self._base, found.study_instance_uid, series, instance)
         text = unpack_metadata(found.metadata)
         dataset = orjson.loads(text.replace(BULK_BASE, f"{url}/bulkdata".encode()))
-        reading = self._query.reading
-        result: dict[str, Any] = {}
-        for tag, paths in self._paths.items():
-            key = key_of(tag, dataset, reading)
-            if key is None or key not in dataset:
-                continue
-            result[key] = only(dataset[key], paths)
-            if tag >> 16 & 1 and tag & 0xFF00:  # no creator itself: with its own (digest 4.4)
-                creator = f"{key[:4]}00{key[4:6]}"
-                result[creator] = dataset.get(creator, {"vr": "LO"})
-        return result
+        return chosen(dataset, self._paths, self._query.reading)
 
 
 def unkept(query: SearchQuery) -> dict[int, set[Path]]:
@@ -265,21 +256,35 @@ def _within(condition: Condition) -> Iterator[Path]:
         yield from (path + deeper for deeper in _within(inner))
 
 
-def only(value: Mapping[str, Any], paths: set[Path]) -> dict[str, Any]:
+def only(value: Mapping[str, Any], paths: Iterable[Path], reading: Reading) -> dict[str, Any]:
     """A sequence with nothing in its items but what `paths` name (QRY-23); a path that is empty
     names everything."""
-    if () in paths or "Value" not in value:
-        return dict(value)
-    inner: dict[str, set[Path]] = {}
+    inner: dict[int, set[Path]] = {}
     for path in paths:
-        inner.setdefault(f"{path[0]:08X}", set()).add(path[1:])
+        if not path or "Value" not in value:
+            return dict(value)
+        inner.setdefault(path[0], set()).add(path[1:])
     items = [
-        {key: only(each, inner[key]) for key, each in sorted(item.items()) if key in inner}
-        if isinstance(item, Mapping)
-        else {}
-        for item in value["Value"]
+        chosen(item, inner, reading) if isinstance(item, Mapping) else {} for item in value["Value"]
     ]
     return {**value, "Value": items}
+
+
+def chosen(
+    dataset: Mapping[str, Any], wanted: Mapping[int, Iterable[Path]], reading: Reading
+) -> dict[str, Any]:
+    """Of a data set or an item the attributes that a query names by these tags, of each what the
+    paths name; private ones with their creator, in the block that it has here (digest 4.4)."""
+    found: dict[str, set[Path]] = {}
+    for tag, paths in wanted.items():
+        key = key_of(tag, dataset, reading)
+        if key is None or key not in dataset:
+            continue
+        found.setdefault(key, set()).update(paths)
+        creator = f"{key[:4]}00{key[4:6]}"
+        if tag >> 16 & 1 and tag & 0xFF00 and creator in dataset:
+            found[creator] = {()}
+    return {key: only(dataset[key], paths, reading) for key, paths in sorted(found.items())}
 
 
 def _add_defaults(

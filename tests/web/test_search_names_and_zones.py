@@ -230,6 +230,43 @@ def test_4_4_private_attributes_come_with_their_creator(private: Shelf) -> None:
         assert "00091001" not in by_label["second"]
 
 
+def test_4_4_private_attributes_in_items_come_with_their_creator_too(shelf: Shelf) -> None:
+    """Of private sequences and those of the standard, in whatever block they have there."""
+
+    def elements(block: int, inner_block: int) -> Private:
+        inner = Dataset()
+        inner.add_new(0x00290010, "LO", "OTHER")
+        inner.add_new(0x00291002, "LO", "not theirs")
+        inner.add_new(0x00290000 | inner_block, "LO", "MY CREATOR")
+        inner.add_new(0x00290002 | inner_block << 8, "LO", "inner")
+        inner.add_new(0x00290003 | inner_block << 8, "LO", "unasked")
+        return [
+            (0x00290000 | block, "LO", "MY CREATOR"),
+            (0x00290003 | block << 8, "SQ", [inner]),
+            (0x00081140, "SQ", [inner]),
+            (0x00400275, "SQ", [inner]),
+        ]
+
+    shelf.put("same", private=elements(0x20, 0x20))
+    shelf.put("other", private=elements(0x11, 0x12))
+    mine, asked = "00290020=MY+CREATOR", "00292002"
+    for sequence in ("00292003", "ReferencedImageSequence", "RequestAttributesSequence"):
+        for key in (f"{sequence}.{asked}=inner", f"includefield={sequence}.{asked}"):
+            query = f"{mine}&{key}"
+            results = found_in(shelf.ask(query, "instances"))
+            labels = shelf.find(query, "instances")
+            assert sorted(labels) == ["other", "same"]
+            for label, result in zip(labels, results, strict=True):
+                outer, block = {"same": ("20", "20"), "other": ("11", "12")}[label]
+                tag = {"R": "00081140", "0": f"0029{outer}03"}[sequence[0]]
+                tag = "00400275" if sequence.startswith("Request") else tag
+                [item] = result[tag]["Value"]
+                assert {key: value for key, value in item.items() if key[:4] == "0029"} == {
+                    f"002900{block}": {"vr": "LO", "Value": ["MY CREATOR"]},
+                    f"0029{block}02": {"vr": "LO", "Value": ["inner"]},
+                }
+
+
 def test_4_2_a_private_attribute_without_its_creator(private: Shelf) -> None:
     problem = assert_problem(private.ask("00091001=VALUE", "instances"), 400)
     assert "creator" in problem["detail"]
