@@ -9,7 +9,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
-from dicomweb_server.dicom.matching import NUMERIC_VRS, attribute_at, normal_number, vr_of
+from dicomweb_server.dicom.matching import (
+    NUMERIC_VRS,
+    attribute_at,
+    normal_number,
+    vr_of,
+    without_padding,
+)
 from dicomweb_server.dicom.moments import (
     moved,
     normal_date,
@@ -46,7 +52,6 @@ _KINDS: dict[str, Kind] = {
     "DT": "moment",
 }
 _TIMEZONE_OFFSET = "00080201"
-_PADDING = " \0"
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # by Postgres: NUL, half surrogate pairs
 # Minutes. Two time zones are 26 hours apart at the most, and which one is meant where none is
 # told depends on who asks.
@@ -70,8 +75,9 @@ def match_values(path: Path, dataset: Mapping[str, Any]) -> frozenset[str]:
     kind = kind_of(path)
     found: set[str] = set()
     if kind is not None:
+        vr = vr_of(path[-1])
         for value, zone in _values_at(path, dataset):
-            found.update(_normal(kind, value, zone))
+            found.update(_normal(kind, vr, value, zone))
             if len(found) > MOST_VALUES:
                 return frozenset({MANY})
     return frozenset(found)
@@ -96,7 +102,7 @@ def _values(attribute: Mapping[str, Any] | None) -> list[Any]:
     return [value for value in values if value is not None]
 
 
-def _normal(kind: Kind, value: Any, zone: int) -> Iterable[str]:
+def _normal(kind: Kind, vr: str, value: Any, zone: int) -> Iterable[str]:
     match kind:
         case "name":
             if not isinstance(value, str | Mapping):
@@ -111,7 +117,7 @@ def _normal(kind: Kind, value: Any, zone: int) -> Iterable[str]:
         case "moment":
             texts = [normal_date_time(str(value), zone)]
         case "text":
-            texts = [_unpadded(str(value))]
+            texts = [_text(value, vr)]
     return [text[:VALUE_LENGTH] for text in texts if text]
 
 
@@ -134,26 +140,26 @@ def _storable(text: str) -> str:
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def _unpadded(text: str) -> str:
-    return _storable(text.rstrip(_PADDING))
+def _text(value: object, vr: str) -> str:
+    return _storable(without_padding(value, vr))
 
 
 def prefilter(path: Path, condition: Condition) -> Prefilter | None:
     """What one value at `path` has to meet, at least, where `condition` is met; None if that can
     not be told, or where it takes no value to meet it."""
-    kind = kind_of(path)
-    if vr_of(path[-1]) == "FL":  # compared in single precision, which no text of a number is
+    kind, vr = kind_of(path), vr_of(path[-1])
+    if vr == "FL":  # compared in single precision, which no text of a number is
         return None
     match kind, condition:
         case (None, _):
             return None
         case (_, Equal(values)) | ("text", UidList(values)):
-            return _equal(kind, values)
+            return _equal(kind, vr, values)
         case _, Every(values):
-            each = [one for value in values if (one := _equal(kind, [value])) is not None]
+            each = [one for value in values if (one := _equal(kind, vr, [value])) is not None]
             return max(each, key=lambda one: len(one.values and one.values[0]), default=None)
         case "text" | "name", Wildcard(patterns):
-            return _wildcard(kind, patterns)
+            return _wildcard(kind, vr, patterns)
         case "date" | "time", Range():
             return condition
         case "moment", Range(low, high):
@@ -164,13 +170,13 @@ def prefilter(path: Path, condition: Condition) -> Prefilter | None:
     return None
 
 
-def _equal(kind: Kind | None, values: Iterable[str]) -> Equal | None:
+def _equal(kind: Kind | None, vr: str, values: Iterable[str]) -> Equal | None:
     """A single value (C.2.2.2.1), one of several."""
     wanted = []
     for value in values:
         match kind:
             case "text":
-                text: str | None = _unpadded(value)
+                text: str | None = _text(value, vr)
                 if not text:
                     return None  # met by a blank value, which is not kept
             case "name":
@@ -190,12 +196,12 @@ def _equal(kind: Kind | None, values: Iterable[str]) -> Equal | None:
     return Equal(tuple(wanted))
 
 
-def _wildcard(kind: Kind | None, patterns: Iterable[str]) -> Wildcard | None:
+def _wildcard(kind: Kind | None, vr: str, patterns: Iterable[str]) -> Wildcard | None:
     wanted = []
     for pattern in patterns:
-        if not pattern.rstrip(_PADDING).strip("*"):
+        if not without_padding(pattern, vr).strip("*"):
             return None  # met by absent attributes (C.2.2.2.4), or blank values
-        text = _group_of(pattern, wild=True) if kind == "name" else _unpadded(pattern)
+        text = _group_of(pattern, wild=True) if kind == "name" else _text(pattern, vr)
         if text is None:
             return None
         wanted.append(text)

@@ -50,6 +50,8 @@ from dicomweb_server.dicom.query import (
 Attribute = Mapping[str, Any]
 
 NUMERIC_VRS = frozenset({"IS", "DS", "US", "SS", "UL", "SL", "FL", "FD", "UV", "SV"})
+# Text whose leading spaces say as little as its trailing ones (PS3.5 §6.2).
+LEADING_SPACE_VRS = frozenset({"AE", "CS", "LO", "SH"})
 
 _AS_IS = Reading()
 
@@ -60,6 +62,13 @@ def normal_number(value: object) -> Decimal | None:
     if len(text) > LONGEST_NUMBER or NUMBER.fullmatch(text) is None:
         return None
     return Decimal(text)
+
+
+def without_padding(value: object, vr: str) -> str:
+    """A value as text, or what is asked of it, without the spaces that its VR has no use for
+    (PS3.5 §6.2): those at the end, and of AE, CS, LO and SH those at the beginning."""
+    text = str(value).rstrip(PADDING)
+    return text.lstrip(" ") if vr in LEADING_SPACE_VRS else text
 
 
 @lru_cache(maxsize=512)
@@ -127,7 +136,8 @@ def _single(text: str, attribute: Attribute | None, vr: str) -> bool:
     if normal is not None:
         wanted = normal(text)
         return wanted is not None and any(normal(str(value)) == wanted for value in values)
-    return any(str(value).rstrip(PADDING) == text.rstrip(PADDING) for value in values)
+    wanted = without_padding(text, vr)
+    return any(without_padding(value, vr) == wanted for value in values)
 
 
 def _wildcard(pattern: str, attribute: Attribute | None, vr: str) -> bool:
@@ -136,8 +146,8 @@ def _wildcard(pattern: str, attribute: Attribute | None, vr: str) -> bool:
         return True  # C.2.2.2.4: "*" alone matches empty values and absent attributes too
     if vr == "PN":
         return _name_matches(pattern, values, wildcard_matches)
-    asked = pattern.rstrip(PADDING)
-    return any(wildcard_matches(asked, str(value).rstrip(PADDING)) for value in values)
+    asked = without_padding(pattern, vr)
+    return any(wildcard_matches(asked, without_padding(value, vr)) for value in values)
 
 
 _NORMAL: dict[str, Callable[[str], str | None]] = {"DA": normal_date, "TM": normal_time}

@@ -230,7 +230,7 @@ def _any_of(expressions: Iterable[str]) -> str:
 
 def unpadded(value: str) -> str:
     """As ``rows.clean``, but a NUL within is kept, to be refused and not to match without it."""
-    return value.rstrip(" \0").encode("utf-8", "replace").decode()
+    return value.rstrip(" \0").lstrip(" ").encode("utf-8", "replace").decode()
 
 
 def like(pattern: str) -> str:

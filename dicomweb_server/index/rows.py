@@ -97,8 +97,6 @@ INSTANCE_COLUMNS = (
 # a btree entry may have 2704 bytes, and a damaged file shall not fail for it.
 KEY_LENGTH = 512
 
-_PADDING = " \0"
-
 Values = tuple[object, ...]
 
 
@@ -293,8 +291,9 @@ def sort_key(day: str | None, moment: str | None) -> int:
 
 
 def clean(text: str) -> str:
-    """Text that Postgres can hold, padding cut (PS3.5 §6.2): no NUL, no half surrogate pair."""
-    return text.rstrip(_PADDING).replace("\0", "").encode("utf-8", "replace").decode()
+    """Text that Postgres can hold: no NUL, no half surrogate pair. Without the spaces around it,
+    for none of the attributes that have a column needs them (PS3.5 §6.2: AE, CS, LO, SH)."""
+    return text.replace("\0", "").strip(" ").encode("utf-8", "replace").decode()
 
 
 def _values(dataset: Mapping[str, Any], key: str) -> list[Any]:

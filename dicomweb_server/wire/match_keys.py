@@ -35,6 +35,8 @@ MAX_VALUE = 1024  # characters of a value that is no list of UIDs
 WILDCARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 # Whose attributes may have several values that are matched together (PS3.18 §8.3.4.4)
 MULTIPLE_VRS = frozenset({"AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"})
+# In which spaces at the beginning have a meaning (PS3.5 §6.2)
+_INDENTED_VRS = frozenset({"LT", "ST", "UC", "UT"})
 # Whole numbers by VR, with the least and the greatest (PS3.5 §6.2)
 _INTEGERS = {
     "IS": (-(2**31), 2**31 - 1),
@@ -54,7 +56,7 @@ _READINGS = {
     "LT": ("LT", "ST", "UR", "UT"),
     "PN": ("PN",),
     "DS": tuple(NUMERIC_VRS),
-    **{vr: (vr,) for vr in ("AS", "AT", "DA", "DT", "TM", "UI")},
+    **{vr: (vr,) for vr in ("AS", "AT", "DA", "DT", "TM", "UC", "UI")},
 }
 _READ_AS_TEXT = sorted(MULTIPLE_VRS.union(*_READINGS.values()))
 # The value that asks for absent and empty attributes (PS3.18 §8.3.4.3)
@@ -157,7 +159,7 @@ def _condition(key: Key, switches: Switches) -> Condition:
     """The condition of a key that is neither date nor time, by its VR (digest 4.5)."""
     if switches.empty and key.value == _EMPTY:
         return Empty()
-    value = key.value.strip(" ")
+    value = _without_spaces(key.value, key.vr)
     if not value.strip("*"):
         return Universal()  # QRY-13
     if key.vr == "UI":
@@ -209,6 +211,10 @@ def _alone(key: Key, switches: Switches) -> Condition:
     return _condition(key, switches)
 
 
+def _without_spaces(value: str, vr: str) -> str:
+    return value.rstrip(" ") if vr in _INDENTED_VRS else value.strip(" ")
+
+
 def _formed(key: Key, value: str) -> str:
     """As it is stored, if the VR has one form: an age, a tag in digits of upper case."""
     if key.vr not in _FORMS:
@@ -230,7 +236,7 @@ def _name(value: str, switches: Switches) -> Condition:
 
 def _every(key: Key, value: str) -> Condition:
     """Multiple value matching: no wildcards (PS3.18 §8.3.4.4)."""
-    values = [part for each in value.split("\\") if (part := each.strip(" "))]
+    values = [part for each in value.split("\\") if (part := _without_spaces(each, key.vr))]
     if not values or any("*" in each or "?" in each for each in values):
         raise InvalidParameter(key.name, value, "values without wildcards between backslashes")
     return Every(tuple(dict.fromkeys(_formed(key, each) for each in values)))

@@ -46,22 +46,22 @@ SCOPES = [Scope((1,)), Scope((1, 2)), Scope((1, 2), everything=True)]
 # ------------------------------------------------------------------------------- what is stored
 
 POOLS: dict[str, list[str | list[str]]] = {
-    "AE": ["STORE", ""],
+    "AE": ["STORE", " STORE", ""],
     "AS": ["030Y", "006M", ""],
-    "CS": ["CT", "MR", "CT ", "ct", "", ["ORIGINAL", "PRIMARY"], ["CT", "MR"], ["", "MR"]],
+    "CS": ["CT", "MR", "CT ", " CT", "ct", "", ["CT", "PRIMARY"], ["CT", " MR"], ["", "MR"]],
     "DA": ["20200101", "2020.01.01", "20191231", "20209999", "", ["20200101", "20210101"]],
     "DS": ["1", "1.0", "0.5", "-1e2", "x", "", ["0.5", "1"]],
     "DT": ["2020", "20200101", "20200101103000.5", "20200101103000+0200", "20200101-0500", "x", ""],
     "IS": ["1", "01", "2", "-1", "99999999999999999999", "x", ""],
     "LO": ["A1", "a1", "A1 ", " A1", "A%1", "A_1", "é", "", ["A1", "B2"], ["", "B2"], ["A1", "C3"]],
-    "LT": ["A1\\B2", "A1\r\nB2", "A*1", ""],
+    "LT": ["A1\\B2", "A1\r\nB2", "A*1", " A1", ""],
     "PN": [
         *("DOE^JOHN", "Doe^John^^^", "O'NEIL^A_B%C", "MÜLLER^JÖRG", ""),
         *("Yamada^Tarou=山田^太郎=やまだ^たろう", "=山田^花子", "^^", "A=B=C=D"),
         ["DOE^JOHN", "ROE^JANE"],
     ],
-    "SH": ["A1", "a1", "A?1", "", ["A1", "B2"]],
-    "ST": ["A1", "A 1", ""],
+    "SH": ["A1", " A1", "a1", "A?1", "", ["A1", "B2"], ["B2", "  A1"]],
+    "ST": ["A1", " A1", "A 1", ""],
     "TM": ["10", "1030", "10:30:00", "103000.5", "235959.999999", "990000", "", ["08", "10"]],
     "UI": ["1.1", "1.2", "1.10", ""],
     "US": [],
@@ -265,7 +265,7 @@ def values_of(dataset: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[V
 
 def mutated(chance: random.Random, vr: str, text: str) -> str:
     """A value that may be meant by whoever looks for `text`."""
-    ways = [text] * 6 + [text + " ", text.swapcase(), "", "*", '""', f"{text}\\{text}"]
+    ways = [text] * 6 + [text + " ", " " + text, text.swapcase(), "", "*", '""', f"{text}\\{text}"]
     if vr in ("DA", "TM", "DT"):
         short = text[: chance.choice([2, 4, 6, 8, 10, 12, 14])]
         end = chance.choice(["20200101", "2021", "10", "1130", "20191231", "235959"])

@@ -84,7 +84,7 @@ def conditions(draw: st.DrawFn, kind: str, values: list[Any]) -> Condition:
     stored = [texts_of(value) for value in values]
     text = st.sampled_from([*stored, "x", "", " ", "=", "a=b", LONG]) if stored else st.just("x")
     text = text.flatmap(
-        lambda t: st.sampled_from([t, t + " ", t.lower(), t + "^", "=" + t, t + "="])
+        lambda t: st.sampled_from([t, t + " ", " " + t, t.lower(), t + "^", "=" + t, t + "="])
     )
     some = st.lists(text, min_size=1, max_size=2).map(tuple)
     jokers = st.sampled_from(["*", "?", "**", "*?"])
@@ -148,6 +148,9 @@ def test_nothing_that_matches_is_turned_away(data: st.DataObject) -> None:
         ("00080080", ["a\0b", "c\ud800d"], Wildcard(("a?b",))),
         ("00080080", ["a\0b", "c\ud800d"], Equal(("c\ud800d",))),
         ("00080080", [" "], Wildcard(("* ",))),
+        ("00080080", ["  " + LONG], Equal((LONG,))),
+        ("00081010", ["A", " ROOM 1"], Wildcard(("ROOM*",))),
+        ("00204000", [" indented"], Equal((" indented",))),
         ("00080080", [""], Equal((" ",))),
         ("00081070", [{"Alphabetic": "Müller^Jörg", "Ideographic": "山田"}], Equal(("山田",))),
         ("00081070", [{"Alphabetic": "Müller^Jörg"}], Equal(("MULLER^JORG^^",))),

@@ -18,6 +18,7 @@ from dicomweb_server.dicom.query import (
     Condition,
     DateTimeRange,
     Equal,
+    Every,
     Item,
     Level,
     Range,
@@ -57,6 +58,23 @@ EMPTY = {"vr": "LO"}
         (Equal(("A1",)), attribute("LO", "A1  "), "LO", True),
         (Equal(("A1  ",)), attribute("LO", "A1"), "LO", True),
         (Equal(("a1",)), attribute("LO", "A1"), "LO", False),  # MAT-04
+        # PS3.5 §6.2: where spaces at the beginning mean nothing, and where they do
+        *(
+            (asked, attribute(vr, "B", " A1"), vr, True)
+            for vr in ("AE", "CS", "LO", "SH")
+            for asked in (Equal(("A1",)), Equal((" A1",)), Wildcard(("A?",)), Every(("A1", "B")))
+        ),
+        *(
+            (asked, attribute(vr, " A1"), vr, found)
+            for vr in ("LT", "ST", "UC", "UT")
+            for asked, found in (
+                (Equal(("A1",)), False),
+                (Equal((" A1",)), True),
+                (Wildcard(("A*",)), False),
+                (Wildcard((" A*",)), True),
+            )
+        ),
+        (Equal(("A1",)), attribute("LO", "A 1"), "LO", False),
         (Equal(("B",)), attribute("CS", "A", "B"), "CS", True),
         (Equal(("A", "B")), attribute("CS", "B"), "CS", True),
         (Equal(("A",)), attribute("CS", None), "CS", False),

@@ -51,7 +51,7 @@ async def search(conn, scope, query):
 
 
 # Small pools, so that what is asked for is often there; each with what goes wrong in files.
-TEXTS = ["A1", "a1", "A1 ", "A%1", "A_1", "A\\1", "é", ""]
+TEXTS = ["A1", "a1", "A1 ", " A1", "A%1", "A_1", "A\\1", "é", ""]
 NAMES = [
     "DOE^JOHN",
     "Doe^John^^^",

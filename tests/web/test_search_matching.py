@@ -33,6 +33,30 @@ def test_4_5_single_value(shelf: Shelf) -> None:
     assert shelf.find("PixelAspectRatio=2") == ["many"]
 
 
+def test_4_5_spaces_before_a_value_mean_nothing_but_in_free_text(shelf: Shelf) -> None:
+    """PS3.5 §6.2, in columns, documents, metadata and items: AE, CS, LO and SH."""
+    request = item(ScheduledProcedureStepID=" X4", ScheduledStationAETitle=" X4")
+    texts = ("PatientID", "AccessionNumber", "StudyID", "PatientSex", "IssuerOfPatientID")
+    more = ("Modality", "StationName", "SeriesDescription", "PulseSequenceName")
+    shelf.put(
+        "it",
+        **dict.fromkeys((*texts, *more, "StationAETitle"), "  X4"),
+        ImageType=["ORIGINAL", " X4"],
+        ImageComments=" X4",
+        RequestAttributesSequence=[request],
+    )
+    dotted = [f"RequestAttributesSequence.{each.keyword}" for each in request]
+
+    for key in (*texts, *more, "StationAETitle", "ImageType", "ModalitiesInStudy", *dotted):
+        for value in ("X4", "%20X4", "X*", "%20X?"):
+            assert shelf.find(f"{key}={value}", "instances") == ["it"], f"{key}={value}"
+    [study] = shelf.ask().json()
+    assert study["00080061"]["Value"] == ["X4"]
+    assert study["00100020"]["Value"] == ["  X4"]  # JSN-08: what is returned is as it was stored
+    for value, found in (("X4", []), ("%20X4", ["it"]), ("X*", []), ("%20X*", ["it"])):
+        assert shelf.find(f"ImageComments={value}", "instances") == found, value
+
+
 @pytest.mark.parametrize(
     ("keyword", "stored", "same", "other"),
     [

@@ -105,6 +105,7 @@ def test_no_parameters_find_everything_within_the_limit() -> None:
         ("PatientID=a%26b%3Dc%25", PATIENT_ID, Equal(("a&b=c%",))),
         ("PatientID=a=b", PATIENT_ID, Equal(("a=b",))),
         ("PatientID=%201%20", PATIENT_ID, Equal(("1",))),
+        ("PatientComments=%201%20", (0x00104000,), Equal((" 1",))),  # PS3.5 §6.2: LT
         # wildcards
         ("PatientName=DOE*", PATIENT_NAME, Wildcard(("DOE*",))),
         ("PatientName=*" + "*" * 900 + "x", PATIENT_NAME, Wildcard(("*x",))),
