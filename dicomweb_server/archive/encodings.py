@@ -5,7 +5,7 @@ these syntaxes is asked for.
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -169,9 +169,3 @@ async def encoded_frame(
     how = how_encoded(archive, target)
     code = await kept_frame(archive, found, position, number, target, how, since, make)
     return Content.of_made(code, media_type_of(target), target)
-
-
-def common(several: Collection[Encodings]) -> set[str]:
-    """The syntaxes that all can be encoded in."""
-    sets = [set(each.targets) for each in several]
-    return set.intersection(*sets) if sets else set()

@@ -1,6 +1,7 @@
 """Retrieve (PS3.18 §10.4): one statement to locate, then ranges of blobs as they are sent."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
@@ -32,7 +33,7 @@ from dicomweb_server.dicom.frames import is_encapsulated, is_video, media_type_o
 from dicomweb_server.dicom.transcode import to_explicit_little_endian
 from dicomweb_server.errors import ContentTooLarge, NotFound, NotPart10, UndecodablePixels
 from dicomweb_server.index import retrieve as index
-from dicomweb_server.index.digest import Version, version_of
+from dicomweb_server.index.digest import Version, count_syntaxes, version_of
 from dicomweb_server.index.frame_batches import AskedFrame
 from dicomweb_server.index.retrieve import (
     FrameLocation,
@@ -76,6 +77,22 @@ async def version(
     """What a resource holds now; no file and no metadata are read for it. Raises NotFound."""
     async with archive.session(principal, Action.RETRIEVE) as session:
         return await version_of(session.conn, session.scope, study, series, instance)
+
+
+async def syntaxes_of(
+    archive: Archive,
+    principal: Principal,
+    study: str,
+    series: str | None = None,
+    *,
+    page: Page[Location],
+) -> Mapping[str, int]:
+    """How many instances of a study or series, which begins with `page`, are in each transfer
+    syntax. Raises NotFound."""
+    if page.after is None:
+        return Counter(location.transfer_syntax_uid for location in page.items)
+    async with archive.session(principal, Action.RETRIEVE) as session:
+        return await count_syntaxes(session.conn, session.scope, study, series)
 
 
 def syntax_sent(stored: str, wanted: str) -> str:

@@ -1,4 +1,5 @@
-"""Whether a study, series or instance is as it was: one statement, which reads no metadata."""
+"""Whether a study, series or instance is as it was, and what syntaxes it is in: one statement
+each, which reads no metadata."""
 
 from dataclasses import dataclass
 
@@ -43,6 +44,25 @@ SELECT {_DIGEST}
   FROM {TABLES}
  WHERE {INSTANCE_OF}
 """  # noqa: S608
+
+
+COUNT_SYNTAXES = f"""
+SELECT i.transfer_syntax_uid, count(*) AS instances
+  FROM {TABLES}
+ WHERE e.study_id = {STUDY_OF}
+   AND ($4::text IS NULL OR e.series_instance_uid = $4)
+ GROUP BY i.transfer_syntax_uid
+"""  # noqa: S608
+
+
+async def count_syntaxes(
+    conn: Connection, scope: Scope, study: str, series: str | None = None
+) -> dict[str, int]:
+    """How many instances of a study or series are in each transfer syntax. Raises NotFound."""
+    rows = await conn.fetch(COUNT_SYNTAXES, *scope_arguments(study, scope), series)
+    if not rows:
+        raise NotFound(no_parent(study, series))
+    return {row["transfer_syntax_uid"]: row["instances"] for row in rows}
 
 
 async def version_of(

@@ -7,7 +7,7 @@ from starlette.types import Scope
 
 from dicomweb_server.access.principal import ANONYMOUS, Principal
 from dicomweb_server.archive.archive import Archive
-from dicomweb_server.wire.media_types import Choice, Offer, choose
+from dicomweb_server.wire.media_types import Choice, Offer, choose, names_syntax
 from dicomweb_server.wire.resources import parse_uid
 
 
@@ -56,6 +56,11 @@ def accept_encoding_of(request: Request) -> str | None:
 def choice_of(request: Request, offers: Sequence[Offer]) -> Choice:
     """What to send of what can be had (PS3.18 §8.7). Raises NotAcceptable."""
     return choose(accept_of(request), offers, request.query_params.get("accept"))
+
+
+def asks_for_syntax(request: Request) -> bool:
+    """Whether a transfer syntax is named in Accept or the ``accept`` parameter."""
+    return names_syntax(accept_of(request), request.query_params.get("accept"))
 
 
 def triple_of(request: Request) -> tuple[str, str, str]:

@@ -1,7 +1,7 @@
 """GET on studies, series and instances: Retrieve (PS3.18 §10.4).
 
 Metadata are in ``web.metadata``, frames in ``web.frames``, bulk data in ``web.bulk_data``; several
-instances of which some are to be encoded in ``web.encoded_files``.
+instances of which some may be had in what others cannot, in ``web.negotiated_files``.
 """
 
 from collections.abc import AsyncIterator
@@ -17,18 +17,20 @@ from dicomweb_server.archive.encodings import (
     Encodings,
     encoded_instance,
     how_encoded,
-    is_lossy_allowed,
+    possible_targets,
 )
 from dicomweb_server.archive.read_ahead import contents_ahead
+from dicomweb_server.errors import NotAcceptable
 from dicomweb_server.index.retrieve import Location, Page, Position
 from dicomweb_server.web.all_bulk_data import bulk_data_of_instances
 from dicomweb_server.web.conditions import not_modified, tag_of
-from dicomweb_server.web.encoded_files import encoded_files, plan_files
-from dicomweb_server.web.encodings import asks_to_encode, choice_and_encodings
+from dicomweb_server.web.encodings import choice_and_encodings
 from dicomweb_server.web.file_set import retrieve_file_set
 from dicomweb_server.web.leaving import while_connected
+from dicomweb_server.web.negotiated_files import negotiated_files, plan_files
 from dicomweb_server.web.requests import (
     archive_of,
+    asks_for_syntax,
     base_url_of,
     choice_of,
     principal_of,
@@ -43,15 +45,8 @@ from dicomweb_server.web.responses import (
     without_body,
 )
 from dicomweb_server.web.single_part import single_part
-from dicomweb_server.wire.offers import (
-    DICOM,
-    ELE,
-    OCTETS,
-    ZIP,
-    instance_offers,
-    may_be_encoded_in,
-    targets,
-)
+from dicomweb_server.wire.media_types import Choice, available
+from dicomweb_server.wire.offers import DICOM, ELE, OCTETS, ZIP, instance_offers
 from dicomweb_server.wire.resources import instance_url
 
 
@@ -59,19 +54,22 @@ async def retrieve_instances(request: Request) -> Response:
     """GET /studies/{study}[/series/{series}[/instances/{instance}]]."""
     uids = uids_of(request)
     page = await retrieve.locate(archive_of(request), principal_of(request), *uids)
-    stored = {location.transfer_syntax_uid for location in page.items}
-    complete = page.after is None
-    offers = partial(instance_offers, stored, complete=complete, single=len(uids) == 3)
     encodings = None
     if len(uids) == 3:
-        choice, encodings = await choice_and_encodings(request, page.items[0], offers)
-    elif asks_to_encode(request, offers, _possible(request, stored, complete=complete)):
-        plan = await plan_files(request, page)
-        if plan.sent:
-            return await encoded_files(request, page, plan)
-        choice = choice_of(request, offers(encoded=plan.encoded))
+        [location] = page.items
+        offers = partial(instance_offers, [location.transfer_syntax_uid], complete=True)
+        choice, encodings = await choice_and_encodings(
+            request, location, partial(offers, single=True)
+        )
+    elif asks_for_syntax(request):
+        answer = await _negotiated(request, page)
+        if isinstance(answer, Response):
+            return answer
+        choice = answer
     else:
-        choice = choice_of(request, offers())
+        stored = {location.transfer_syntax_uid for location in page.items}
+        complete = page.after is None
+        choice = choice_of(request, instance_offers(stored, complete=complete, single=False))
     wanted = choice.transfer_syntax or ELE
     if choice.offer.media_type == ZIP:
         return await retrieve_file_set(request)
@@ -82,12 +80,27 @@ async def retrieve_instances(request: Request) -> Response:
     return await _files(request, page, wanted, encodings)
 
 
-def _possible(request: Request, stored: set[str], *, complete: bool) -> tuple[str, ...]:
-    """The syntaxes that some of several instances may be encoded in, so that each has to be
-    looked at; of a resource that is larger nobody knows what the others are stored in."""
-    lossy = is_lossy_allowed(archive_of(request))
-    some = {target for uid in stored for target in may_be_encoded_in(uid, lossy=lossy)}
-    return tuple(uid for uid in targets(lossy=lossy) if uid in some or not complete)
+async def _negotiated(request: Request, page: Page[Location]) -> Response | Choice:
+    """The files of several instances, each in what it can be had in of what is named (§8.7.8.1);
+    the choice if they are not to be had as files, or something else is liked better.
+
+    Raises NotAcceptable, naming what can be had of some.
+    """
+    archive, principal, uids = archive_of(request), principal_of(request), uids_of(request)
+    counts = await retrieve.syntaxes_of(archive, principal, *uids, page=page)
+    possible = {uid: None for stored in counts for uid in possible_targets(archive, stored)}
+    offers = instance_offers(counts, complete=True, single=False, encoded=[*possible])
+    try:
+        choice = choice_of(request, offers)
+        if choice.offer.media_type != DICOM:
+            return choice
+        plan = await plan_files(request, page, counts)
+        if plan.sent:
+            return await negotiated_files(request, page, plan)
+        return choice_of(request, [offer for offer in offers if offer.media_type != DICOM])
+    except NotAcceptable:
+        had = instance_offers(counts, complete=True, single=False)
+        raise NotAcceptable(available(had)) from None
 
 
 async def _file(

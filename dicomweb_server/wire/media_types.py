@@ -112,6 +112,13 @@ def parse_accept(text: str | None) -> list[MediaRange]:
     return [media_range for media_range in ranges if media_range is not None]
 
 
+def names_syntax(*texts: str | None) -> bool:
+    """Whether an Accept, or the parameter, names a transfer syntax: what it asks for then depends
+    on what each instance is stored in (PS3.18 §8.7.8.1)."""
+    ranges = (each for text in texts if text for each in parse_accept(text))
+    return any(each.transfer_syntax not in (None, AS_STORED) for each in ranges)
+
+
 def _elements(text: str) -> Iterator[str]:
     """Split at the commas that stand outside quotes."""
     at = 0
@@ -209,13 +216,18 @@ def _choose(accept: str | None, offers: tuple[Offer, ...], accept_parameter: str
             return choice
     choice = _best(header, offers, offers)
     if choice is None:
-        raise NotAcceptable(list(_available(offers)))
+        raise NotAcceptable(available(offers))
     return choice
 
 
 # A client asks for the same over and over; the answer depends on nothing else.
 _LONGEST_KEPT = 500  # characters
 _choose_kept = lru_cache(maxsize=1000)(_choose)
+
+
+def available(offers: Iterable[Offer]) -> list[str]:
+    """What a refusal tells that could be had (NEG-11)."""
+    return list(_available(offers))
 
 
 def _available(offers: Iterable[Offer]) -> Iterator[str]:

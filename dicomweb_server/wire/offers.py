@@ -71,17 +71,17 @@ def _lossy(encoded: Sequence[str]) -> tuple[str, ...]:
 def instance_offers(
     stored: Collection[str], *, complete: bool, single: bool, encoded: Sequence[str] = ()
 ) -> list[Offer]:
-    """Of instances: as files in Explicit VR LE, as stored, in their one syntax, or `encoded` in
-    one of these; or all their bulk data (digest 1.4); or as a File-set.
+    """Of instances: as files in Explicit VR LE, as stored, in a syntax that some are stored in,
+    or `encoded` in one of these; or all their bulk data (digest 1.4); or as a File-set.
 
-    `stored`: their transfer syntaxes, all of them if `complete`; of a resource that is larger
-    nobody knows yet whether it has but one. `single`: it is an Instance resource (NEG-03).
+    `stored`: their transfer syntaxes, all of them if `complete`; those of a resource that is
+    larger are only counted for who names one. `single`: it is an Instance resource (NEG-03).
     """
     syntaxes = [ELE, AS_STORED]
     if complete and not any(made_of(uid) for uid in stored):
         syntaxes.remove(ELE)
-    if complete and len(stored) == 1:
-        syntaxes += set(stored) - {ELE}
+    if complete:
+        syntaxes += sorted(set(stored) - {ELE})
     more = tuple(uid for uid in encoded if uid not in syntaxes)
     offers = [
         Offer(DICOM, True, (*syntaxes, *more), default=True, encoded=more, lossy=_lossy(more))

@@ -25,7 +25,6 @@ from dicomweb_server.wire.media_types import (
 from dicomweb_server.wire.offers import (
     DICOM,
     ELE,
-    FILE_SET,
     METADATA,
     OCTETS,
     ZIP,
@@ -417,16 +416,19 @@ def test_wado_08_video_has_no_frames(stored: str, single: bool) -> None:
 
 
 @pytest.mark.parametrize("complete", [True, False])
-def test_of_instances_of_several_syntaxes_none_is_named(complete: bool) -> None:
-    """Nor of those that nobody has counted: what one syntax is asked for they may not all have."""
+def test_bulk_data_of_several_syntaxes_are_octets(complete: bool) -> None:
+    """And so are those that nobody has counted: what one is asked for they may not all have."""
     stored = [ELE, f"{ARC}.4.80"] if complete else [f"{ARC}.4.80"]
-    for offers in (
-        instance_offers(stored, complete=complete, single=False),
-        bulk_offers(stored, complete=complete, pixels_only=True),
-    ):
-        for offer in offers:
-            if offer != FILE_SET:
-                assert set(offer.transfer_syntaxes) == {ELE, AS_STORED}
+    [offer] = bulk_offers(stored, complete=complete, pixels_only=True)
+    assert set(offer.transfer_syntaxes) == {ELE, AS_STORED}
+
+
+def test_wado_09_each_stored_syntax_of_several_can_be_named() -> None:
+    stored = [f"{ARC}.4.80", ELE, f"{ARC}.4.50"]
+    for offer in instance_offers(stored, complete=True, single=False)[:1]:
+        assert offer.transfer_syntaxes == (ELE, AS_STORED, f"{ARC}.4.50", f"{ARC}.4.80")
+    for offer in instance_offers(stored, complete=False, single=False)[:1]:
+        assert offer.transfer_syntaxes == (ELE, AS_STORED)
 
 
 # ------------------------------------------------------------------------------- any text at all

@@ -1,4 +1,5 @@
-"""The instances of a study or series, some of them encoded anew (PS3.18 §10.4.1.1.1, WADO-09).
+"""The instances of a study or series, in transfer syntaxes that are named (PS3.18 §10.4.1.1.1,
+WADO-09).
 
 Each part is negotiated by itself (§8.7.8.1): an instance that cannot be had in the syntax that the
 client likes best goes in what it likes next; one that cannot be had in any is left out, and the
@@ -6,7 +7,7 @@ answer says so. What each can be had in is known before the first is sent.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -16,15 +17,16 @@ from dicomweb_server.archive import retrieve
 from dicomweb_server.archive.content import Content
 from dicomweb_server.archive.encodings import (
     Encodings,
-    common,
     encoded_instance,
     encodings_of_several,
     is_lossy_allowed,
+    possible_targets,
 )
+from dicomweb_server.archive.read_ahead import contents_ahead
 from dicomweb_server.archive.workers import WorkerFailed
 from dicomweb_server.errors import ContentTooLarge, NotAcceptable, NotPart10, UndecodablePixels
 from dicomweb_server.index.retrieve import Location, Page, Position
-from dicomweb_server.web.conditions import not_modified
+from dicomweb_server.web.conditions import not_modified, tag_of
 from dicomweb_server.web.leaving import while_connected
 from dicomweb_server.web.requests import (
     archive_of,
@@ -47,13 +49,16 @@ from dicomweb_server.wire.search_results import warning
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many instances are sent and left out; what each can be encoded in, and all can."""
+    """How many instances are sent and left out, and what each can be encoded in.
+
+    `kept`: the syntaxes of those that are sent, if all of these go as they are stored.
+    """
 
     sent: int
     omitted: int
-    encodings: dict[str, Encodings]  # by SOP Instance UID
-    encoded: tuple[str, ...]
+    encodings: dict[str, Encodings]  # by SOP Instance UID; none if none is to be encoded
     choices: "_Choices"
+    kept: tuple[str, ...] | None = None
 
 
 class _Choices:
@@ -66,7 +71,10 @@ class _Choices:
     def syntax_of(self, location: Location, encodings: Encodings | None) -> str | None:
         """None if it is left out. What has come since the plan was made, of which nobody knows
         what it can be encoded in, can be had as it is, at most."""
-        alike = location.transfer_syntax_uid, encodings.targets if encodings else ()
+        return self.of(location.transfer_syntax_uid, encodings.targets if encodings else ())
+
+    def of(self, stored: str, encoded: tuple[str, ...] = ()) -> str | None:
+        alike = stored, encoded
         if alike not in self._made:
             self._made[alike] = self._choose(*alike)
         return self._made[alike]
@@ -80,8 +88,21 @@ class _Choices:
             return None
 
 
-async def plan_files(request: Request, page: Page[Location]) -> Plan:
-    """Negotiate every instance of the resource that begins with `page`."""
+async def plan_files(request: Request, page: Page[Location], counts: Mapping[str, int]) -> Plan:
+    """Negotiate every instance of the resource that begins with `page`; `counts` tells how many
+    are in each transfer syntax, which is all there is to know if none is to be encoded."""
+    choices = _Choices(request)
+    may_be = {stored: possible_targets(archive_of(request), stored) for stored in counts}
+    if any(choices.of(stored, encoded) in encoded for stored, encoded in may_be.items()):
+        return await _plan_each(request, page, choices)
+    syntaxes = {stored: syntax for stored in counts if (syntax := choices.of(stored)) is not None}
+    sent = sum(counts[stored] for stored in syntaxes)
+    as_it_is = all(retrieve.syntax_sent(*each) == each[0] for each in syntaxes.items())
+    kept = tuple(sorted(syntaxes)) if as_it_is else None
+    return Plan(sent, sum(counts.values()) - sent, {}, choices, kept)
+
+
+async def _plan_each(request: Request, page: Page[Location], choices: _Choices) -> Plan:
     study, series = (*uids_of(request), None)[:2]
     assert study is not None
     possible = targets(lossy=is_lossy_allowed(archive_of(request)))
@@ -89,20 +110,17 @@ async def plan_files(request: Request, page: Page[Location]) -> Plan:
         archive_of(request), principal_of(request), study, series, possible
     )
     encodings = await while_connected(request, reading)
-    choices = _Choices(request)
     counts = {True: 0, False: 0}
     async for location in _locations(request, page):
         found = encodings.get(location.sop_instance_uid)
         counts[choices.syntax_of(location, found) is not None] += 1
-    by_all = common(encodings.values())
-    encoded = tuple(uid for uid in possible if uid in by_all)
-    return Plan(counts[True], counts[False], encodings, encoded, choices)
+    return Plan(counts[True], counts[False], encodings, choices)
 
 
-async def encoded_files(request: Request, page: Page[Location], plan: Plan) -> Response:
+async def negotiated_files(request: Request, page: Page[Location], plan: Plan) -> Response:
     """A part for each instance that can be had; 206 where others cannot (WADO-09).
 
-    Without a tag, as what is decoded among several: it may go as stored instead.
+    With a tag if all go as stored; what is made may turn out as something else.
     """
     archive, base_url = archive_of(request), base_url_of(request)
     headers = {**PRIVATE, "Vary": "Accept"}
@@ -110,10 +128,17 @@ async def encoded_files(request: Request, page: Page[Location], plan: Plan) -> R
         total = plan.sent + plan.omitted
         text = f"{plan.omitted} of {total} instances cannot be had as accepted and are left out"
         headers["Warning"] = warning(base_url, text)
+    if plan.kept is not None:
+        now = await retrieve.version(archive, principal_of(request), *uids_of(request))
+        omitting = plan.kept if plan.omitted else ()
+        headers["ETag"] = tag_of("files", now.digest, base_url, *omitting)
     if answer := not_modified(request, headers):
         return answer
     status = 206 if plan.omitted else 200
-    if request.method == "HEAD":
+    if plan.kept is not None:
+        # Anew, after the tag: what comes in between makes the tag old, never wrong.
+        page = await retrieve.locate(archive, principal_of(request), *uids_of(request))
+    if request.method == "HEAD" and plan.encodings:
         return without_body(multipart_type(DICOM, boundary_for(headers)), headers, status)
 
     async def content_of(location: Location, syntax: str, encodings: Encodings | None) -> Content:
@@ -137,7 +162,9 @@ async def encoded_files(request: Request, page: Page[Location], plan: Plan) -> R
             content = await content_of(location, syntax, encodings)
             yield content, instance_url(base_url, *retrieve.uids_of(location))
 
-    response = await while_connected(request, multipart(parts(), headers))
+    ahead = not plan.encodings and not archive.blobs.has_files
+    contents = contents_ahead(parts()) if ahead else parts()
+    response = await while_connected(request, multipart(contents, headers))
     response.status_code = status
     return response
 

@@ -1,0 +1,133 @@
+"""A study or series of several transfer syntaxes: each representation is negotiated by itself
+(PS3.18 §8.7.8.1, WADO-09)."""
+
+from io import BytesIO
+
+import httpx
+import pytest
+from pydicom import Dataset, dcmread
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGLSLossless,
+    RLELossless,
+)
+
+from dicomweb_server.index.retrieve import PAGE
+from tests.make import small_image, sr_document
+from tests.web.asking import DICOM, assert_problem, new_uid, parts_of, path_of, store
+
+TINY = {"bits": 8, "rows": 4, "columns": 4}
+
+
+def files(accept: str, *syntaxes: str) -> str:
+    """An Accept of DICOM files in parts, in the first syntax rather than in the next."""
+    return ", ".join(
+        f'multipart/related; type="{accept}"; transfer-syntax={syntax};q={1 - place / 10}'
+        for place, syntax in enumerate(syntaxes)
+    )
+
+
+def get(http: httpx.Client, path: str, accept: str, **headers: str) -> httpx.Response:
+    return http.get(path, headers={"Accept": accept, **headers})
+
+
+def syntaxes_in(answer: httpx.Response) -> list[str]:
+    found = []
+    for fields, data in parts_of(answer):
+        syntax = dcmread(BytesIO(data)).file_meta.TransferSyntaxUID
+        assert fields["Content-Type"] == f"{DICOM}; transfer-syntax={syntax}"
+        found.append(syntax)
+    return found
+
+
+@pytest.fixture(scope="module")
+def mixed(http: httpx.Client) -> list[Dataset]:
+    """Six images in one series: three in JPEG-LS, one in RLE, one Implicit and one Explicit VR."""
+    syntaxes = [
+        ExplicitVRLittleEndian,
+        JPEGLSLossless,
+        JPEGLSLossless,
+        RLELossless,
+        JPEGLSLossless,
+        ImplicitVRLittleEndian,
+    ]
+    shared = {"StudyInstanceUID": new_uid(), "SeriesInstanceUID": new_uid()}
+    images = [
+        small_image(
+            **TINY,
+            transfer_syntax=syntax,
+            InstanceNumber=str(number),
+            SOPInstanceUID=new_uid(),
+            **shared,
+        )
+        for number, syntax in enumerate(syntaxes)
+    ]
+    return store(http, *images)
+
+
+@pytest.fixture(scope="module")
+def large(http: httpx.Client) -> Dataset:
+    """A series of as many RLE images as one statement tells, in a study with a report."""
+    shared = {"StudyInstanceUID": new_uid(), "SeriesInstanceUID": new_uid()}
+    images = store(
+        http,
+        *(
+            small_image(**TINY, transfer_syntax=RLELossless, SOPInstanceUID=new_uid(), **shared)
+            for _ in range(PAGE)
+        ),
+    )
+    study = shared["StudyInstanceUID"]
+    store(
+        http,
+        sr_document(StudyInstanceUID=study, SeriesInstanceUID=new_uid(), SOPInstanceUID=new_uid()),
+    )
+    return images[0]
+
+
+def test_wado_09_a_large_series_in_its_own_syntax(http: httpx.Client, large: Dataset) -> None:
+    answer = get(http, path_of(large, 2), files(DICOM, RLELossless))
+    assert answer.status_code == 200
+    assert syntaxes_in(answer) == [RLELossless] * PAGE
+    as_stored = get(http, path_of(large, 2), files(DICOM, "*"))
+    assert answer.headers["etag"] == as_stored.headers["etag"]  # the same bytes
+
+
+def test_wado_09_what_is_stored_in_another_syntax_is_left_out(
+    http: httpx.Client, large: Dataset
+) -> None:
+    accept = files(DICOM, RLELossless)
+    with http.stream("GET", path_of(large, 1), headers={"Accept": accept}) as answer:
+        assert answer.status_code == 206
+        assert f"1 of {PAGE + 1} instances" in answer.headers["warning"]
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_wado_09_a_stored_syntax_that_nothing_is_encoded_in(
+    http: httpx.Client, mixed: list[Dataset], level: int
+) -> None:
+    """Implicit VR, which is never made, by its UID: those that are stored in it."""
+    path = path_of(mixed[0], level)
+    answer = get(http, path, files(DICOM, ImplicitVRLittleEndian))
+    assert (answer.status_code, syntaxes_in(answer)) == (206, [ImplicitVRLittleEndian])
+    assert "5 of 6 instances" in answer.headers["warning"]
+    tag = answer.headers["etag"]
+    again = {"If-None-Match": tag}
+    assert get(http, path, files(DICOM, ImplicitVRLittleEndian), **again).status_code == 304
+
+    both = get(http, path, files(DICOM, ImplicitVRLittleEndian, "*"))
+    assert both.status_code == 200
+    assert syntaxes_in(both) == [image.file_meta.TransferSyntaxUID for image in mixed]
+    assert "etag" not in both.headers or both.headers["etag"] != tag
+    head = http.head(path, headers={"Accept": files(DICOM, ImplicitVRLittleEndian)})
+    assert (head.status_code, head.headers["etag"]) == (206, tag)
+
+
+def test_wado_09_nobody_has_it(http: httpx.Client, mixed: list[Dataset]) -> None:
+    problem = assert_problem(get(http, path_of(mixed[0], 1), files(DICOM, "1.2.3")), 406)
+    for stored in (RLELossless, JPEGLSLossless, ImplicitVRLittleEndian):
+        assert (
+            f'multipart/related; type="{DICOM}"; transfer-syntax={stored}' in problem["available"]
+        )
+    octets = f'{files(DICOM, "1.2.3")}, multipart/related; type="application/octet-stream";q=0.1'
+    assert len(parts_of(get(http, path_of(mixed[0], 1), octets))) == 6
