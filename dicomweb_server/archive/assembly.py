@@ -27,7 +27,7 @@ from dicomweb_server.dicom.encode import Encapsulated, bulk_references, encode_d
 from dicomweb_server.dicom.file_meta import file_meta
 from dicomweb_server.dicom.json_model import MAX_TEXT, parse_json_datasets
 from dicomweb_server.dicom.media import ENCAPSULATED_TYPES, Media, essence, one_image, read_media
-from dicomweb_server.dicom.native_pictures import decode_to_native
+from dicomweb_server.dicom.native_pictures import Cells, decode_to_native
 from dicomweb_server.dicom.native_xml import from_xml
 from dicomweb_server.dicom.transfer_syntaxes import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -334,11 +334,13 @@ class _Assembly:
         target, size = _decoded_path(self.plan), 0
         pixels = picture.rows * picture.columns * picture.number_of_frames
         self._check_room(pixels * picture.samples_per_pixel * picture.bits_allocated // 8)
+        cells = Cells(picture.bits_allocated)
         with target.open("wb") as file:
             for frame in self._watched(picture.frames):
                 file.write(frame)
+                cells.add(frame)
                 size += len(frame)
-        completion.describe_decoded(self.attributes, picture)
+        self.problems += completion.describe_decoded(self.attributes, picture, cells)
         self._say_vr(picture.bits_allocated)
         return _Ranges(((target, 0, size),))
 

@@ -15,7 +15,7 @@ from dicomweb_server.dicom.description import JsonDataset
 from dicomweb_server.dicom.elements import public_vr
 from dicomweb_server.dicom.encoding import tag_name
 from dicomweb_server.dicom.media_description import Media
-from dicomweb_server.dicom.native_pictures import NativePixels
+from dicomweb_server.dicom.native_pictures import Cells, NativePixels
 
 SOP_CLASS = 0x00080016
 SOP_INSTANCE = 0x00080018
@@ -31,6 +31,7 @@ _SERIES_NUMBER = 0x00200011
 _MIME_TYPE = 0x00420012
 _DOCUMENT_LENGTH = 0x00420015
 _NUMBER_OF_FRAMES = 0x00280008
+_SAMPLES = 0x00280002
 _PHOTOMETRIC = 0x00280004
 _BITS_ALLOCATED = 0x00280100
 _BITS_STORED = 0x00280101
@@ -47,7 +48,7 @@ _MOST_TEXT = 0xFFFE  # bytes of a DS with all its values (PS3.5 §7.1.2)
 
 # Attributes of the Image Pixel Module by the field of Media that tells them (STOW-16).
 _IMAGE = {
-    0x00280002: "samples_per_pixel",
+    _SAMPLES: "samples_per_pixel",
     _PHOTOMETRIC: "photometric_interpretation",
     0x00280006: "planar_configuration",
     0x00280010: "rows",
@@ -63,7 +64,9 @@ _BASELINE_JPEG = "1.2.840.10008.1.2.4.50"
 _JPEG_2000 = frozenset(
     f"1.2.840.10008.1.2.4.{arc}" for arc in (90, 91, 92, 93, 201, 202, 203)
 )  # the only ones that say of their samples whether they are signed
-_ONE_SAMPLE = frozenset({"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"})
+_PALETTE = "PALETTE COLOR"
+_GREY = frozenset({"MONOCHROME1", "MONOCHROME2"})
+_ONE_SAMPLE = _GREY | {_PALETTE}
 # Photometric interpretations by what has to be done for RGB; within one the metadata may choose.
 _COLOURS = {
     "RGB": "none",
@@ -248,17 +251,69 @@ def _complete_frames(attributes: JsonDataset, number: int | None) -> list[str]:
     return []
 
 
-def describe_decoded(attributes: JsonDataset, picture: NativePixels) -> None:
-    """Say what a picture that was decoded here is, whatever the metadata said of its file."""
-    for tag, name in _IMAGE.items():
-        attributes.pop(f"{tag:08X}", None)
-        attributes.pop(f"{tag:08x}", None)
-        value = getattr(picture, name)
-        if value is not None:
-            put(attributes, tag, value)
-    if picture.number_of_frames > 1 or value_of(attributes, _NUMBER_OF_FRAMES) is not None:
+def describe_decoded(attributes: JsonDataset, picture: NativePixels, cells: Cells) -> list[str]:
+    """Say what a picture is that was decoded here, `cells` being what its frames hold.
+
+    What the metadata say of its values stands where they can be so: its grey may be inverted, or
+    index a palette that is there, or be signed, in fewer bits that hold every value. What cannot
+    be true becomes what the picture says. Returns the problems, as `complete_image` does.
+    """
+    problems = []
+    indexed = picture.palette and _colours(attributes) == _PALETTE  # and RGB from now on
+    for tag, told in _of_picture(attributes, picture, cells).items():
+        stated = value_of(attributes, tag)
+        if stated == told:
+            continue
+        put(attributes, tag, told)
+        as_index = indexed and (tag == _PHOTOMETRIC or (tag == _SAMPLES and stated == 1))
+        if stated is not None and not as_index:
+            problems.append(f"{tag_name(tag)} is not what the image itself says")
+    if wrong := _complete_frames(attributes, picture.number_of_frames):
+        problems += wrong
         put(attributes, _NUMBER_OF_FRAMES, picture.number_of_frames)
     _complete_times(attributes, picture.frame_times)
+    return problems
+
+
+def _of_picture(
+    attributes: JsonDataset, picture: NativePixels, cells: Cells
+) -> dict[int, str | int]:
+    """The Image Pixel attributes of a picture, with what may stand of the metadata."""
+    told = {tag: getattr(picture, name) for tag, name in _IMAGE.items()}
+    grey = picture.samples_per_pixel == 1
+    colours = _colours(attributes)
+    palette = colours == _PALETTE and not picture.rescaled and _has_palette(attributes)
+    if grey and (palette or colours in _GREY):
+        told[_PHOTOMETRIC] = value_of(attributes, _PHOTOMETRIC)
+    signed = grey and not picture.rescaled and value_of(attributes, _PIXEL_REPRESENTATION) == 1
+    told[_PIXEL_REPRESENTATION] = int(signed)
+    told[_BITS_STORED], told[_HIGH_BIT] = _bits(attributes, cells, signed)
+    return {tag: value for tag, value in told.items() if value is not None}
+
+
+def _colours(attributes: JsonDataset) -> str:
+    """Photometric Interpretation as stated, without padding; empty without one."""
+    stated = value_of(attributes, _PHOTOMETRIC)
+    return stated.strip() if isinstance(stated, str) else ""
+
+
+def _has_palette(attributes: JsonDataset) -> bool:
+    """Whether there are descriptors and data, plain or segmented, of three look-up tables."""
+    descriptors, plain, segmented = (
+        not any(_is_missing(attributes, first + number) for number in range(3))
+        for first in (0x00281101, 0x00281201, 0x00281221)
+    )
+    return descriptors and (plain or segmented)
+
+
+def _bits(attributes: JsonDataset, cells: Cells, signed: bool) -> tuple[int, int]:
+    """Bits Stored and High Bit: as stated, if they hold every value, else all bits there are."""
+    stored, high = (value_of(attributes, tag) for tag in (_BITS_STORED, _HIGH_BIT))
+    if isinstance(stored, int):
+        for highest in (high, stored - 1):
+            if isinstance(highest, int) and cells.fit(stored, highest, signed):
+                return stored, highest
+    return cells.bits, cells.bits - 1
 
 
 def _complete_times(attributes: JsonDataset, times: Sequence[float]) -> None:

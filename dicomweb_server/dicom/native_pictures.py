@@ -18,6 +18,8 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dicomweb_server.dicom.fragments import Bytes
 from dicomweb_server.dicom.media_description import MAX_SIDE, integer, take
 from dicomweb_server.errors import ContentTooLarge, MalformedMedia, UnsupportedMedia
@@ -51,9 +53,41 @@ class NativePixels:
     bits_stored: int
     high_bit: int
     pixel_representation: int
+    palette: bool  # whether RGB comes of a palette
+    rescaled: bool  # whether grey of fewer bits was spread over 8
     number_of_frames: int
     frame_times: Sequence[float]  # milliseconds of each; empty if still, or if all are 0
     frames: Iterator[bytes]
+
+
+@dataclass(slots=True)
+class Cells:
+    """What the cells of decoded frames hold, as far as it tells the bits that they need."""
+
+    bits: int  # Bits Allocated: 8 or 16
+    used: int = 0  # the bits that are 1 anywhere
+    least: int = 0  # in two's complement
+    greatest: int = 0
+
+    def add(self, frame: bytes) -> None:
+        """Take in one frame, little endian."""
+        values = np.frombuffer(frame, f"<i{self.bits // 8}")
+        self.used |= int(np.bitwise_or.reduce(values)) & (1 << self.bits) - 1
+        self.least = min(self.least, int(values.min()))
+        self.greatest = max(self.greatest, int(values.max()))
+
+    def fit(self, stored: int, high: int, signed: bool) -> bool:
+        """Whether `stored` bits with the highest at bit `high` hold every value (PS3.5 §8.1.1).
+
+        The bits around them are 0, or those above them repeat the sign.
+        """
+        low = high + 1 - stored
+        if stored < 1 or low < 0 or high >= self.bits:
+            return False
+        if not self.used & ~((1 << high + 1) - (1 << low)):
+            return True
+        extended = -(1 << high) <= self.least and self.greatest < 1 << high
+        return signed and extended and not self.used & (1 << low) - 1
 
 
 @dataclass(slots=True)
@@ -64,6 +98,8 @@ class Header:
     columns: int
     samples: int = 3
     bits: int = 8
+    palette: bool = False
+    rescaled: bool = False
     frames: int = 0
     times: "array[float]" = field(default_factory=lambda: array("d"))
 
@@ -101,6 +137,8 @@ def decode_to_native(
         bits_stored=header.bits,
         high_bit=header.bits - 1,
         pixel_representation=0,
+        palette=header.palette,
+        rescaled=header.rescaled,
         number_of_frames=number_of_frames,
         frame_times=header.times if animated else (),
         # One file after the other is open, and so are their headers read: there may be many.
@@ -111,12 +149,17 @@ def decode_to_native(
 
 
 def _check_frames(first: Header, headers: Iterable[Header]) -> None:
-    """Raise MalformedMedia unless all can be frames of one image, `first` being one of them."""
+    """Raise MalformedMedia unless all can be frames of one image, `first` being one of them.
+
+    Afterwards that says of its values what is true of all.
+    """
     for header in headers:
         if header.frames > 1:
             raise MalformedMedia("an animation is one of several parts")
         if any(getattr(header, name) != getattr(first, name) for name in _OF_ALL_FRAMES):
             raise MalformedMedia("the frames of one instance differ in size, samples or bits")
+        first.palette &= header.palette
+        first.rescaled |= header.rescaled
 
 
 def _header(reader: Callable[[Bytes], Header], source: Path | Bytes) -> Header:
@@ -189,7 +232,14 @@ def _image_header(content: bytes) -> Header:
     if depth == 16 and colour_type != _GREY:
         # Pillow would halve them without a word
         raise UnsupportedMedia("the picture has 16 bits per sample, and more than one sample")
-    return Header(rows, columns, 1 if grey else 3, 16 if depth == 16 else 8)
+    return Header(
+        rows,
+        columns,
+        samples=1 if grey else 3,
+        bits=16 if depth == 16 else 8,
+        palette=colour_type == _PALETTE,
+        rescaled=grey and depth < 8,
+    )
 
 
 def _gif_header(data: Bytes) -> Header:
@@ -197,7 +247,7 @@ def _gif_header(data: Bytes) -> Header:
     if take(data, 0, min(6, len(data))) not in _GIF:
         raise MalformedMedia("the part is not a GIF file")
     columns, rows, flags = struct.unpack("<HHB", take(data, 6, 5))
-    header = Header(rows, columns)
+    header = Header(rows, columns, palette=True)
     offset = 13 + _table(flags)
     shown = 0  # milliseconds, of the frame that comes next
     blocks = iter(range(MAX_BLOCKS))

@@ -21,7 +21,7 @@ from dicomweb_server.dicom.completion import (
     value_of,
 )
 from dicomweb_server.dicom.media_description import Media
-from dicomweb_server.dicom.native_pictures import NativePixels
+from dicomweb_server.dicom.native_pictures import Cells, NativePixels
 
 GENERATED = {tag: UUID(int=tag) for tag in (SOP_INSTANCE, STUDY, SERIES)}
 TOLD = Media(
@@ -201,6 +201,8 @@ PICTURE = NativePixels(
     bits_stored=8,
     high_bit=7,
     pixel_representation=0,
+    palette=False,
+    rescaled=False,
     number_of_frames=4,
     frame_times=(100.0, 200.0, 300.0, 400.0),
     frames=iter(()),
@@ -227,7 +229,8 @@ def test_frames_of_a_picture_that_are_shown_for_different_times_have_a_vector(
 ) -> None:
     """PS3.3 C.7.6.5: from one frame to the next, 0 for the first."""
     attributes: dict[str, Any] = {}
-    describe_decoded(attributes, replace(PICTURE, frame_times=times, number_of_frames=len(times)))
+    picture = replace(PICTURE, frame_times=times, number_of_frames=len(times))
+    describe_decoded(attributes, picture, Cells(8))
     assert tuple(attributes.get(key, {}).get("Value") for key in TIMING) == expected
 
 
@@ -245,8 +248,150 @@ def test_what_metadata_say_of_times_stays(
     stated: dict[str, Any], expected: tuple[Any, ...]
 ) -> None:
     attributes: dict[str, Any] = {key: {"vr": "AT", "Value": v} for key, v in stated.items()}
-    describe_decoded(attributes, PICTURE)
+    describe_decoded(attributes, PICTURE, Cells(8))
     assert tuple(attributes.get(key, {}).get("Value") for key in TIMING) == expected
+
+
+STILL = replace(PICTURE, number_of_frames=1, frame_times=())
+GREY_PICTURE = replace(
+    STILL, samples_per_pixel=1, photometric_interpretation="MONOCHROME2", planar_configuration=None
+)
+DEEP = replace(GREY_PICTURE, bits_allocated=16, bits_stored=16, high_bit=15)
+BITS = ("00280101", "00280102", "00280103")  # Bits Stored, High Bit, Pixel Representation
+
+
+def said(stated: dict[str, Any]) -> dict[str, Any]:
+    return {key: {"vr": "US", "Value": [value]} for key, value in stated.items()}
+
+
+def cells_of(picture: NativePixels, *values: int) -> Cells:
+    size = picture.bits_allocated // 8
+    cells = Cells(picture.bits_allocated)
+    cells.add(b"".join(value.to_bytes(size, "little") for value in values))
+    return cells
+
+
+@pytest.mark.parametrize(
+    ("picture", "key", "right", "wrong"),
+    [
+        (GREY_PICTURE, "00280004", ["MONOCHROME1", "MONOCHROME2 "], ["RGB", "PALETTE COLOR", 1]),
+        (STILL, "00280004", ["RGB"], ["YBR_FULL", "YBR_FULL_422", "MONOCHROME1", "PALETTE COLOR"]),
+        (GREY_PICTURE, "00280002", [1], [3, "1"]),
+        (STILL, "00280002", [3], [1]),
+        (GREY_PICTURE, "00280010", [4], [512]),
+        (GREY_PICTURE, "00280011", [5], [4, {}]),
+        (GREY_PICTURE, "00280006", [0, 1], []),  # says nothing of one sample
+        (STILL, "00280006", [0], [1]),
+        (GREY_PICTURE, "00280100", [8], [1, 16]),
+        (DEEP, "00280100", [16], [8, 32]),
+        (GREY_PICTURE, "00280103", [0, 1], [2, "1"]),
+        (STILL, "00280103", [0], [1]),
+        (replace(GREY_PICTURE, rescaled=True), "00280103", [0], [1]),
+        (GREY_PICTURE, "00280008", [1, "1"], [3, "3"]),
+        (replace(STILL, number_of_frames=3), "00280008", [3, "3"], [1, "4"]),
+    ],
+)
+def test_metadata_of_a_picture_stand_where_they_can_be_true(
+    picture: NativePixels, key: str, right: list[Any], wrong: list[Any]
+) -> None:
+    bare: dict[str, Any] = {}
+    assert describe_decoded(bare, picture, cells_of(picture, 255)) == []
+    for value in right + wrong:
+        attributes = said({key: value})
+        problems = describe_decoded(attributes, picture, cells_of(picture, 255))
+        told = [f"({key[:4]},{key[4:]})" in problem for problem in problems]
+        assert told == [True] * (value in wrong)
+        after = picture.number_of_frames if key == "00280008" else value_of(bare, int(key, 16))
+        assert value_of(attributes, int(key, 16)) == (after if value in wrong else value)
+
+
+@pytest.mark.parametrize(
+    ("picture", "values", "stated", "expected"),
+    [
+        (DEEP, [0, 4095], (12, 11, 1), (12, 11, 1)),
+        (DEEP, [0xF800, 2047], (12, 11, 1), (12, 11, 1)),
+        (DEEP, [0xF800, 2047], (12, 11, 0), (16, 15, 0)),
+        (DEEP, [0xF7FF], (12, 11, 1), (16, 15, 1)),
+        (DEEP, [0, 4096], (12, 11, 0), (16, 15, 0)),
+        (DEEP, [0xABC0], (12, 15, 0), (12, 15, 0)),
+        (DEEP, [0x0ABC], (12, 15, 0), (12, 11, 0)),
+        (DEEP, [0x0ABC], (12, None, None), (12, 11, 0)),
+        (DEEP, [0x0ABC], (None, 11, None), (16, 15, 0)),
+        (DEEP, [1], (17, 16, 0), (16, 15, 0)),
+        (DEEP, [1], (0, -1, 0), (16, 15, 0)),
+        (DEEP, [1], ("12", 11, 0), (16, 15, 0)),
+        (GREY_PICTURE, [63], (6, 5, 0), (6, 5, 0)),
+        (GREY_PICTURE, [64], (6, 5, 0), (8, 7, 0)),
+        (GREY_PICTURE, [64], (12, 11, 0), (8, 7, 0)),
+    ],
+)
+def test_bits_that_hold_every_value_of_a_picture_stand(
+    picture: NativePixels,
+    values: list[int],
+    stated: tuple[Any, ...],
+    expected: tuple[int, ...],
+) -> None:
+    attributes = said({key: v for key, v in zip(BITS, stated, strict=True) if v is not None})
+    problems = describe_decoded(attributes, picture, cells_of(picture, *values))
+
+    assert tuple(value_of(attributes, int(key, 16)) for key in BITS) == expected
+    changed = [
+        f"({key[:4]},{key[4:]})"
+        for key, before, after in zip(BITS, stated, expected, strict=True)
+        if before not in (None, after)
+    ]
+    assert [problem[:11] for problem in problems] == changed
+
+
+LUT = {
+    **{f"0028110{n}": {"vr": "US", "Value": [256, 0, 8]} for n in (1, 2, 3)},
+    **{f"0028120{n}": {"vr": "OW", "BulkDataURI": f"lut{n}"} for n in (1, 2, 3)},
+}
+
+
+@pytest.mark.parametrize(
+    ("picture", "palette", "stands"),
+    [
+        (GREY_PICTURE, LUT, True),
+        (DEEP, LUT, True),
+        (GREY_PICTURE, {key.replace("0028120", "0028122"): v for key, v in LUT.items()}, True),
+        (GREY_PICTURE, {key.lower(): v for key, v in LUT.items()}, True),
+        (GREY_PICTURE, {key: v for key, v in LUT.items() if key != "00281102"}, False),
+        (GREY_PICTURE, {key: v for key, v in LUT.items() if key != "00281203"}, False),
+        (GREY_PICTURE, LUT | {"00281201": {"vr": "OW"}}, False),
+        (replace(GREY_PICTURE, rescaled=True), LUT, False),  # what it indexes is not kept
+        (STILL, LUT, False),
+    ],
+)
+def test_grey_values_may_index_the_palette_of_the_metadata(
+    picture: NativePixels, palette: dict[str, Any], stands: bool
+) -> None:
+    attributes = said({"00280004": "PALETTE COLOR"}) | palette
+    problems = describe_decoded(attributes, picture, cells_of(picture, 1))
+
+    ordinary = picture.photometric_interpretation
+    assert value_of(attributes, 0x00280004) == ("PALETTE COLOR" if stands else ordinary)
+    assert bool(problems) is not stands
+    assert {key: attributes[key] for key in palette} == palette
+
+
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ({"00280004": "PALETTE COLOR", "00280002": 1}, 0),
+        ({"00280004": "PALETTE COLOR "}, 0),
+        ({"00280004": "PALETTE COLOR", "00280002": 4}, 1),
+        ({"00280004": "MONOCHROME2", "00280002": 1}, 2),
+    ],
+)
+def test_a_palette_that_became_rgb_contradicts_nobody_who_stated_one(
+    stated: dict[str, Any], told: int
+) -> None:
+    attributes = said(stated)
+    problems = describe_decoded(attributes, replace(STILL, palette=True), Cells(8))
+
+    assert len(problems) == told
+    assert (value_of(attributes, 0x00280002), value_of(attributes, 0x00280004)) == (3, "RGB")
 
 
 def test_what_nobody_tells_is_missing() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dicomweb_server.dicom.native_pictures import NATIVE_TYPES, decode_to_native
+from dicomweb_server.dicom.native_pictures import NATIVE_TYPES, Cells, decode_to_native
 from dicomweb_server.errors import ContentTooLarge, MalformedMedia, Refusal, UnsupportedMedia
 
 LIMIT = 1 << 20
@@ -83,6 +83,55 @@ def test_palettes_become_rgb_and_what_is_transparent_its_colour(kind, transparen
     _, frames = decode(saved(indexed, kind, **options), f"image/{kind.lower()}")
 
     assert np.array_equal(frames[0], np.asarray(indexed.convert("RGB")))
+
+
+@pytest.mark.parametrize(
+    ("files", "media_type", "palette", "rescaled"),
+    [
+        ([png(GREY)], "image/png", False, False),
+        ([png(GREY16)], "image/png", False, False),
+        ([png(RGB)], "image/png", False, False),
+        ([png(Image.fromarray(GREY > 128))], "image/png", False, True),
+        ([png(GREY), png(Image.fromarray(GREY > 128))], "image/png", False, True),
+        ([png(Image.fromarray(RGB).quantize(4))], "image/png", True, False),
+        ([png(Image.fromarray(RGB).quantize(4))] * 2, "image/png", True, False),
+        ([png(Image.fromarray(RGB).quantize(4)), png(RGB)], "image/png", False, False),
+        ([saved(RGB, "GIF")], "image/gif", True, False),
+    ],
+)
+def test_a_picture_tells_whether_its_values_are_those_of_the_file(
+    files, media_type, palette, rescaled
+):
+    native, _ = decode(files, media_type)
+    assert (native.palette, native.rescaled) == (palette, rescaled)
+
+
+@given(
+    bits=st.sampled_from([8, 16]),
+    values=st.lists(st.integers(0, 0xFFFF), max_size=4),
+    top=st.sampled_from([0, 4, 8]),
+    stored=st.integers(-1, 18),
+    high=st.integers(-1, 18),
+    signed=st.booleans(),
+)
+def test_values_fit_into_bits_that_give_them_back(bits, values, top, stored, high, signed):
+    """PS3.5 §8.1.1: of a cell those from High Bit down, Bits Stored of them, are the value."""
+    values = [value >> top & (1 << bits) - 1 for value in values]
+    cells = Cells(bits)
+    for value in values:
+        cells.add(value.to_bytes(bits // 8, "little"))
+
+    def cell(value, extended):
+        value = value >> low & (1 << stored) - 1
+        negative = extended and value >> stored - 1
+        return (value - (1 << stored) if negative else value) << low & (1 << bits) - 1
+
+    low = high + 1 - stored
+    possible = 1 <= stored <= high + 1 <= bits
+    expected = possible and any(
+        all(cell(value, extended) == value for value in values) for extended in {False, signed}
+    )
+    assert cells.fit(stored, high, signed) == expected
 
 
 def test_an_animated_gif_is_full_frames():

@@ -216,12 +216,14 @@ def test_stow_16_a_picture_becomes_native_pixels(
     http: httpx.Client, name: str, given: bool
 ) -> None:
     media_type, file, array = PICTURES[name]
-    # What the sender says may be of its file, palette and all.
+    # What the sender says may be of its file, palette and all: then it is right.
     stated = described(array[..., 0], 8, "PALETTE COLOR") if array.ndim == 3 and given else {}
     made = posted_image(PixelData=Bulk("pixels", "OB"), **stated)
     answer = post_posted(http, [made], [part(media_type, file, Content_Location="pixels")])
 
-    assert answer.status_code == 200, answer.text
+    wrong = stated and "palette" not in name and name != "gif"
+    assert answer.status_code == (202 if wrong else 200), answer.text
+    assert bool(wrong) == ("(0028,0004)" in " ".join(problems(answer)))
     dataset = retrieved(http, answer)
     expected = described(array, 8 * array.itemsize, "RGB" if array.ndim == 3 else "MONOCHROME2")
     assert {keyword: dataset[keyword].value for keyword in expected} == expected
@@ -230,6 +232,66 @@ def test_stow_16_a_picture_becomes_native_pixels(
     assert np.array_equal(dataset.pixel_array, array)
     [path] = stored_paths(answer)
     check_picture(http, path, array)
+
+
+SIGNED = (GREY16 >> 4).astype(np.int16) - 2048
+LUT = np.roll(np.arange(256, dtype=np.uint8), 100)
+PALETTES = {
+    f"{colour}PaletteColorLookupTable{part}": value
+    for colour in ("Red", "Green", "Blue")
+    for part, value in (("Descriptor", [256, 0, 8]), ("Data", LUT.tobytes()))
+}
+
+
+@pytest.mark.parametrize(
+    ("array", "stated"),
+    [
+        (GREY8, described(GREY8, 8, "MONOCHROME1")),
+        (GREY16 >> 4, described(GREY16, 12, "MONOCHROME1")),
+        (SIGNED, described(SIGNED, 12, "MONOCHROME2")),
+        (GREY8, described(GREY8, 8, "PALETTE COLOR") | PALETTES),
+    ],
+    ids=["inverted", "12 bits", "signed", "palette"],
+)
+def test_stow_16_what_the_sender_says_of_grey_values_stands(
+    http: httpx.Client, array: NDArray[Any], stated: dict[str, Any]
+) -> None:
+    file = saved(Image.fromarray(array.view(f"u{array.itemsize}")), "PNG")
+    made = posted_image(PixelData=Bulk("pixels", "OB"), **stated)
+    answer = post_posted(http, [made], frame_parts("image/png", [file]))
+
+    assert answer.status_code == 200, answer.text
+    dataset = retrieved(http, answer)
+    assert {keyword: dataset[keyword].value for keyword in stated} == stated
+    assert np.array_equal(dataset.pixel_array, array)
+    [path] = stored_paths(answer)
+    shown = Image.open(BytesIO(http.get(f"{path}/rendered?accept=image/png").content))
+    values = np.asarray(shown.convert("L")).astype(int)
+    ends = {
+        "MONOCHROME1": (array.max(), array.min()),
+        "MONOCHROME2": (array.min(), array.max()),
+        "PALETTE COLOR": (100, 99),
+    }
+    dark, bright = ends[stated["PhotometricInterpretation"]]
+    assert (values[array == dark] == values.min()).all()
+    assert (values[array == bright] == values.max()).all()
+
+
+def test_stow_16_what_a_picture_contradicts_is_told_and_becomes_what_it_says(
+    http: httpx.Client,
+) -> None:
+    stated = described(GREY8, 8, "RGB") | {"Rows": 512, "BitsAllocated": 16, "BitsStored": 12}
+    made = posted_image(PixelData=Bulk("pixels", "OB"), **stated, NumberOfFrames=2)
+    answer = post_posted(http, [made], frame_parts("image/png", [saved(GREY, "PNG")]))
+
+    assert answer.status_code == 202, answer.text
+    told = [problem for problem in problems(answer) if "image itself" in problem]
+    tags = ["0028,0004", "0028,0010", "0028,0100", "0028,0101", "0028,0008"]
+    assert [problem[1:10] for problem in told] == tags
+    dataset = retrieved(http, answer)
+    expected = described(GREY8, 8, "MONOCHROME2") | {"NumberOfFrames": 1}
+    assert {keyword: dataset[keyword].value for keyword in expected} == expected
+    assert np.array_equal(dataset.pixel_array, GREY8)
 
 
 def test_stow_16_an_animated_gif_is_full_frames(http: httpx.Client) -> None:
