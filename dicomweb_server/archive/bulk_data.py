@@ -1,6 +1,7 @@
 """Bulk data and pixel data of whole instances, value by value (PS3.18 §10.4.1.1.5)."""
 
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 
@@ -50,6 +51,27 @@ async def list_holders(
     async with archive.session(principal, Action.RETRIEVE) as session:
         return await index.list_holders(
             session.conn, session.scope, study, series, pixels_only=pixels_only, after=after
+        )
+
+
+async def count_holders(
+    archive: Archive,
+    principal: Principal,
+    study: str,
+    series: str | None = None,
+    *,
+    pixels_only: bool,
+    page: Page[Holder],
+) -> Mapping[tuple[str, bool, bool], int]:
+    """How many of those of a resource that begins with `page` are alike, by transfer syntax,
+    `pixels` and `others`."""
+    if page.after is None:
+        return Counter(
+            (each.location.transfer_syntax_uid, each.pixels, each.others) for each in page.items
+        )
+    async with archive.session(principal, Action.RETRIEVE) as session:
+        return await index.count_holders(
+            session.conn, session.scope, study, series, pixels_only=pixels_only
         )
 
 

@@ -14,6 +14,7 @@ from dicomweb_server.index.retrieve import (
     LOCATION,
     NUMBERS,
     PAGE_OF,
+    STUDY_OF,
     TABLES,
     Location,
     Page,
@@ -48,8 +49,20 @@ SELECT {LOCATION}, {NUMBERS}, i.bulk ?| {_PIXELS} AS pixels, i.bulk - {_PIXELS} 
    AND {PAGE_OF}
 """  # noqa: S608 - put together from constants
 
-LIST_BULK_DATA = _HOLDERS % "i.bulk IS NOT NULL AND i.bulk <> '{}'"
-LIST_PIXEL_DATA = _HOLDERS % f"i.bulk ?| {_PIXELS}"
+_COUNTS = f"""
+SELECT i.transfer_syntax_uid, i.bulk ?| {_PIXELS} AS pixels, i.bulk - {_PIXELS} <> '{{}}' AS others,
+       count(*) AS instances
+  FROM {TABLES}
+ WHERE %s
+   AND e.study_id = {STUDY_OF}
+   AND ($4::text IS NULL OR e.series_instance_uid = $4)
+ GROUP BY 1, 2, 3
+"""  # noqa: S608
+
+_ANY_BULK_DATA = "i.bulk IS NOT NULL AND i.bulk <> '{}'"
+_ANY_PIXEL_DATA = f"i.bulk ?| {_PIXELS}"
+LIST_BULK_DATA, COUNT_BULK_DATA = _HOLDERS % _ANY_BULK_DATA, _COUNTS % _ANY_BULK_DATA
+LIST_PIXEL_DATA, COUNT_PIXEL_DATA = _HOLDERS % _ANY_PIXEL_DATA, _COUNTS % _ANY_PIXEL_DATA
 
 LOCATE_ALL_BULK = f"""
 SELECT {LOCATION}, i.bulk::text AS bulk
@@ -77,6 +90,17 @@ async def list_holders(
         raise NotFound(f"{no_parent(study, series)} with {kind}")
     holders = [Holder(location_of(row), row["pixels"], row["others"]) for row in rows]
     return Page(holders, next_of(rows, len(rows)))
+
+
+async def count_holders(
+    conn: Connection, scope: Scope, study: str, series: str | None = None, *, pixels_only: bool
+) -> dict[tuple[str, bool, bool], int]:
+    """How many instances of a study or series have bulk data, or pixel data: by their transfer
+    syntax, and by which they have (`Holder.pixels`, `Holder.others`)."""
+    statement = COUNT_PIXEL_DATA if pixels_only else COUNT_BULK_DATA
+    rows = await conn.fetch(statement, *scope_arguments(study, scope), series)
+    kinds = ("transfer_syntax_uid", "pixels", "others")
+    return {tuple(row[name] for name in kinds): row["instances"] for row in rows}
 
 
 async def locate_all_bulk(

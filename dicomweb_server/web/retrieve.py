@@ -74,7 +74,7 @@ async def retrieve_instances(request: Request) -> Response:
     if choice.offer.media_type == ZIP:
         return await retrieve_file_set(request)
     if choice.offer.media_type == OCTETS:
-        return await bulk_data_of_instances(request, wanted)
+        return await bulk_data_of_instances(request)
     if not choice.offer.multipart:
         return await _file(request, page.items[0], wanted, encodings)
     return await _files(request, page, wanted, encodings)

@@ -142,17 +142,11 @@ def pixel_offers(stored: str, count: int, *, encoded: Sequence[str] = ()) -> lis
     return offers
 
 
-def bulk_offers(stored: Collection[str], *, complete: bool, pixels_only: bool) -> list[Offer]:
-    """Of all bulk data of a resource, or all pixel data, in parts: octets, decoded or not; and
-    in the one compressed form that all of it has.
-
-    `stored`: the transfer syntaxes of the instances that have any, all of them if `complete`.
-    `pixels_only`: it is pixel data throughout, at the top level.
-    """
-    if complete and pixels_only and len(stored) == 1:
-        [syntax] = stored
-        if is_encapsulated(syntax):
-            return [offer for offer in pixel_offers(syntax, 1) if offer.multipart]
+def bulk_offers(stored: str, *, pixels: bool) -> list[Offer]:
+    """Of a value among all bulk data of a resource, in parts: octets, decoded or not; and in the
+    compressed form that it has, if it is `pixels` of the top level."""
+    if pixels and is_encapsulated(stored):
+        return [offer for offer in pixel_offers(stored, 1) if offer.multipart]
     return [ALL_BULK_DATA]
 
 

@@ -52,7 +52,7 @@ OFFERS = (
     instance_offers(["1.2.840.10008.1.2.4.90"], complete=True, single=True),
     instance_offers([], complete=False, single=False),
     frame_offers("1.2.840.10008.1.2.4.50", single=True, encoded=("1.2.840.10008.1.2.4.80",)),
-    bulk_offers(["1.2.840.10008.1.2.1"], complete=True, pixels_only=False),
+    bulk_offers("1.2.840.10008.1.2.1", pixels=False),
     rendered_offers(2),
 )
 

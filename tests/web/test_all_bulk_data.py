@@ -296,3 +296,17 @@ def test_cch_01_all_bulk_data_have_tags(http: httpx.Client, study: list[Dataset]
         same = get(http, path, accept, **{"If-None-Match": tag})
         assert (same.status_code, same.content) == (304, b"")
         assert http.head(path, headers={"Accept": accept}).headers["etag"] == tag
+
+
+def test_wado_09_of_all_values_those_that_can_be_had(
+    http: httpx.Client, study: list[Dataset]
+) -> None:
+    """Of five instances with bulk data, one has pixel data in RLE; icons and documents have no
+    such form."""
+    answer = get(http, f"{path_of(study[0], 1)}/bulkdata", "multipart/related; type=image/*")
+    assert answer.status_code == 206
+    assert "of 4 of 5 instances" in answer.headers["warning"]
+    assert {fields["Content-Location"] for fields, _ in parts_of(answer)} == {
+        f"{str(http.base_url).rstrip('/')}/{path_of(study[1])}/bulkdata/7FE00010"
+    }
+    assert len(parts_of(answer)) == 3

@@ -131,3 +131,57 @@ def test_wado_09_nobody_has_it(http: httpx.Client, mixed: list[Dataset]) -> None
         )
     octets = f'{files(DICOM, "1.2.3")}, multipart/related; type="application/octet-stream";q=0.1'
     assert len(parts_of(get(http, path_of(mixed[0], 1), octets))) == 6
+
+
+# -------------------------------------------------------------------------------- bulk data
+
+JLS, RLE, OCTETS = "image/jls", "image/dicom-rle", "application/octet-stream"
+
+
+def types(*named: str) -> str:
+    """An Accept of these types in parts, each rather than the next."""
+    return ", ".join(
+        f'multipart/related; type="{kind}";q={1 - place / 10}' for place, kind in enumerate(named)
+    )
+
+
+def kinds_in(answer: httpx.Response) -> list[str]:
+    kinds = [fields["Content-Type"].partition(";")[0] for fields, _ in parts_of(answer)]
+    assert answer.headers["content-type"].startswith(f'multipart/related; type="{kinds[0]}";')
+    return kinds
+
+
+@pytest.mark.parametrize("level", [1, 2])
+@pytest.mark.parametrize("place", ["pixeldata", "bulkdata"])
+def test_pixel_data_are_negotiated_one_by_one(
+    http: httpx.Client, mixed: list[Dataset], level: int, place: str
+) -> None:
+    """Types may differ between the parts (digest 1.6)."""
+    path = f"{path_of(mixed[0], level)}/{place}"
+    answer = get(http, path, types(JLS, "image/jp2", OCTETS))
+    assert answer.status_code == 200
+    assert "warning" not in answer.headers
+    assert kinds_in(answer) == [OCTETS, JLS, JLS, OCTETS, JLS, OCTETS]
+    assert kinds_in(get(http, path, types(OCTETS, JLS))) == [OCTETS] * 6
+
+    alone = get(http, path, types(JLS))
+    assert (alone.status_code, kinds_in(alone)) == (206, [JLS] * 3)
+    assert "3 of 6 instances" in alone.headers["warning"]
+    tag = alone.headers["etag"]
+    assert get(http, path, types(JLS), **{"If-None-Match": tag}).status_code == 304
+    images = get(http, path, "multipart/related; type=image/*")
+    assert (images.status_code, kinds_in(images)) == (206, [JLS, JLS, RLE, JLS])
+    assert images.headers["etag"] != tag
+    problem = assert_problem(get(http, path, types("image/jp2")), 406)
+    for kind in (JLS, RLE, OCTETS):
+        assert f'multipart/related; type="{kind}"' in problem["available"]
+
+
+@pytest.mark.parametrize("place", ["pixeldata", "bulkdata"])
+def test_pixel_data_of_a_large_series(http: httpx.Client, large: Dataset, place: str) -> None:
+    accept = {"Accept": types(RLE)}
+    for level in (1, 2):
+        with http.stream("GET", f"{path_of(large, level)}/{place}", headers=accept) as answer:
+            assert answer.status_code == 200
+            assert answer.headers["content-type"].startswith(f'multipart/related; type="{RLE}"')
+    assert_problem(get(http, f"{path_of(large, 2)}/{place}", types(JLS)), 406)

@@ -289,7 +289,7 @@ def of_instances(single: bool) -> Callable[[str], Sequence[Offer]]:
 
 
 def of_all(pixels_only: bool) -> Callable[[str], Sequence[Offer]]:
-    return lambda stored: bulk_offers([stored], complete=True, pixels_only=pixels_only)
+    return lambda stored: bulk_offers(stored, pixels=pixels_only)
 
 
 def of_encoded_frames(single: bool) -> Callable[[str], Sequence[Offer]]:
@@ -413,14 +413,6 @@ def test_neg_metadata(accept: str | None, expected: str | None) -> None:
 def test_wado_08_video_has_no_frames(stored: str, single: bool) -> None:
     with pytest.raises(NotAcceptable):
         frame_offers(stored, single=single)
-
-
-@pytest.mark.parametrize("complete", [True, False])
-def test_bulk_data_of_several_syntaxes_are_octets(complete: bool) -> None:
-    """And so are those that nobody has counted: what one is asked for they may not all have."""
-    stored = [ELE, f"{ARC}.4.80"] if complete else [f"{ARC}.4.80"]
-    [offer] = bulk_offers(stored, complete=complete, pixels_only=True)
-    assert set(offer.transfer_syntaxes) == {ELE, AS_STORED}
 
 
 def test_wado_09_each_stored_syntax_of_several_can_be_named() -> None:
