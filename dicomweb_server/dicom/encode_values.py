@@ -9,6 +9,7 @@ import re
 import struct
 from binascii import a2b_base64
 from collections.abc import Callable
+from decimal import Decimal
 from math import isfinite
 from typing import Any
 
@@ -157,7 +158,12 @@ def _float_text(value: float, vr: str, notes: list[str]) -> str:
     if not value.is_integer():
         notes.append(NOT_AN_INTEGER)
         return repr(value)
-    return str(int(value))
+    return str(_whole(value))
+
+
+def _whole(value: float) -> int:
+    """The integer that was written: a double of many digits is another one, close by."""
+    return int(Decimal(repr(value)))
 
 
 def _number_strings(vr: str) -> Encoder:
@@ -191,7 +197,7 @@ def _integer(value: Any) -> int:
     if type(value) is int:
         return value
     if isinstance(value, float) and value.is_integer():
-        return int(value)
+        return _whole(value)
     raise WrongValue("a value that is no integer")
 
 

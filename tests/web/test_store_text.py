@@ -1,5 +1,7 @@
 """Values of posted metadata: text of every script, numbers that JSON lacks, private attributes."""
 
+import json
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -8,7 +10,7 @@ import pytest
 
 from tests.make.posted import JSON, XML, native_xml
 from tests.strategies import CHARACTER_SETS
-from tests.web.asking import assert_problem, reasons
+from tests.web.asking import FAILED, assert_problem, reasons
 from tests.web.posting import (
     Attributes,
     metadata_of,
@@ -93,6 +95,52 @@ def test_bare_tokens_and_numbers_beyond_a_double_are_no_json(
 ) -> None:
     text = f'[{{"00189087":{{"vr":"FD","Value":[{token}]}}}}]'
     assert_problem(http.post("studies", content=text, headers={"Content-Type": JSON}), 400)
+
+
+@pytest.mark.parametrize("vr", ['"vr": "IS", ', '"vr": "DS", ', ""])
+@pytest.mark.parametrize(
+    "token",
+    [
+        "123456789012345678901234567890",
+        "-9223372036854775809",
+        "9007199254740993.0",
+        "0.1234567890123456789",
+        "1.00000000000000000001",
+        "1e-400",
+    ],
+)
+def test_a_number_in_text_keeps_its_digits_however_many(
+    http: httpx.Client, vr: str, token: str
+) -> None:
+    """More than a double or 64 bits can hold, and told where it is too long (STOW-19)."""
+    tag = "00200013" if "IS" in vr else "00181041"  # Instance Number, Contrast/Bolus Volume
+    made = json.dumps(posted_instance() | {tag: {}})
+    text = made.replace(f'"{tag}": {{}}', f'"{tag}": {{{vr}"Value": [1, {token}]}}')
+    answer = http.post("studies", content=text, headers={"Content-Type": JSON})
+
+    if "IS" in vr or len(token) > 16:
+        assert answer.status_code == 202, answer.text
+        assert any(f"({tag[:4]},{tag[4:]})" in problem for problem in problems(answer))
+    [path] = stored_paths(answer)
+    [one, value] = metadata_of(http, path)[tag]["Value"]
+    assert one == 1
+    assert Decimal(value) == Decimal(token)
+
+
+def test_an_integer_that_its_vr_cannot_hold_is_not_rounded_to_one_that_it_can(
+    http: httpx.Client,
+) -> None:
+    for vr, token in (
+        ("SV", "-9223372036854775809"),
+        ("UV", "9007199254740993.0"),
+        ("US", "1.00000000000000000001"),
+    ):
+        made = posted_instance() | {"00090010": {"vr": "LO", "Value": ["A"]}, "00091001": {}}
+        text = json.dumps(made)
+        text = text.replace('"00091001": {}', f'"00091001": {{"vr": "{vr}", "Value": [{token}]}}')
+        answer = http.post("studies", content=text, headers={"Content-Type": JSON})
+        assert answer.status_code == 409, answer.text
+        assert any("00091001" in problem for problem in problems(answer, FAILED)), answer.text
 
 
 @pytest.mark.parametrize("xml", [False, True])
