@@ -20,6 +20,7 @@ from dicomweb_server.dicom.description import JsonDataset
 from dicomweb_server.dicom.json_values import LONGEST_NUMBER, NUMBER, PADDING
 from dicomweb_server.dicom.moments import (
     moved,
+    names_zone,
     normal_date,
     normal_date_time,
     normal_time,
@@ -184,8 +185,8 @@ def matches(
             return all(_single(value, attribute, vr) for value in values)
         case Wildcard(patterns):
             return any(_wildcard(pattern, attribute, vr) for pattern in patterns)
-        case Range(low, high):
-            return any(_in_range(low, high, _normal(v, vr, zone)) for v in _values(attribute))
+        case Range():
+            return any(_in_range_of(condition, str(v), vr, zone) for v in _values(attribute))
         case UidList(uids):
             return any(str(value).rstrip(PADDING) in uids for value in _values(attribute))
         case Fuzzy(words, pattern):
@@ -219,10 +220,14 @@ def _is_blank(value: Any, vr: str) -> bool:
     return isinstance(value, str) and not value.strip(PADDING)
 
 
-def _normal(value: Any, vr: str, zone: int) -> str | None:
-    if vr == "DT":
-        return normal_date_time(str(value), zone)
-    return _NORMAL[vr](str(value))
+def _in_range_of(asked: Range, value: str, vr: str, zone: int) -> bool:
+    low, high = asked.low, asked.high
+    if vr != "DT":
+        return _in_range(low, high, _NORMAL[vr](value))
+    if not names_zone(value):
+        low = low if asked.low_clock is None else moved(asked.low_clock, -zone)
+        high = high if asked.high_clock is None else moved(asked.high_clock, -zone)
+    return _in_range(low, high, normal_date_time(value, zone))
 
 
 def _sounds(words: Iterable[frozenset[str]], value: Any) -> bool:

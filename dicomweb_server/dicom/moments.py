@@ -79,6 +79,12 @@ def zone_of(text: str) -> int | None:
     return minutes if _LEAST_ZONE <= minutes <= _GREATEST_ZONE else None
 
 
+def names_zone(text: str) -> bool:
+    """Whether a DT has an offset of its own."""
+    match = _DATE_TIME.fullmatch(text.strip(_PADDING))
+    return match is not None and match[8] is not None
+
+
 def date_time_bounds(text: str, zone: int) -> tuple[str, str] | None:
     """The first and last moment, YYYYMMDDHHMMSS.FFFFFF in UTC, that a DT denotes.
 

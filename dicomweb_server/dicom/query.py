@@ -44,10 +44,16 @@ class Wildcard:
 class Range:
     """Range matching (C.2.2.2.5) of one DA, TM or DT attribute; also a single value of reduced
     precision (MAT-01). Bounds are inclusive and normalised by ``dicom.moments``: dates YYYYMMDD,
-    times HHMMSS.FFFFFF, date-times YYYYMMDDHHMMSS.FFFFFF in UTC; None is open."""
+    times HHMMSS.FFFFFF, date-times YYYYMMDDHHMMSS.FFFFFF in UTC; None is open.
+
+    `low_clock`, `high_clock`: those bounds of a DT as they were written, where neither they nor
+    the query name a time zone. Values that name none either are compared to these, both being
+    meant in the zone of their data set (MAT-05)."""
 
     low: str | None
     high: str | None
+    low_clock: str | None = None
+    high_clock: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

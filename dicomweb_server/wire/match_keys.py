@@ -9,7 +9,7 @@ from pydicom._dicom_dict import DicomDictionary
 from pydicom.datadict import dictionary_has_tag, dictionary_VR, tag_for_keyword
 
 from dicomweb_server.dicom.matching import NUMERIC_VRS, normal_number
-from dicomweb_server.dicom.moments import date_bounds, date_time_bounds, time_bounds
+from dicomweb_server.dicom.moments import date_bounds, date_time_bounds, names_zone, time_bounds
 from dicomweb_server.dicom.name_tokens import query_tokens
 from dicomweb_server.dicom.person_name import fold, groups
 from dicomweb_server.dicom.query import (
@@ -93,7 +93,7 @@ class Switches:
     """How the values of all keys are to be taken (PS3.18 §8.3.4.2 to §8.3.4.4).
 
     `zone`: the query's Timezone Offset From UTC in minutes east, None without one; `local_zone`:
-    that of the archive, for what tells none (MAT-05).
+    that of the archive, for what tells none and cannot be meant in that of a data set (MAT-05).
     """
 
     fuzzy: bool = False
@@ -304,6 +304,8 @@ class _Bounds:
     low: str | None
     high: str | None
     is_range: bool  # written as one
+    low_clock: str | None = None
+    high_clock: str | None = None
 
 
 def _bounds(key: Key, switches: Switches) -> _Bounds | None:
@@ -325,8 +327,21 @@ def _bounds(key: Key, switches: Switches) -> _Bounds | None:
         raise InvalidParameter(key.name, value, _EXPECTED[key.vr])
     if not dash:
         assert low is not None
-        return _Bounds(*low, is_range=False)
-    return _Bounds(low[0] if low else None, high[1] if high else None, is_range=True)
+        return _Bounds(*low, False, *_on_clocks(first, key.vr, switches))
+    return _Bounds(
+        low[0] if low else None,
+        high[1] if high else None,
+        True,
+        _on_clocks(first, key.vr, switches)[0],
+        _on_clocks(last, key.vr, switches)[1],
+    )
+
+
+def _on_clocks(text: str, vr: str, switches: Switches) -> tuple[str | None, str | None]:
+    """What a clock shows at the ends of a date-time whose zone neither it nor the query names."""
+    if vr != "DT" or switches.zone is not None or names_zone(text):
+        return None, None
+    return date_time_bounds(text, 0) or (None, None)
 
 
 def _halves(value: str, vr: str) -> tuple[str, str, str]:
@@ -350,7 +365,7 @@ def _one_range(key: Key, bounds: _Bounds | None) -> Condition:
         return Universal()
     if bounds.low is not None and bounds.high is not None and bounds.low > bounds.high:
         raise InvalidParameter(key.name, key.value, _EXPECTED[key.vr])
-    return Range(bounds.low, bounds.high)
+    return Range(bounds.low, bounds.high, bounds.low_clock, bounds.high_clock)
 
 
 def _dates_and_times(

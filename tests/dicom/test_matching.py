@@ -27,6 +27,7 @@ from dicomweb_server.dicom.query import (
     Universal,
     Wildcard,
 )
+from dicomweb_server.wire.match_keys import Key, Switches, conditions_of
 
 STUDY_DATE, STUDY_TIME, MODALITY = 0x00080020, 0x00080030, 0x00080060
 REQUESTS, STEP_ID, PROCEDURE_ID = 0x00400275, 0x00400009, 0x00401001
@@ -161,6 +162,31 @@ def test_sequence_keys_must_match_within_one_item() -> None:
     assert not matches(across, dataset["00400275"], "SQ")
     assert matches_dataset({(REQUESTS, STEP_ID): Equal(("S1",))}, dataset)
     assert not matches(same, None, "SQ")
+
+
+@pytest.mark.parametrize(
+    ("asked", "stored", "zone", "found"),
+    [
+        ("20200101233000", "20200101233000", -300, True),
+        ("20200101233000", "20200101233000+0100", -300, True),  # the archive's: +0100
+        ("20200101233000", "20200101233000-0500", -300, False),
+        ("20200101233000-0500", "20200101233000", -300, True),
+        ("20200101233000-0500", "20200101233000", 0, False),
+        ("20200102-", "20200101233000", -300, False),
+        ("-20200101", "20200101233000", -300, True),
+        ("20200101233000-20200102043000+0000", "20200101233000", -300, True),
+        ("20200101233000-20200102043000+0000", "20200101233000", -360, False),
+        ("99991231", "99991231", -720, True),
+        ("0001", "0001", 840, True),
+    ],
+)
+def test_mat_05_date_times_without_an_offset_are_compared_where_they_stand(
+    asked: str, stored: str, zone: int, found: bool
+) -> None:
+    key = Key("DateTime", (0x0040A120,), "DT", asked)
+    condition = conditions_of({key.path: key}, Switches(local_zone=60))[key.path]
+
+    assert matches(condition, attribute("DT", stored), "DT", zone) is found
 
 
 def test_mat_05_items_are_of_the_zone_of_what_they_stand_in() -> None:

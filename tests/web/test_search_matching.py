@@ -241,6 +241,33 @@ def test_4_5_mat_01_date_times_and_their_offsets(shelf: Shelf) -> None:
         assert_problem(shelf.ask(f"AcquisitionDateTime={wrong}", "instances"), 400)
 
 
+def test_mat_05_a_date_time_without_an_offset_is_found_as_it_is_stored(shelf: Shelf) -> None:
+    """Where neither it nor the query names a zone both are meant in that of the data set."""
+    zones = {"west": "-0500", "east": "+0100", "none": None}
+    for label, zone in zones.items():
+        moment = "20200101233000"
+        keys = {"AcquisitionDateTime": moment, "FrameReferenceDateTime": moment}
+        steps = [item(ScheduledProcedureStepStartDateTime=moment)]
+        shelf.put(label, TimezoneOffsetFromUTC=zone, ScheduledProcedureStepSequence=steps, **keys)
+    shelf.put("own", TimezoneOffsetFromUTC="-0500", AcquisitionDateTime="20200101233000+0000")
+
+    def find(value: str, key: str = "AcquisitionDateTime") -> str:
+        return " ".join(sorted(shelf.find(f"{key}={value}", "instances")))
+
+    step = "ScheduledProcedureStepSequence.ScheduledProcedureStepStartDateTime"
+    for key in ("FrameReferenceDateTime", step):
+        for value in ("20200101233000", "20200101", "202001012330-20200101", "20200101-"):
+            assert find(value, key) == "east none west", key
+        assert find("20200102", key) == find("-20191231", key) == find("20200102-", key) == ""
+    assert find("20200101233000") == "east none own west"  # of "own" in the archive's zone
+    assert find("20200102043000%2B0000") == "west"
+    assert find("20200101233000-0500") == find("20200101233000&TimezoneOffsetFromUTC=-0500")
+    assert find("20200101233000-0500") == "west"
+    assert find("20200102-") == ""
+    # An end with an offset is a moment, the other one the time of day there.
+    assert find("20200101233000-20200102000000%2B0000") == "east none own"
+
+
 PAIRS = {
     "StudyDate": "StudyTime",
     "SeriesDate": "SeriesTime",
@@ -339,7 +366,8 @@ def test_4_5_date_times_in_items_are_of_the_data_sets_zone(shelf: Shelf) -> None
         shelf.put(zone, TimezoneOffsetFromUTC=zone, ScheduledProcedureStepSequence=[step])
 
     key = "ScheduledProcedureStepSequence.ScheduledProcedureStepStartDateTime"
-    assert shelf.find(f"{key}=20240105100000", "instances") == ["+0200"]
+    assert sorted(shelf.find(f"{key}=20240105120000", "instances")) == ["+0200", "-0500"]
+    assert shelf.find(f"{key}=20240105100000%2B0000", "instances") == ["+0200"]
     assert shelf.find(f"{key}=20240105120000-0500", "instances") == ["-0500"]
 
 
