@@ -259,9 +259,11 @@ def _within(condition: Condition) -> Iterator[Path]:
 def only(value: Mapping[str, Any], paths: Iterable[Path], reading: Reading) -> dict[str, Any]:
     """A sequence with nothing in its items but what `paths` name (QRY-23); a path that is empty
     names everything."""
+    if "Value" not in value:
+        return dict(value)
     inner: dict[int, set[Path]] = {}
     for path in paths:
-        if not path or "Value" not in value:
+        if not path:
             return dict(value)
         inner.setdefault(path[0], set()).add(path[1:])
     items = [

@@ -371,6 +371,16 @@ def test_4_5_date_times_in_items_are_of_the_data_sets_zone(shelf: Shelf) -> None
     assert shelf.find(f"{key}=20240105120000-0500", "instances") == ["-0500"]
 
 
+@pytest.mark.parametrize("resource", ["studies", "series", "instances"])
+def test_qry_26_a_sequence_without_items_is_returned_as_such(shelf: Shelf, resource: str) -> None:
+    shelf.put("it", RequestAttributesSequence=[])
+
+    query = "includefield=RequestAttributesSequence"
+    for [result] in (found_in(shelf.ask(each, resource)) for each in (query, "")):
+        assert result.get("00400275", {"vr": "SQ"}) == {"vr": "SQ"}
+    assert "00400275" in result or resource == "studies"
+
+
 # ------------------------------------------------------------------- 4.5 empty and multiple values
 
 
