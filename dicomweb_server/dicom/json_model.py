@@ -18,10 +18,13 @@ MAX_BRACKETS = 4_000_000  # objects and arrays
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # a reader may pass over it (RFC 8259 §8.1)
 
-# Numbers that a double may not hold: of 16 digits and a point, or more, or next to nothing.
+# Numbers that a double may not hold: of 16 digits or more, or next to nothing.
 _DOUBTFUL = re.compile(
-    rb"[\[,:][ \t\r\n]*(-?(?:[0-9.]{17,}(?:[Ee][+-]?[0-9]+)?|[0-9.]+[Ee]-[0-9]{3,}))"
+    rb"[\[,:][ \t\r\n]*(-?(?:[0-9.]{16,}(?:[Ee][+-]?[0-9]+)?|[0-9.]+[Ee]-[0-9]{3,}))"
 )
+# All that such numbers need, to be looked for in text without white space: ten times faster.
+_OUTLINE = bytes.maketrans(b"0123456789.[:E", b"00000000000,,e")
+_SIGNS = (b"," + b"0" * 16, b",-" + b"0" * 16, b"e-000")
 # VRs of numbers as text and of 64 bits, which may be text in JSON (PS3.18 §F.2.3).
 _MAY_BE_TEXT = frozenset({"DS", "IS", "SV", "UV"})
 _INTEGERS = frozenset({"SL", "SS", "UL", "US", "US or SS"})
@@ -48,13 +51,20 @@ def parse_json_datasets(text: bytes, limit: int = MAX_TEXT) -> list[JsonDataset]
     except orjson.JSONDecodeError as error:
         # Its message says what and where, never what stands there.
         raise MalformedContent(f"not JSON: {error.msg} at character {error.pos}") from None
-    if not all(_is_exact(match[1].decode()) for match in _DOUBTFUL.finditer(text)):
+    if not _is_held_by_doubles(text):
         del found
         found = _with_digits(text)
     datasets = found if isinstance(found, list) else [found]
     if not all(isinstance(dataset, dict) for dataset in datasets):
         raise MalformedContent("JSON that is neither an object nor an array of objects")
     return datasets
+
+
+def _is_held_by_doubles(text: bytes) -> bool:
+    outline = text.translate(_OUTLINE, b" \t\r\n")
+    if not any(sign in outline for sign in _SIGNS):
+        return True
+    return all(_is_exact(match[1].decode()) for match in _DOUBTFUL.finditer(text))
 
 
 def _is_exact(token: str) -> bool:
