@@ -97,10 +97,12 @@ async def value_contents(
     location: Location,
     values: Mapping[str, BulkValue],
     wanted: str,
+    *,
+    or_as_stored: bool,
 ) -> AsyncIterator[tuple[str, Content]]:
     """The values of one instance and their paths; those of compressed pixel data in frames.
 
-    Pixel data that cannot be decoded goes as stored, and says so (TS-05).
+    Pixel data that cannot be decoded goes as stored, and says so (TS-05), if it may.
     """
     source = await open_source(archive, location)
     for path, value in values.items():
@@ -111,7 +113,7 @@ async def value_contents(
         if frames is None:
             yield path, await bulk_content(archive, principal, source, location, path, value)
             continue
-        async for content in frames.contents(wanted, or_as_stored=True):
+        async for content in frames.contents(wanted, or_as_stored=or_as_stored):
             yield path, content
 
 

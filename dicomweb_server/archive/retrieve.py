@@ -106,16 +106,21 @@ def syntax_sent(stored: str, wanted: str) -> str:
     return stored if wanted == ELE and is_video(stored) else wanted
 
 
-async def instance_content(archive: Archive, location: Location, wanted: str) -> Content:
+async def instance_content(
+    archive: Archive, location: Location, wanted: str, *, or_as_stored: bool
+) -> Content:
     """One instance as a PS3.10 file: the stored bytes, or rewritten as Explicit VR LE.
 
     What cannot be decoded, or would be too large decoded, goes as stored, and says so
-    (TS-04, TS-05).
+    (TS-04, TS-05), if it may go `or_as_stored`. Raises UndecodablePixels else.
     """
     stored = location.transfer_syntax_uid
     if syntax_sent(stored, wanted) != stored:
-        with suppress(UndecodablePixels, WorkerFailed, ContentTooLarge, NotPart10):
+        try:
             return await _explicit_little_endian(archive, location)
+        except (UndecodablePixels, WorkerFailed, ContentTooLarge, NotPart10) as error:
+            if not or_as_stored:
+                raise UndecodablePixels("the instance cannot be had decoded") from error
     return Content(location.size, DICOM, stored, blob_pieces(archive.blobs, location.blob_key))
 
 

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from dicomweb_server.archive import bulk_data, retrieve
 from dicomweb_server.archive.content import Content
 from dicomweb_server.dicom.frames import is_encapsulated, is_video, media_type_of
+from dicomweb_server.dicom.pixels import DECODABLE
 from dicomweb_server.errors import NotAcceptable
 from dicomweb_server.index.bulk_data import PIXEL_PATHS, Holder
 from dicomweb_server.index.digest import Version
@@ -23,6 +24,7 @@ from dicomweb_server.web.requests import (
     archive_of,
     base_url_of,
     choice_of,
+    may_stay_encoded,
     principal_of,
     triple_of,
     uids_of,
@@ -57,6 +59,7 @@ class _Choices:
         self._request = request
         self._only = only
         self._made: dict[tuple[str, bool], str | None] = {}
+        self._only_decoded: set[str] = set()
 
     def offers(self, stored: str, *, pixels: bool) -> list[Offer]:
         offers = bulk_offers(stored, pixels=pixels)
@@ -66,12 +69,24 @@ class _Choices:
         """None if it is left out; `pixels`: it is pixel data of the top level."""
         alike = stored, pixels
         if alike not in self._made:
-            try:
-                choice = choice_of(self._request, self.offers(stored, pixels=pixels))
-                self._made[alike] = choice.transfer_syntax or ELE
-            except NotAcceptable:
-                self._made[alike] = None
+            self._made[alike] = self._choose(stored, pixels=pixels)
         return self._made[alike]
+
+    def _choose(self, stored: str, *, pixels: bool) -> str | None:
+        try:
+            choice = choice_of(self._request, self.offers(stored, pixels=pixels))
+        except NotAcceptable:
+            return None
+        decoding = pixels and choice.transfer_syntax == ELE and is_encapsulated(stored)
+        if decoding and not may_stay_encoded(self._request, choice):
+            if stored not in DECODABLE:
+                return None
+            self._only_decoded.add(stored)
+        return choice.transfer_syntax or ELE
+
+    def may_stay_encoded(self, stored: str) -> bool:
+        """Whether pixel data that cannot be decoded may go as stored."""
+        return stored not in self._only_decoded
 
     def had(self, stored: str, *, pixels: bool, others: bool) -> list[bool]:
         """Whether the pixel data of an instance can be had, and the others that it has."""
@@ -178,7 +193,14 @@ async def _answer(
                 if choices.of(syntax, pixels=path in PIXEL_PATHS) is not None
             }
             wanted = choices.of(syntax, pixels=True) or ELE
-            contents = bulk_data.value_contents(archive, principal, location, sent, wanted)
+            contents = bulk_data.value_contents(
+                archive,
+                principal,
+                location,
+                sent,
+                wanted,
+                or_as_stored=choices.may_stay_encoded(syntax),
+            )
             async for path, content in contents:
                 yield content, bulk_url(base_url, *uids, path)
 

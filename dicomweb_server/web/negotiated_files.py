@@ -24,6 +24,8 @@ from dicomweb_server.archive.encodings import (
 )
 from dicomweb_server.archive.read_ahead import contents_ahead
 from dicomweb_server.archive.workers import WorkerFailed
+from dicomweb_server.dicom.pixels import DECODABLE
+from dicomweb_server.dicom.transfer_syntaxes import is_encapsulated
 from dicomweb_server.errors import ContentTooLarge, NotAcceptable, NotPart10, UndecodablePixels
 from dicomweb_server.index.retrieve import Location, Page, Position
 from dicomweb_server.web.conditions import not_modified, tag_of
@@ -32,6 +34,7 @@ from dicomweb_server.web.requests import (
     archive_of,
     base_url_of,
     choice_of,
+    may_stay_encoded,
     principal_of,
     uids_of,
 )
@@ -67,6 +70,7 @@ class _Choices:
     def __init__(self, request: Request) -> None:
         self._request = request
         self._made: dict[tuple[str, tuple[str, ...]], str | None] = {}
+        self._only_decoded: set[str] = set()
 
     def syntax_of(self, location: Location, encodings: Encodings | None) -> str | None:
         """None if it is left out. What has come since the plan was made, of which nobody knows
@@ -83,9 +87,18 @@ class _Choices:
         offers = instance_offers([stored], complete=True, single=False, encoded=encoded)
         files = [offer for offer in offers if offer.media_type == DICOM]
         try:
-            return choice_of(self._request, files).transfer_syntax or ELE
+            choice = choice_of(self._request, files)
         except NotAcceptable:
             return None
+        if choice.transfer_syntax == ELE and not may_stay_encoded(self._request, choice):
+            if is_encapsulated(stored) and stored not in DECODABLE:
+                return None
+            self._only_decoded.add(stored)
+        return choice.transfer_syntax or ELE
+
+    def may_stay_encoded(self, stored: str) -> bool:
+        """Whether what cannot be decoded after all may go as stored."""
+        return stored not in self._only_decoded
 
 
 async def plan_files(request: Request, page: Page[Location], counts: Mapping[str, int]) -> Plan:
@@ -151,7 +164,8 @@ async def negotiated_files(request: Request, page: Page[Location], plan: Plan) -
                 if other is None:
                     raise
                 syntax = other
-        return await retrieve.instance_content(archive, location, syntax)
+        may_stay = plan.choices.may_stay_encoded(location.transfer_syntax_uid)
+        return await retrieve.instance_content(archive, location, syntax, or_as_stored=may_stay)
 
     async def parts() -> AsyncIterator[tuple[Content, str]]:
         async for location in _locations(request, page):

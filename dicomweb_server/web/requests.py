@@ -1,13 +1,16 @@
 """What every handler reads from a request."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.types import Scope
 
 from dicomweb_server.access.principal import ANONYMOUS, Principal
 from dicomweb_server.archive.archive import Archive
+from dicomweb_server.errors import NotAcceptable
 from dicomweb_server.wire.media_types import Choice, Offer, choose, names_syntax
+from dicomweb_server.wire.offers import ELE
 from dicomweb_server.wire.resources import parse_uid
 
 
@@ -56,6 +59,19 @@ def accept_encoding_of(request: Request) -> str | None:
 def choice_of(request: Request, offers: Sequence[Offer]) -> Choice:
     """What to send of what can be had (PS3.18 §8.7). Raises NotAcceptable."""
     return choose(accept_of(request), offers, request.query_params.get("accept"))
+
+
+def may_stay_encoded(request: Request, choice: Choice) -> bool:
+    """Whether what was chosen to be decoded may go as stored where that cannot be done: instead of
+    the default it may (TS-05), and where that is accepted too; it may not for who names Explicit
+    VR LE alone (PS3.18 §8.7.3)."""
+    offer = choice.offer
+    kept = tuple(uid for uid in offer.transfer_syntaxes if uid not in (ELE, *offer.encoded))
+    try:
+        choice_of(request, [replace(offer, transfer_syntaxes=kept)])
+    except NotAcceptable:
+        return False
+    return bool(kept)
 
 
 def asks_for_syntax(request: Request) -> bool:

@@ -4,7 +4,7 @@ Metadata are in ``web.metadata``, frames in ``web.frames``, bulk data in ``web.b
 instances of which some may be had in what others cannot, in ``web.negotiated_files``.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
 from starlette.requests import Request
@@ -33,6 +33,7 @@ from dicomweb_server.web.requests import (
     asks_for_syntax,
     base_url_of,
     choice_of,
+    may_stay_encoded,
     principal_of,
     uids_of,
 )
@@ -75,9 +76,12 @@ async def retrieve_instances(request: Request) -> Response:
         return await retrieve_file_set(request)
     if choice.offer.media_type == OCTETS:
         return await bulk_data_of_instances(request)
+    content_of = partial(
+        _content, archive_of(request), wanted, encodings, may_stay_encoded(request, choice)
+    )
     if not choice.offer.multipart:
-        return await _file(request, page.items[0], wanted, encodings)
-    return await _files(request, page, wanted, encodings)
+        return await _file(request, page.items[0], wanted, encodings, content_of)
+    return await _files(request, page, wanted, encodings, content_of)
 
 
 async def _negotiated(request: Request, page: Page[Location]) -> Response | Choice:
@@ -104,7 +108,11 @@ async def _negotiated(request: Request, page: Page[Location]) -> Response | Choi
 
 
 async def _file(
-    request: Request, location: Location, wanted: str, encodings: Encodings | None
+    request: Request,
+    location: Location,
+    wanted: str,
+    encodings: Encodings | None,
+    content_of: "_ContentOf",
 ) -> Response:
     """One instance as a PS3.10 file by itself."""
     headers = {
@@ -127,13 +135,17 @@ async def _file(
     if request.method == "HEAD" and encodings is not None:  # it is encoded or refused
         kind = f"{DICOM}; transfer-syntax={wanted}"
         return unchanged(wanted) or without_body(kind, {**headers, "Accept-Ranges": "bytes"})
-    making = _content(archive_of(request), location, wanted, encodings)
+    making = content_of(location)
     content = await (making if encodings is None else while_connected(request, making))
     return unchanged(content.transfer_syntax_uid) or await single_part(request, content, headers)
 
 
 async def _files(
-    request: Request, page: Page[Location], wanted: str, encodings: Encodings | None
+    request: Request,
+    page: Page[Location],
+    wanted: str,
+    encodings: Encodings | None,
+    content_of: "_ContentOf",
 ) -> Response:
     """The instances of a resource that begins with `page`, a part each."""
     archive, principal, uids = archive_of(request), principal_of(request), uids_of(request)
@@ -156,8 +168,7 @@ async def _files(
 
     async def parts() -> AsyncIterator[tuple[Content, str]]:
         async for location in retrieve.all_of(page, following):
-            content = await _content(archive, location, wanted, encodings)
-            yield content, _url(base_url, location)
+            yield await content_of(location), _url(base_url, location)
 
     if len(uids) == 3:
         making = one_part(parts(), headers)
@@ -166,13 +177,20 @@ async def _files(
     return await multipart(contents_ahead(parts()) if far else parts(), headers)
 
 
+_ContentOf = Callable[[Location], Awaitable[Content]]
+
+
 async def _content(
-    archive: Archive, location: Location, wanted: str, encodings: Encodings | None
+    archive: Archive,
+    wanted: str,
+    encodings: Encodings | None,
+    or_as_stored: bool,
+    location: Location,
 ) -> Content:
     """One instance as a PS3.10 file; `encodings` if it is to be encoded."""
     if encodings is not None:
         return await encoded_instance(archive, location, wanted, encodings)
-    return await retrieve.instance_content(archive, location, wanted)
+    return await retrieve.instance_content(archive, location, wanted, or_as_stored=or_as_stored)
 
 
 async def _tag_of_files(

@@ -6,17 +6,21 @@ from io import BytesIO
 import httpx
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import (
+    JPEG2000MC,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEG2000Lossless,
     JPEGLSLossless,
     RLELossless,
 )
 
 from dicomweb_server.index.retrieve import PAGE
 from tests.make import small_image, sr_document
-from tests.web.asking import DICOM, assert_problem, new_uid, parts_of, path_of, store
+from tests.web.asking import DICOM, assert_problem, new_uid, parts_of, path_of, post, store
 
+ELE = ExplicitVRLittleEndian
 TINY = {"bits": 8, "rows": 4, "columns": 4}
 
 
@@ -185,3 +189,80 @@ def test_pixel_data_of_a_large_series(http: httpx.Client, large: Dataset, place:
             assert answer.status_code == 200
             assert answer.headers["content-type"].startswith(f'multipart/related; type="{RLE}"')
     assert_problem(get(http, f"{path_of(large, 2)}/{place}", types(JLS)), 406)
+
+
+# ------------------------------------------------------------------ what cannot be decoded
+
+
+@pytest.fixture(scope="module")
+def damaged(http: httpx.Client) -> Dataset:
+    """An image in JPEG 2000 whose code stream is cut off; and a good one after it."""
+    shared = {"StudyInstanceUID": new_uid(), "SeriesInstanceUID": new_uid()}
+    file = small_image(
+        transfer_syntax=JPEG2000Lossless, InstanceNumber="1", SOPInstanceUID=new_uid(), **shared
+    )
+    image = dcmread(BytesIO(file))
+    [code] = generate_frames(image.PixelData, number_of_frames=1)
+    image.PixelData = encapsulate([code[:60] + bytes(40)])
+    out = BytesIO()
+    image.save_as(out)
+    good = small_image(**TINY, InstanceNumber="2", SOPInstanceUID=new_uid(), **shared)
+    return store(http, out.getvalue(), good)[0]
+
+
+def single(*syntaxes: str | None) -> str:
+    return ", ".join(
+        DICOM + (f"; transfer-syntax={each}" if each else "") + f";q={1 - place / 10}"
+        for place, each in enumerate(syntaxes)
+    )
+
+
+def test_ts_05_what_cannot_be_decoded_goes_as_stored_instead_of_the_default_alone(
+    http: httpx.Client, damaged: Dataset
+) -> None:
+    path = path_of(damaged)
+    stored = JPEG2000Lossless
+    for accept in (
+        single(None),
+        single(ELE, "*"),
+        single(ELE, None),
+        single(ELE, JPEG2000Lossless),
+    ):
+        answer = get(http, path, accept)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == f"{DICOM}; transfer-syntax={stored}"
+    for accept in (single(ELE), single(ELE, RLELossless), files(DICOM, ELE)):
+        assert_problem(get(http, path, accept), 406)
+
+
+def test_ts_05_of_several(http: httpx.Client, damaged: Dataset) -> None:
+    for level in (1, 2):
+        path = path_of(damaged, level)
+        for accept in ("*/*", files(DICOM, ELE, "*")):
+            answer = get(http, path, accept)
+            assert (answer.status_code, syntaxes_in(answer)) == (200, [JPEG2000Lossless, ELE])
+        assert_problem(get(http, path, files(DICOM, ELE)), 406)
+        for place in ("pixeldata", "bulkdata"):
+            assert kinds_in(get(http, f"{path}/{place}", types(OCTETS))) == ["image/jp2", OCTETS]
+            assert_problem(get(http, f"{path}/{place}", files(OCTETS, ELE)), 406)
+
+
+def test_wado_09_what_has_no_decoder_is_left_out_where_it_must_be_decoded(
+    http: httpx.Client,
+) -> None:
+    shared = {"StudyInstanceUID": new_uid(), "SeriesInstanceUID": new_uid()}
+    image = dcmread(BytesIO(small_image(**TINY, SOPInstanceUID=new_uid(), **shared)))
+    image.file_meta.TransferSyntaxUID = JPEG2000MC
+    image.PixelData = encapsulate([bytes(100)])
+    out = BytesIO()
+    image.save_as(out)
+    post(http, [out.getvalue()])
+    [good] = store(http, small_image(**TINY, SOPInstanceUID=new_uid(), **shared))
+    for accept, status, count in ((files(DICOM, ELE), 206, 1), (files(DICOM, ELE, "*"), 200, 2)):
+        answer = get(http, path_of(good, 1), accept)
+        assert (answer.status_code, len(parts_of(answer))) == (status, count)
+    for place in ("", "/pixeldata", "/bulkdata"):
+        accept = files(OCTETS if place else DICOM, ELE)
+        answer = get(http, path_of(good, 2) + place, accept)
+        assert (answer.status_code, len(parts_of(answer))) == (206, 1)
+        assert "1 of 2 instances" in answer.headers["warning"]
