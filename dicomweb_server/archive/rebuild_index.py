@@ -17,10 +17,10 @@ from dicomweb_server.archive.rebuild_reading import Chunk, Described, Reader, Re
 from dicomweb_server.archive.versions import Instance, StudyHistory, Version, history_of
 from dicomweb_server.errors import Unavailable
 from dicomweb_server.index.database import acquire
+from dicomweb_server.index.delete import delete
 from dicomweb_server.index.instances import (
     Existing,
     NewInstance,
-    delete,
     find_existing,
     insert_instances,
 )

@@ -1,4 +1,4 @@
-"""Store and delete instances, with the counts of their series and study always exact.
+"""Store instances, with the counts of their series and study always exact.
 
 Locks are taken in one order by everybody: studies by UID, then series (of a study that is
 locked), then instances by UID, then the counter of the change feed. So two groups can wait for
@@ -16,8 +16,6 @@ from dicomweb_server.access.policy import Scope
 from dicomweb_server.dicom.query import Level
 from dicomweb_server.errors import NotFound, Unavailable
 from dicomweb_server.index.attribute_values import Attributes
-from dicomweb_server.index.audit import Changed, note_audit
-from dicomweb_server.index.changes import append_changes
 from dicomweb_server.index.database import Connection
 from dicomweb_server.index.indexed_attributes import AttributeList, is_stale
 from dicomweb_server.index.rows import Entry, with_values
@@ -263,88 +261,3 @@ def _row_of(new: NewInstance) -> tuple[object, ...]:
     """The values of an instance's row, in the order of the type new_instance."""
     entry = new.entry
     return (*entry.instance, entry.metadata, new.blob_key, new.size, new.sha256)
-
-
-LOCK_STUDY = """
-SELECT id, institution_id
-  FROM studies
- WHERE study_instance_uid = $1
-   AND institution_id = ANY ($2::integer[])
-   AND ($3::text[] IS NULL OR study_instance_uid = ANY ($3))
- ORDER BY array_position($2, institution_id)
- LIMIT 1
-   FOR UPDATE
-"""
-DELETE_INSTANCES = """
-DELETE FROM instances i
- USING series e
- WHERE e.id = i.series_id
-   AND e.study_id = $1
-   AND ($2::text IS NULL OR e.series_instance_uid = $2)
-   AND ($3::text IS NULL OR i.sop_instance_uid = $3)
-RETURNING i.blob_key, i.size, i.series_id, i.sop_instance_uid, e.series_instance_uid
-"""
-RECOUNT_SERIES = "SELECT recount_series($1)"
-DELETE_EMPTY_SERIES = """
-DELETE FROM series WHERE id = ANY ($1::bigint[]) AND number_of_instances = 0 RETURNING id
-"""
-RESTATE_STUDIES = "SELECT restate_studies($1)"
-DELETE_SUPERSEDED = """
-DELETE FROM superseded
- WHERE sop_instance_uid = ANY ($1::text[]) AND institution_id = $2
-RETURNING blob_key
-"""
-SUBTRACT_BYTES = "UPDATE studies SET bytes = bytes - $2, updated_at = now() WHERE id = $1"
-DELETE_EMPTY_STUDY = "DELETE FROM studies WHERE id = $1 AND number_of_instances = 0 RETURNING id"
-ADD_TOTALS = "SELECT add_totals($1, $2, $3, $4)"
-
-
-async def delete(
-    conn: Connection,
-    scope: Scope,
-    study: str,
-    series: str | None = None,
-    instance: str | None = None,
-) -> list[str]:
-    """Delete a study, a series or an instance, by their Instance UIDs, and parents left empty.
-
-    What they replaced goes with them: what is deleted shall be gone, and an index made again
-    from the blobs would bring an older version back.
-
-    Returns the keys of the blobs that no row names any more. Raises NotFound for what does not
-    exist, or not under these parents (RES-02), or outside `scope`.
-    """
-    async with conn.transaction(isolation="read_committed"):
-        locked = await conn.fetchrow(
-            LOCK_STUDY, study, list(scope.institution_ids), _studies(scope)
-        )
-        study_id = locked["id"] if locked else None
-        rows = await conn.fetch(DELETE_INSTANCES, study_id, series, instance)
-        if not locked or not rows:
-            raise NotFound("no such study, series or instance")
-        touched = sorted({row["series_id"] for row in rows})
-        await conn.execute(RECOUNT_SERIES, touched)
-        empty_series = await conn.fetch(DELETE_EMPTY_SERIES, touched)
-        older = await conn.fetch(
-            DELETE_SUPERSEDED,
-            [row["sop_instance_uid"] for row in rows],
-            locked["institution_id"],
-        )
-        await conn.execute(SUBTRACT_BYTES, study_id, sum(row["size"] for row in rows))
-        await conn.execute(RESTATE_STUDIES, [study_id])
-        empty_study = await conn.fetch(DELETE_EMPTY_STUDY, study_id)
-        changed = Changed(locked["institution_id"], study, len(rows))
-        await note_audit(conn, scope, "delete", [changed])
-        await append_changes(
-            conn,
-            locked["institution_id"],
-            "deleted",
-            [(study, row["series_instance_uid"], row["sop_instance_uid"]) for row in rows],
-        )
-        less = (-len(empty_study), -len(empty_series), -len(rows))
-        await conn.execute(ADD_TOTALS, locked["institution_id"], *less)
-    return [row["blob_key"] for row in (*rows, *older)]
-
-
-def _studies(scope: Scope) -> list[str] | None:
-    return None if scope.study_instance_uids is None else list(scope.study_instance_uids)

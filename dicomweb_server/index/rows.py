@@ -132,9 +132,9 @@ def entry_of(description: Description, attributes: Attributes = NO_ATTRIBUTES) -
         sop_instance_uid=description.sop_instance_uid,
         sop_class_uid=description.sop_class_uid,
         transfer_syntax_uid=description.transfer_syntax_uid,
-        study=study_row(description),
-        series=series_row(description),
-        requests=tuple(request_rows(description)),
+        study=study_row(description.study_instance_uid, description.study),
+        series=series_row(description.series_instance_uid, description.series),
+        requests=tuple(request_rows(description.series)),
         instance=instance,
         metadata=metadata,
         problems=description.problems,
@@ -203,12 +203,10 @@ def _made_once(
     return row
 
 
-def study_row(description: Description) -> Values:
-    """The values of STUDY_COLUMNS."""
-    uid, document = description.study_instance_uid, document_of(description.study)
-    return _made_once(
-        _study_rows, (uid, document), lambda: _study_row(uid, description.study, document)
-    )
+def study_row(uid: str, study: JsonDataset) -> Values:
+    """The values of STUDY_COLUMNS, of the attributes of that level."""
+    document = document_of(study)
+    return _made_once(_study_rows, (uid, document), lambda: _study_row(uid, study, document))
 
 
 def _study_row(uid: str, study: Mapping[str, Any], document: bytes) -> Values:
@@ -237,12 +235,10 @@ def _study_row(uid: str, study: Mapping[str, Any], document: bytes) -> Values:
     )
 
 
-def series_row(description: Description) -> Values:
-    """The values of SERIES_COLUMNS."""
-    uid, document = description.series_instance_uid, document_of(description.series)
-    return _made_once(
-        _series_rows, (uid, document), lambda: _series_row(uid, description.series, document)
-    )
+def series_row(uid: str, series: JsonDataset) -> Values:
+    """The values of SERIES_COLUMNS, of the attributes of that level."""
+    document = document_of(series)
+    return _made_once(_series_rows, (uid, document), lambda: _series_row(uid, series, document))
 
 
 def _series_row(uid: str, series: Mapping[str, Any], document: bytes) -> Values:
@@ -258,9 +254,9 @@ def _series_row(uid: str, series: Mapping[str, Any], document: bytes) -> Values:
     )
 
 
-def request_rows(description: Description) -> Iterable[tuple[object, ...]]:
+def request_rows(series: JsonDataset) -> Iterable[Values]:
     """The values of REQUEST_COLUMNS, one tuple an item of the Request Attributes Sequence."""
-    items = description.series.get("00400275", {}).get("Value", [])
+    items = series.get("00400275", {}).get("Value", [])
     for item in items:
         if isinstance(item, Mapping):
             yield tuple(_text(item, key) for key in ("00400009", "00401001", "00080050"))

@@ -148,6 +148,19 @@ async def fill(archive: Archive, others: Sequence[bytes] = ()) -> None:
     await store(archive, [one("1.4", sop="1", PatientID="back")])
     await store(archive, [one("1.5")])
     await remove(archive, "1.5")
+    # Deleted: what gave its series, or its study too, their attributes.
+    for sop, step in zip("1234", "ABCD", strict=True):
+        given = {"PatientID": f"S{sop}", "StudyDate": f"2020010{sop}", "SeriesNumber": sop}
+        series = str(int(sop) % 2)
+        await store(
+            archive, [one("1.6", series, sop, Modality=f"M{sop}", **given, **request(step))]
+        )
+    await remove(archive, "1.6", "1.6.1", "1.6.1.1")
+    await remove(archive, "1.6", "1.6.0")
+    await store(archive, [one("1.9", sop=str(n), PatientID=f"T{n}") for n in range(4)])
+    for sop in "23":
+        await store(archive, [one("1.9", sop=sop, PatientID=f"T{sop}b")])
+    await remove(archive, "1.9", "1.9.3", "1.9.3.3")
     await store(
         archive,
         [

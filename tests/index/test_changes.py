@@ -9,7 +9,8 @@ from dicomweb_server.access.policy import Scope
 from dicomweb_server.errors import NotFound
 from dicomweb_server.index.changes import read_changes
 from dicomweb_server.index.database import open_pool
-from dicomweb_server.index.instances import delete, find_existing, insert_instances
+from dicomweb_server.index.delete import delete
+from dicomweb_server.index.instances import find_existing, insert_instances
 from dicomweb_server.index.versions import replace_instance
 from tests.index.made import new
 

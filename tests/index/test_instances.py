@@ -14,8 +14,8 @@ from dicomweb_server.dicom.packing import pack_metadata, unpack_metadata
 from dicomweb_server.errors import NotFound, Unavailable
 from dicomweb_server.index import rows
 from dicomweb_server.index.database import open_pool, translated
+from dicomweb_server.index.delete import delete
 from dicomweb_server.index.instances import (
-    delete,
     find_existing,
     insert_instances,
 )

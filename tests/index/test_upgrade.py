@@ -10,7 +10,8 @@ import pytest
 
 from dicomweb_server.dicom.query import Level, Returned, SearchQuery
 from dicomweb_server.index import fill_documents as filling
-from dicomweb_server.index.instances import delete, insert_instances
+from dicomweb_server.index.delete import delete
+from dicomweb_server.index.instances import insert_instances
 from dicomweb_server.index.migrate import migrate
 from dicomweb_server.index.progress import read_progress
 from dicomweb_server.index.search import find

@@ -234,7 +234,7 @@ def rows_below(
         series.append(
             (
                 *(series_id, study.number, study.institution, population.instances),
-                *([made.sop_class_uid], *series_row(made)),
+                *([made.sop_class_uid], *series_row(made.series_instance_uid, made.series)),
             )
         )
     return series, instances
