@@ -9,6 +9,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from io import BytesIO
 from itertools import pairwise
 from math import sin
@@ -192,7 +193,7 @@ def test_medians_lie_within_the_values(values: list[float]) -> None:
 
 def test_a_process_id_that_is_used_again_is_another_life() -> None:
     def held(t: float, started: int) -> Held:
-        return Held(t, 7, started, "worker", 1, 1, 4, 2)
+        return Held(t, 7, started, "worker", 1, 1, 4, 2, 1)
 
     lives = by_process([held(0, 1), held(5, 1), held(10, 2)])
     assert [len(life) for life in lives.values()] == [2, 1]
@@ -274,7 +275,7 @@ def a_run(tmp_path: Path, rss: Callable[[float], float]) -> Run:
     traffic.latencies["frame"] = [(1.0, 0.010, False), (2.0, 0.030, False), (105.0, 9.0, True)]
     run = Run(Plan(3600, 50, 25, 100, 1), server, injector, traffic, lambda text: None)
     moments = [float(t) for t in range(0, 3600, 5)]
-    run.held = [Held(t, 7, 1, "serving", int(rss(t)), 1, 40, 9) for t in moments]
+    run.held = [Held(t, 7, 1, "serving", int(rss(t)), 1, 40, 9, 12) for t in moments]
     run.around = [Around(t, 10**8, 9, 10**9, 0, t / 4) for t in moments]
     run.at_rest = [[run.held[0]], [run.held[-1]]]
     run.outcome = Outcome(instances=5, expected=5, verify_status=0)
@@ -310,6 +311,22 @@ def test_growth_loss_and_wrong_answers_fail_a_run(tmp_path: Path) -> None:
     assert "**Failed:**" in text and "**grows**" in text and "'what': '500'" in text
     run.outcome = None
     assert "the run did not come to its end" in judge_run(run).reasons
+
+
+def test_sockets_are_judged_at_rest_and_files_under_load(tmp_path: Path) -> None:
+    run = a_run(tmp_path, lambda t: 100e6)
+    run.held = [
+        replace(each, fds=40 + number % 700, sockets=12 + number % 700)
+        for number, each in enumerate(run.held)
+    ]
+    assert judge_run(run).reasons == []
+    run.held = [replace(each, fds=each.fds + number // 70) for number, each in enumerate(run.held)]
+    assert ["descriptors but sockets grew" in reason for reason in judge_run(run).reasons] == [True]
+    run = a_run(tmp_path, lambda t: 100e6)
+    run.at_rest[-1] = [replace(run.held[-1], sockets=36)]
+    assert judge_run(run).reasons == []
+    run.at_rest[-1] = [replace(run.held[-1], sockets=37)]
+    assert judge_run(run).reasons == ["serving 7 has 37 sockets at rest (12 before)"]
 
 
 # --------------------------------------------------------------------------- clients

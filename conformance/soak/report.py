@@ -20,12 +20,16 @@ MB = 1e6
 BIN_SECONDS = 30.0
 CURVES = ("store single", "store batch", "search by patient", "frame", "rendered", "study", "zip")
 
+SOCKETS = 24
+"""A full pool of connections to Postgres for searches, another for all else, and a few."""
 RULE = f"""\
 Flat means: of each process that lived {flatness.LEAST_SECONDS / 60:.0f} minutes or more the \
 first {flatness.WARM_UP:.0%} are left out as warm-up; a least-squares line \
 through medians of the rest may rise by {flatness.BYTES_SHARE:.0%} of its begin or \
 {flatness.BYTES_FLOOR / MB:.0f} MB for memory, whichever is more, and by \
-{flatness.COUNT_LIMIT:.0f} for descriptors and threads."""
+{flatness.COUNT_LIMIT:.0f} for threads and for descriptors but sockets. Of sockets there are as \
+many as callers just then, and connections to Postgres as they came to need; so they are counted \
+at rest, where a process may have {SOCKETS} more than one had before the load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ def judge(run: Run) -> Judged:
     if not verdicts and run.plan.seconds > 3 * flatness.LEAST_SECONDS:
         reasons.append("no process lived long enough to be judged")
     reasons += [f"{each.name} grew: {_range(each)}" for each in verdicts if not each.flat]
+    reasons += _left_open(run)
     if run.outcome is None:
         reasons.append("the run did not come to its end")
     else:
@@ -54,10 +59,29 @@ def judge(run: Run) -> Judged:
 
 def _verdicts(run: Run) -> Iterable[Verdict]:
     for (role, pid, _), life in by_process(run.held).items():
-        for what, unit in (("rss", "bytes"), ("fds", "descriptors"), ("threads", "threads")):
-            points = [(each.t, float(getattr(each, what))) for each in life]
+        series = (
+            ("rss", [float(each.rss) for each in life], "bytes"),
+            ("descriptors but sockets", [float(each.fds - each.sockets) for each in life], "files"),
+            ("threads", [float(each.threads) for each in life], "threads"),
+        )
+        for what, values, unit in series:
+            points = list(zip((each.t for each in life), values, strict=True))
             if flatness.long_enough(points):
                 yield flatness.judge(f"{role} {pid}: {what}", points, unit)
+
+
+def _left_open(run: Run) -> list[str]:
+    """The processes that have more sockets at rest, after the load, than they may."""
+    if len(run.at_rest) < 2:
+        return []
+    most: dict[str, int] = {}
+    for each in run.at_rest[0]:
+        most[each.role] = max(each.sockets, most.get(each.role, 0))
+    return [
+        f"{each.role} {each.pid} has {each.sockets} sockets at rest ({most[each.role]} before)"
+        for each in run.at_rest[-1]
+        if each.role in most and each.sockets > most[each.role] + SOCKETS
+    ]
 
 
 def _range(verdict: Verdict) -> str:
@@ -196,8 +220,8 @@ def _rest(run: Run) -> list[str]:
         for each in sorted(held, key=lambda one: one.role):
             rss, own = each.rss / MB, each.anonymous / MB
             row = [when, f"{each.role} {each.pid}", f"{rss:.1f}", f"{own:.1f}"]
-            rows.append([*row, each.fds, each.threads])
-    head = ["at rest", "process", "RSS MB", "of it its own", "descriptors", "threads"]
+            rows.append([*row, each.fds, each.sockets, each.threads])
+    head = ["at rest", "process", "RSS MB", "of it its own", "descriptors", "sockets", "threads"]
     first, last = run.around[0], run.around[-1]
     return [
         *_table(head, rows),

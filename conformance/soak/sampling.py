@@ -25,6 +25,7 @@ class Held:
     anonymous: int
     fds: int
     threads: int
+    sockets: int  # those of `fds` that are one
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +63,20 @@ def held(t: float, main: int) -> list[Held]:
         if memory is None or len(stat) < 20:
             continue
         try:
-            fds = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+            opened = [_what(descriptor) for descriptor in Path(f"/proc/{pid}/fd").iterdir()]
         except OSError:
             continue
-        found.append(
-            Held(t, pid, int(stat[19]), role, memory.resident, memory.anonymous, fds, int(stat[17]))
-        )
+        sockets = sum(what.startswith("socket:") for what in opened)
+        counts = len(opened), int(stat[17]), sockets
+        found.append(Held(t, pid, int(stat[19]), role, memory.resident, memory.anonymous, *counts))
     return found
+
+
+def _what(descriptor: Path) -> str:
+    try:
+        return str(descriptor.readlink())
+    except FileNotFoundError:  # closed meanwhile
+        return ""
 
 
 def around(t: float, pids: set[int], data: Path, cpu: "CpuMeter") -> Around:
