@@ -194,6 +194,25 @@ def test_a_date_time_is_found_whatever_zone_is_meant(zone: int) -> None:
     assert any(meets(asked, value) for value in match_values((0x0008002A,), dataset))
 
 
+@pytest.mark.parametrize("zone", ["-1200", "+0000", "+1400"])
+@pytest.mark.parametrize("local_zone", [-720, 0, 840])
+def test_a_date_time_of_no_zone_is_found_in_a_data_set_of_any(zone: str, local_zone: int) -> None:
+    """Its own, or that of what it stands in (MAT-05)."""
+    start, clock = 0x00404005, "20200101120000.000000"
+    moment = moved(clock, -local_zone)
+    condition = Range(moment, moment, clock, clock)
+    item = {"00404005": {"vr": "DT", "Value": ["20200101120000"]}}
+    told = {"00080201": {"vr": "SH", "Value": [zone]}}
+    within = {"00400100": {"vr": "SQ", "Value": [item]}}
+    for path, dataset in (((start,), item | told), ((0x00400100, start), within | told)):
+        assert matches_dataset(nested(path, condition), dataset, Reading(zone=local_zone))
+
+        asked = prefilter(path, condition)
+
+        assert asked is not None
+        assert any(meets(asked, value) for value in match_values(path, dataset))
+
+
 def test_values_of_all_items_are_found() -> None:
     def item(*inner: str) -> dict[str, Any]:
         code = [{"00080100": {"vr": "SH", "Value": [text]}} for text in inner]
