@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
-from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRBigEndian
 
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
@@ -43,10 +43,7 @@ from dicomweb_server.index.retrieve import (
     Position,
 )
 from dicomweb_server.wire.media_types import AS_STORED
-from dicomweb_server.wire.offers import DICOM, ELE, OCTETS
-
-# PS3.18 §8.7.3.2 bars these from the wire.
-_BARRED = frozenset({ImplicitVRLittleEndian, ExplicitVRBigEndian})
+from dicomweb_server.wire.offers import DICOM, ELE, OCTETS, sent_as_stored
 
 
 async def locate(
@@ -102,7 +99,7 @@ def syntax_sent(stored: str, wanted: str) -> str:
     and what else has no decoder goes as stored when the default was asked (TS-04).
     """
     if wanted == AS_STORED:
-        return ELE if stored in _BARRED else stored
+        return sent_as_stored(stored)
     return stored if wanted == ELE and is_video(stored) else wanted
 
 

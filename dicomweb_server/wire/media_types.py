@@ -160,10 +160,11 @@ class Offer:
 
     `multipart`: as parts of a multipart/related. `transfer_syntaxes`: those it can be had in,
     the default of the type first, AS_STORED among them if it can be sent as stored; empty if the
-    type has none. `default`: it is what ``*/*`` stands for; one offer of a resource at most.
+    type has none. `default`: it is what ``*/*`` stands for; the first of them, if it is not barred.
     `encoded`: those of its transfer syntaxes that it would have to be encoded in: others go
     before, the rest being equal. `lossy`: those that lose something, only for who names the very
     syntax (TS-06). `by_name`: only for who names the media type, without wildcards.
+    `sent`: the media type and transfer syntax that go out for AS_STORED, if it is one.
     """
 
     media_type: str
@@ -173,6 +174,7 @@ class Offer:
     encoded: tuple[str, ...] = ()
     lossy: tuple[str, ...] = ()
     by_name: bool = False
+    sent: tuple[str, str] | None = None
 
     @property
     def content_type(self) -> str:
@@ -250,8 +252,11 @@ def _best(
             for index, media_range in enumerate(ranges)
             if (specific := _specificity(media_range, offer, offers)) > 0
         ]
-        for syntax in offer.transfer_syntaxes or (None,):
-            ruling = [entry for entry in matching if _rules(entry[2], syntax, offer)]
+        left = _without_barred(ranges, offer, offers)
+        if offer.transfer_syntaxes and not left.transfer_syntaxes:
+            continue
+        for syntax in left.transfer_syntaxes or (None,):
+            ruling = [entry for entry in matching if _rules(entry[2], syntax, left)]
             if not ruling:
                 continue
             specific, order, media_range = max(
@@ -264,7 +269,29 @@ def _best(
     return chosen
 
 
-_EXACTLY = 4  # the specificity of a type that is named
+def _without_barred(ranges: Sequence[MediaRange], offer: Offer, offers: Sequence[Offer]) -> Offer:
+    """`offer` without AS_STORED if what would be sent is barred by its own name (NEG-08)."""
+    if offer.sent is None or AS_STORED not in offer.transfer_syntaxes:
+        return offer
+    media_type, syntax = offer.sent
+    real = replace(offer, media_type=media_type, by_name=False)
+    closeness = {syntax: 2, AS_STORED: 1, None: 0}
+    ruling = [
+        (specific, closeness[each.transfer_syntax], -index, each.q)
+        for index, each in enumerate(ranges)
+        if each.transfer_syntax in closeness
+        and (specific := _specificity(each, real, offers)) >= _LEAST_NAMED
+    ]
+    if not ruling or max(ruling)[-1] > 0:
+        return offer
+    others = tuple(each for each in offer.transfer_syntaxes if each != AS_STORED)
+    return replace(offer, transfer_syntaxes=others)
+
+
+# The specificity of a type that is named, and of one whose part before the slash is; what is barred
+# by itself is barred in parts too (NEG-08), unless a range for parts says as much of it.
+_EXACTLY, _BY_FAMILY = 6, 4
+_LEAST_NAMED = _BY_FAMILY - 1
 
 
 def _specificity(media_range: MediaRange, offer: Offer, offers: Sequence[Offer]) -> int:
@@ -275,7 +302,8 @@ def _specificity(media_range: MediaRange, offer: Offer, offers: Sequence[Offer])
         found = _named(media_range.media_type, offer.media_type)
         return 0 if offer.by_name and found < _EXACTLY else found
     if media_range.media_type not in (MULTIPART, "multipart/*"):
-        return 0
+        found = _named(media_range.media_type, offer.media_type)
+        return found - 1 if found and media_range.q == 0 else 0
     if media_range.part_type in (None, "*/*"):
         return 2 if _is_default(offer, [each for each in offers if each.multipart]) else 0
     return _named(media_range.part_type, offer.media_type)
@@ -285,7 +313,7 @@ def _named(pattern: str | None, media_type: str) -> int:
     media_type = media_type.lower()  # video/H265 has a capital
     if pattern == media_type:
         return _EXACTLY
-    return 3 if pattern == f"{media_type.partition('/')[0]}/*" else 0
+    return _BY_FAMILY if pattern == f"{media_type.partition('/')[0]}/*" else 0
 
 
 def _is_default(offer: Offer, among: Sequence[Offer]) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
+
 from dicomweb_server.dicom.encodable import LOSSLESS_TARGETS, LOSSY_TARGETS
 from dicomweb_server.dicom.pixels import DECODABLE
 from dicomweb_server.dicom.transfer_syntaxes import (
@@ -30,6 +32,8 @@ ELE = EXPLICIT_VR_LITTLE_ENDIAN
 ENCODED = LOSSLESS_TARGETS
 _ENCODED_WITH_LOSS = (*ENCODED, *sorted(LOSSY_TARGETS))
 
+_BARRED = frozenset({ImplicitVRLittleEndian, ExplicitVRBigEndian})
+
 # JSON is never multipart, and XML always is: results are many, also where there is one (NEG-03).
 METADATA = (
     Offer(DICOM_JSON, multipart=False, default=True),
@@ -43,6 +47,18 @@ FILE_SET = Offer(ZIP, multipart=False, transfer_syntaxes=(AS_STORED,), by_name=T
 
 # Octets of all bulk data of a resource: each value decoded, or as stored in its own type.
 ALL_BULK_DATA = Offer(OCTETS, multipart=True, transfer_syntaxes=(ELE, AS_STORED), default=True)
+
+
+def sent_as_stored(stored: str) -> str:
+    """The transfer syntax of a file that is sent as stored: byte for byte, but for the two that
+    PS3.18 §8.7.3.2 bars from the wire (TS-03)."""
+    return ELE if stored in _BARRED else stored
+
+
+def _frame_sent(stored: str) -> tuple[str, str]:
+    """The form of a frame that is sent as stored; what has no type of its own is decoded."""
+    media_type = media_type_of(stored)
+    return media_type, ELE if media_type == OCTETS else stored
 
 
 def made_of(stored: str) -> tuple[str, ...]:
@@ -83,8 +99,17 @@ def instance_offers(
     if complete:
         syntaxes += sorted(set(stored) - {ELE})
     more = tuple(uid for uid in encoded if uid not in syntaxes)
+    sent = {(DICOM, sent_as_stored(uid)) for uid in stored}
     offers = [
-        Offer(DICOM, True, (*syntaxes, *more), default=True, encoded=more, lossy=_lossy(more))
+        Offer(
+            DICOM,
+            True,
+            (*syntaxes, *more),
+            default=True,
+            encoded=more,
+            lossy=_lossy(more),
+            sent=sent.pop() if complete and len(sent) == 1 else None,
+        )
     ]
     if single:
         offers.append(replace(offers[0], multipart=False, default=False))
@@ -117,6 +142,7 @@ def _frame_offers(stored: str, single: bool, encoded: tuple[str, ...]) -> tuple[
             default=kind == OCTETS,
             encoded=encoded,
             lossy=_lossy(encoded),
+            sent=_frame_sent(stored),
         )
         for kind, syntaxes in kinds.items()
     ]
@@ -131,7 +157,7 @@ def pixel_offers(stored: str, count: int, *, encoded: Sequence[str] = ()) -> lis
     if is_video(stored):
         kinds = [(media_type_of(stored), (stored, AS_STORED)), (OCTETS, (AS_STORED,))]
         return [
-            Offer(kind, multipart=many, transfer_syntaxes=names, default=many and kind != OCTETS)
+            Offer(kind, many, names, default=many and kind != OCTETS, sent=_frame_sent(stored))
             for kind, names in kinds
             for many in (True, False)
         ]

@@ -5,8 +5,6 @@ from functools import lru_cache
 from dicomweb_server.dicom.viewing import RENDERED_TYPES
 from dicomweb_server.wire.media_types import Offer
 
-_PLACES = tuple(enumerate(RENDERED_TYPES))
-
 
 @lru_cache
 def rendered_offers(frames: int) -> tuple[Offer, ...]:
@@ -14,8 +12,8 @@ def rendered_offers(frames: int) -> tuple[Offer, ...]:
     several (NEG-03), and pictures in parts.
 
     A wildcard means what viewers expect of it: one picture, if one can stand for all that is
-    asked for (3.3.6 [D]).
+    asked for (3.3.6 [D]). It is the first type that is not barred (NEG-08).
     """
-    single = [Offer(kind, multipart=False, default=not place) for place, kind in _PLACES]
-    parts = [Offer(kind, multipart=True, default=not place) for place, kind in _PLACES]
+    single = [Offer(kind, multipart=False, default=True) for kind in RENDERED_TYPES]
+    parts = [Offer(kind, multipart=True, default=True) for kind in RENDERED_TYPES]
     return tuple(parts) if frames > 1 else (*single, *parts)

@@ -266,3 +266,21 @@ def test_wado_09_what_has_no_decoder_is_left_out_where_it_must_be_decoded(
         answer = get(http, path_of(good, 2) + place, accept)
         assert (answer.status_code, len(parts_of(answer))) == (206, 1)
         assert "1 of 2 instances" in answer.headers["warning"]
+
+
+def test_neg_08_what_is_barred_is_not_sent_as_stored(
+    http: httpx.Client, mixed: list[Dataset]
+) -> None:
+    barred = f"{files(DICOM, '*')}, {files(DICOM, JPEGLSLossless).partition(';q=')[0]};q=0"
+    answer = get(http, path_of(mixed[0], 1), barred)
+    assert syntaxes_in(answer) == [ELE, ELE, ELE, RLELossless, ELE, ELE]
+    answer = get(http, f"{path_of(mixed[0], 1)}/pixeldata", f"{files(OCTETS, '*')}, {JLS};q=0")
+    assert kinds_in(answer) == [OCTETS, OCTETS, OCTETS, RLE, OCTETS, OCTETS]
+    frame = f"{path_of(mixed[1])}/frames/1"
+    for accept, kind in (
+        (f"{OCTETS};transfer-syntax=*", JLS),
+        (f"{OCTETS};transfer-syntax=*, {JLS};q=0", OCTETS),
+    ):
+        assert get(http, frame, accept).headers["content-type"].startswith(kind)
+    picture = get(http, f"{path_of(mixed[1])}/rendered", "image/jpeg;q=0, */*")
+    assert picture.headers["content-type"] == "image/png"
