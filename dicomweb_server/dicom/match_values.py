@@ -23,7 +23,7 @@ from dicomweb_server.dicom.moments import (
     normal_time,
     zone_of,
 )
-from dicomweb_server.dicom.person_name import fold, groups
+from dicomweb_server.dicom.person_name import fold, groups, name_patterns
 from dicomweb_server.dicom.query import (
     Condition,
     DateTimeRange,
@@ -197,14 +197,14 @@ def _equal(kind: Kind | None, vr: str, values: Iterable[str]) -> Equal | None:
 
 
 def _wildcard(kind: Kind | None, vr: str, patterns: Iterable[str]) -> Wildcard | None:
-    wanted = []
+    wanted: list[str] = []
     for pattern in patterns:
         if not without_padding(pattern, vr).strip("*"):
             return None  # met by absent attributes (C.2.2.2.4), or blank values
         text = _group_of(pattern, wild=True) if kind == "name" else _text(pattern, vr)
         if text is None:
             return None
-        wanted.append(text)
+        wanted += name_patterns(text) if kind == "name" else [text]
     return Wildcard(tuple(wanted))
 
 

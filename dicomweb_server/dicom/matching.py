@@ -27,7 +27,7 @@ from dicomweb_server.dicom.moments import (
     zone_of,
 )
 from dicomweb_server.dicom.name_tokens import name_tokens
-from dicomweb_server.dicom.person_name import fold, groups
+from dicomweb_server.dicom.person_name import fold, groups, name_patterns
 from dicomweb_server.dicom.query import (
     AsStored,
     Condition,
@@ -101,7 +101,8 @@ def _values(attribute: Attribute | None) -> list[Any]:
 
 def _name_matches(text: str, values: Iterable[Any], same: Callable[[str, str], bool]) -> bool:
     """A query with ``=`` asks for each of its non-empty groups by its place; one without may
-    be met by any group of a name, as people type in whichever script they have at hand."""
+    be met by any group of a name, as people type in whichever script they have at hand. A name
+    without any group meets none."""
     wanted = [fold(group) for group in groups(text)]
     anywhere = "=" not in text
     for value in values:
@@ -109,9 +110,15 @@ def _name_matches(text: str, values: Iterable[Any], same: Callable[[str, str], b
         if anywhere:
             if any(same(wanted[0], group) for group in stored if group):
                 return True
-        elif all(same(ask, have) for ask, have in zip(wanted, stored, strict=True) if ask):
+        elif any(stored) and all(
+            same(ask, have) for ask, have in zip(wanted, stored, strict=True) if ask
+        ):
             return True
     return False
+
+
+def _follows(pattern: str, group: str) -> bool:
+    return any(wildcard_matches(each, group) for each in name_patterns(pattern))
 
 
 def _same_float(first: Decimal, second: Decimal) -> bool:
@@ -146,7 +153,7 @@ def _wildcard(pattern: str, attribute: Attribute | None, vr: str) -> bool:
     if not pattern.strip("*"):
         return True  # C.2.2.2.4: "*" alone matches empty values and absent attributes too
     if vr == "PN":
-        return _name_matches(pattern, values, wildcard_matches)
+        return _name_matches(pattern, values, _follows)
     asked = without_padding(pattern, vr)
     return any(wildcard_matches(asked, without_padding(value, vr)) for value in values)
 

@@ -52,6 +52,22 @@ def fold(text: str) -> str:
     return "^".join(components).rstrip("^")
 
 
+def name_patterns(folded: str) -> tuple[str, ...]:
+    """The folded names that follow a folded pattern, as patterns any of which they follow.
+
+    A caret at the end of a name is no difference (C.2.2.2.4), and folding cuts it: so whoever
+    asks for ``DOE^*`` means DOE too, of which DOE^ is another spelling.
+    """
+    body = folded.rstrip("^*")
+    tail = folded[len(body) :]
+    if "^" not in tail:
+        return (folded,)
+    if tail.startswith("*"):
+        return (f"{body}*",)
+    begun = f"{body}{tail.partition('*')[0]}*"
+    return (begun, body) if body else (begun,)
+
+
 def groups(value: object) -> tuple[str, str, str]:
     """The alphabetic, ideographic and phonetic group of one name, empty where there is none.
 

@@ -10,10 +10,11 @@ tell what is asked of it. Such conditions are left for ``dicom.matching`` to jud
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from dicomweb_server.dicom.attributes import level_of
 from dicomweb_server.dicom.moments import moved, normal_date, normal_time
-from dicomweb_server.dicom.person_name import fold, groups
+from dicomweb_server.dicom.person_name import fold, groups, name_patterns
 from dicomweb_server.dicom.query import (
     Condition,
     DateTimeRange,
@@ -252,18 +253,31 @@ def _wildcard(column: Column, pattern: str, arguments: Arguments) -> str:
 def name_alternatives(column: str, text: str, operator: str, arguments: Arguments) -> list[str]:
     """One name or pattern against the alphabetic group of a name, and against its other groups:
     whoever meets either meets the condition. For a text without "=", which leaves it open."""
-    wanted = clean(fold(groups(text)[0])).replace("=", " ")
+    wanted = [arguments.add(group) for group in _wanted(groups(text)[0], operator)]
     if not wanted:
         return ["FALSE"]
-    other = f"{column}_other"
-    places = (column, f"split_part({other}, '=', 1)", f"split_part({other}, '=', 2)")
-    placeholder = arguments.add(like(wanted) if operator == "LIKE" else wanted)
     # A group that is not there matches nothing, not even a pattern of stars.
-    alphabetic, ideographic, phonetic = (
-        f"{place} <> '' AND {place} {operator} {placeholder}" for place in places
+    alphabetic, *others = (
+        [f"{place} <> '' AND {place} {operator} {placeholder}" for placeholder in wanted]
+        for place in _places(column)
     )
     # How few names have other groups the planner knows of IS NOT NULL, not of split_part().
-    return [alphabetic, f"{other} IS NOT NULL AND ({ideographic} OR {phonetic})"]
+    either = " OR ".join(chain.from_iterable(others))
+    return [*alphabetic, f"{column}_other IS NOT NULL AND ({either})"]
+
+
+def _places(column: str) -> tuple[str, str, str]:
+    """The expressions of the component groups of a name."""
+    other = f"{column}_other"
+    return column, f"split_part({other}, '=', 1)", f"split_part({other}, '=', 2)"
+
+
+def _wanted(group: str, operator: str) -> list[str]:
+    """What a component group has to be one of, or to follow one of; nothing if it is empty."""
+    folded = clean(fold(group)).replace("=", " ")
+    if operator != "LIKE":
+        return [folded] if folded else []
+    return [like(each) for each in name_patterns(folded) if each]
 
 
 def _name(column: str, text: str, operator: str, arguments: Arguments) -> str:
@@ -274,16 +288,15 @@ def _name(column: str, text: str, operator: str, arguments: Arguments) -> str:
     """
     if "=" not in text:
         return f"({' OR '.join(name_alternatives(column, text, operator, arguments))})"
-    wanted = [clean(fold(group)).replace("=", " ") for group in groups(text)]
-    other = f"{column}_other"
-    places = (column, f"split_part({other}, '=', 1)", f"split_part({other}, '=', 2)")
-    values = [like(group) if operator == "LIKE" else group for group in wanted]
-    asked = [
-        f"{place} {operator} {arguments.add(value)}"
-        for place, value, group in zip(places, values, wanted, strict=True)
-        if (group.strip("*") if operator == "LIKE" else group)
-    ]
-    return " AND ".join(asked) or f"num_nonnulls({column}, {other}) > 0"
+    asked = []
+    for place, group in zip(_places(column), groups(text), strict=True):
+        wanted = _wanted(group, operator)
+        if operator == "LIKE" and all(not each.strip("%") for each in wanted):
+            continue  # nothing but stars
+        ways = [f"{place} {operator} {arguments.add(each)}" for each in wanted]
+        if ways:
+            asked.append(ways[0] if len(ways) == 1 else _any_of(ways))
+    return " AND ".join(asked) or f"num_nonnulls({column}, {column}_other) > 0"
 
 
 def _range(column: Column, low: str | None, high: str | None, arguments: Arguments) -> str:

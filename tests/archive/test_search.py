@@ -277,7 +277,7 @@ def mutated(chance: random.Random, vr: str, text: str) -> str:
         ways += [f"0{text}", f"{text}.0", f"+{text}", f"{text}e0", "1", "0.5"]
     else:
         first, last = sorted(chance.choices(range(len(text) + 1), k=2))
-        joker = chance.choice(["*", "?", "**", "?*"])
+        joker = chance.choice(["*", "?", "**", "?*", "^*"])
         ways += [text[:first] + joker + text[last:], text[:first] + joker, joker + text[last:]] * 2
         ways += [text[:first], "A1", "CT,MR", "A1\\B2", "B2\\A1", "doe", "jon mül", "山"]
     return chance.choice(ways)

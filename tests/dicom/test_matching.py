@@ -129,6 +129,18 @@ EMPTY = {"vr": "LO"}
         (Wildcard(("yama*",)), name("Yamada^Tarou"), "PN", True),
         (Wildcard(("*=*太*",)), name("Yamada^Tarou", "山田^太郎"), "PN", True),
         (Wildcard(("m?ller*",)), name("Müller^Jörg"), "PN", True),
+        (Wildcard(("Doe^*",)), name("Doe"), "PN", True),
+        (Wildcard(("Doe^*",)), name("Doe^"), "PN", True),
+        (Wildcard(("Doe^*",)), name("Doer"), "PN", False),
+        (Wildcard(("doe^john^*",)), name("DOE^JOHN^^^"), "PN", True),
+        (Wildcard(("doe^john^*",)), name("DOE^JOHNNY"), "PN", False),
+        (Wildcard(("doe^*^^*",)), name("DOE"), "PN", True),
+        (Wildcard(("*^*",)), name("DOE"), "PN", True),
+        (Wildcard(("^*",)), name("DOE"), "PN", False),
+        (Wildcard(("=*",)), name("DOE"), "PN", True),
+        (Wildcard(("=*",)), name("^"), "PN", False),  # has no group
+        (Wildcard(("doe^*=山田^*",)), name("DOE", "山田"), "PN", True),
+        (Wildcard(("doe^*=山^*",)), name("DOE", "山田"), "PN", False),
     ],
 )
 def test_conditions_on_one_attribute(

@@ -1,10 +1,11 @@
 """PN folding and component groups (MAT-02, PS3.5 §6.2.1)."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dicomweb_server.dicom.person_name import fold, groups
+from dicomweb_server.dicom.matching import wildcard_matches
+from dicomweb_server.dicom.person_name import fold, groups, name_patterns
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,21 @@ def test_mat_02_folding_twice_is_folding_once(text: str) -> None:
 @given(st.text(alphabet=st.characters(max_codepoint=0x17F), max_size=30))
 def test_mat_02_latin_case_is_ignored(text: str) -> None:
     assert fold(text) == fold(text.casefold())
+
+
+@given(st.text("AB^*?", max_size=8), st.text("AB^", min_size=1, max_size=6))
+def test_mat_02_carets_at_the_end_are_no_difference_to_patterns(pattern: str, name: str) -> None:
+    """C.2.2.2.4: a name that has them, and follows the pattern, follows it without them."""
+    pattern, bare = fold(pattern), fold(name)
+    assume(bare)
+    spellings = [bare + "^" * more for more in range(10)]
+    expected = any(wildcard_matches(pattern, each) for each in spellings)
+    found = any(wildcard_matches(each, bare) for each in name_patterns(pattern))
+
+    if "?" in pattern:  # which is a character of the name, and never a caret that is nothing
+        assert found <= expected
+    else:
+        assert found is expected
 
 
 def test_groups_of_a_query_text_and_of_a_json_value_are_the_same() -> None:

@@ -33,6 +33,7 @@ SEARCHES: dict[str, tuple[Level, str, Scope, dict]] = {
     "patient of all": (STUDY, "PatientID=P77", ALL, {}),
     "accession": (STUDY, "AccessionNumber=A77*&PatientID=", ONE, {}),
     "name": (STUDY, "PatientName=ABC*", ONE, {}),
+    "whole name and more": (STUDY, "PatientName=ABC%5EJOHN%5E*", ONE, {}),
     "name of all": (STUDY, "PatientName=ABC*", ALL, {}),
     "name within": (STUDY, "PatientName=*ABCDE*", ONE, {}),
     "name in its place": (STUDY, "PatientName=ABC*=%E5%B1%B1*", ONE, {}),

@@ -2,6 +2,7 @@
 (digest 4.5 and 4.6, MAT-02 to MAT-06)."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from pydicom import Dataset
@@ -32,6 +33,25 @@ def test_mat_02_names_without_case_and_accents_by_groups(shelf: Shelf, key: str)
         "山田=": [],
     }.items():
         assert shelf.find(f"{key}={value}") == found, value
+
+
+@pytest.mark.parametrize("key", ["PatientName", "ReferringPhysicianName", "OperatorsName"])
+def test_mat_02_carets_at_the_end_are_no_difference_to_wildcards(shelf: Shelf, key: str) -> None:
+    """C.2.2.2.4: neither those of the name nor those of the pattern."""
+    names = ["Doe", "Doe^", "DOE^JOHN^^^", "Doe^John^Q", "Doering^John", "X=\u5c71\u7530^"]
+    for label in names:
+        shelf.put(label, **{key: label})
+
+    def find(value: str, more: str = "") -> set[str]:
+        return set(shelf.find(f"{key}={quote(value)}{more}", "instances"))
+
+    assert find("Doe^*") == {"Doe", "Doe^", "DOE^JOHN^^^", "Doe^John^Q"}
+    assert find("doe^john^*") == find("doe^john^*^*") == {"DOE^JOHN^^^", "Doe^John^Q"}
+    assert find("d?e^john^*") == find("*e^john^*") == {"DOE^JOHN^^^", "Doe^John^Q"}
+    assert find("doe^john^*", "&limit=1") <= {"DOE^JOHN^^^", "Doe^John^Q"}
+    assert find("d*^*") == {*names} - {names[-1]}
+    assert find("\u5c71\u7530^*") == find("=\u5c71\u7530^*") == find("x^*=\u5c71*") == {names[-1]}
+    assert find("Doe^*=x") == find("doe^?") == set()
 
 
 def test_mat_03_fuzzy_words_are_beginnings_in_any_order_or_sounds(shelf: Shelf) -> None:

@@ -221,6 +221,44 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   WHERE id = page.key OFFSET 0) s
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
 
+-- whole name and more
+--   $1 = 'ABC^JOHN^%'
+--   $2 = 'ABC^JOHN'
+--   $3 = 21
+--   $4 = 0
+--   $5 = 1
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT DISTINCT key, place_0, place_1, place_2
+  FROM ((SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM studies s
+  WHERE s.institution_id = $5
+  AND s.patient_name <> ''
+  AND s.patient_name LIKE $1
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $3::bigint + $4::bigint) UNION ALL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM studies s
+  WHERE s.institution_id = $5
+  AND s.patient_name <> ''
+  AND s.patient_name LIKE $2
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $3::bigint + $4::bigint) UNION ALL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM studies s
+  WHERE s.institution_id = $5
+  AND s.patient_name_other IS NOT NULL
+  AND (split_part(s.patient_name_other, '=', 1) <> ''
+  AND split_part(s.patient_name_other, '=', 1) LIKE $1 OR split_part(s.patient_name_other, '=', 1) <> ''
+  AND split_part(s.patient_name_other, '=', 1) LIKE $2 OR split_part(s.patient_name_other, '=', 2) <> ''
+  AND split_part(s.patient_name_other, '=', 2) LIKE $1 OR split_part(s.patient_name_other, '=', 2) <> ''
+  AND split_part(s.patient_name_other, '=', 2) LIKE $2)
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $3::bigint + $4::bigint)) AS walks
+  ORDER BY place_0 DESC, place_1, place_2
+  LIMIT $3::bigint OFFSET $4::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = page.key OFFSET 0) s
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id;
+
 -- name of all
 --   $1 = 'ABC%'
 --   $2 = 21
