@@ -28,7 +28,7 @@ class FrameLookups:
         self._tasks: set[asyncio.Task[None]] = set()  # nobody else holds them
 
     async def locate(self, scope: Scope, asked: AskedFrame) -> FrameLocation:
-        """Where a frame lies. Raises NotFound, Unavailable."""
+        """Where a frame lies. Raises NotFound, NotAcceptable, Unavailable."""
         if self._busy:
             future: asyncio.Future[FrameLocation] = asyncio.get_running_loop().create_future()
             self._waiting.setdefault(scope, []).append((asked, future))

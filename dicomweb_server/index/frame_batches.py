@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from dicomweb_server.access.policy import Scope
-from dicomweb_server.errors import NotFound
+from dicomweb_server.errors import NotAcceptable, NotFound
 from dicomweb_server.index.database import Connection
 from dicomweb_server.index.retrieve import (
     FRAME_COLUMNS,
@@ -79,7 +79,7 @@ async def count_frames_of(
 
 async def locate_many(
     conn: Connection, scope: Scope, asked: Sequence[AskedFrame]
-) -> list[FrameLocation | NotFound]:
+) -> list[FrameLocation | NotFound | NotAcceptable]:
     """Find each frame as ``retrieve.locate_frames`` does, or why there is none."""
     studies = scope.study_instance_uids
     rows = await conn.fetch(
@@ -94,9 +94,9 @@ async def locate_many(
     return [_found(row, each) for row, each in zip(rows, asked, strict=True)]
 
 
-def _found(row: Any, asked: AskedFrame) -> FrameLocation | NotFound:
+def _found(row: Any, asked: AskedFrame) -> FrameLocation | NotFound | NotAcceptable:
     try:
         known = None if row["blob_key"] is None else row
         return frame_location(known, asked.instance, [asked.number])
-    except NotFound as refusal:
+    except (NotFound, NotAcceptable) as refusal:
         return refusal

@@ -16,7 +16,8 @@ import orjson
 
 from dicomweb_server.access.policy import Scope
 from dicomweb_server.dicom.description import BulkValue, FrameTable
-from dicomweb_server.errors import NotFound
+from dicomweb_server.dicom.transfer_syntaxes import is_video
+from dicomweb_server.errors import NotAcceptable, NotFound
 from dicomweb_server.index.database import Connection
 from dicomweb_server.index.marks import MARK
 
@@ -304,7 +305,8 @@ async def locate_frames(
 ) -> FrameLocation:
     """Find frames of one instance by their numbers, counted from 1.
 
-    Raises NotFound if there is no such instance, it has no pixel data, or it lacks a frame.
+    Raises NotFound if there is no such instance, it has no pixel data, or it lacks a frame;
+    NotAcceptable for frames of a video.
     """
     key = (*scope_arguments(study, scope), series, instance)
     row = await conn.fetchrow(LOCATE_FRAMES, *key, representable(numbers))
@@ -329,12 +331,18 @@ def representable(numbers: Sequence[int]) -> list[int]:
 
 
 def frame_location(row: Any, instance: str, numbers: Sequence[int]) -> FrameLocation:
-    """Where frames lie, of the row that says it, or None. Raises NotFound."""
+    """Where frames lie, of the row that says it, or None.
+
+    Raises NotFound, NotAcceptable for a video beyond its one value: none of its frames can be
+    had, however many it has (WADO-08).
+    """
     if row is None:
         raise NotFound(f"no instance {instance}")
     if row["frame_count"] is None:
         raise NotFound(f"instance {instance} has no pixel data")
     if not all(1 <= number <= row["frame_count"] for number in numbers):
+        if is_video(row["transfer_syntax_uid"]) and all(number >= 1 for number in numbers):
+            raise NotAcceptable([])
         raise NotFound(f"instance {instance} has {row['frame_count']} frames")
     table = FrameTable(
         count=row["frame_count"],

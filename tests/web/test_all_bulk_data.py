@@ -267,6 +267,9 @@ def test_video_is_one_part_of_its_own_type(http: httpx.Client) -> None:
             assert kind == f"video/mp4; transfer-syntax={MPEG4HP41}"
             assert data == stream
     assert get(http, f"{path_of(video)}/pixeldata", "video/mp4").content == stream
+    for numbers in ("1", "2", "20", "1,20"):  # WADO-08, whichever it is
+        for frame in (f"frames/{numbers}", f"frames/{numbers}/rendered"):
+            assert_problem(get(http, f"{path_of(video)}/{frame}"), 406)
 
 
 def test_many_frames_are_found_a_batch_at_a_time(http: httpx.Client) -> None:
