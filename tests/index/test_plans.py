@@ -15,6 +15,7 @@ from dicomweb_server.dicom.query import (
 )
 from dicomweb_server.index import (
     bulk_data,
+    delete,
     digest,
     file_set,
     frame_batches,
@@ -176,8 +177,8 @@ LOOKUPS = {
     "rendered frames": (pictures.COUNT_FRAMES, *TRIPLE[:3], None, ["1.2"]),
     "rendered parts": (pictures.LOCATE_IMAGES, *TRIPLE[:3], None, *FIRST_PAGE, ["1.2"]),
     "existing": (instances.FIND_EXISTING, 1, ["1.7.1.1", "1.8.1.1"]),
-    "deleted": (instances.DELETE_INSTANCES, 7, None, None),
-    "refreshed": (instances.RESTATE_STUDIES, [7]),
+    "deleted": (delete.DELETE_INSTANCES, 7, None, None),
+    "refreshed": (delete.RESTATE_STUDIES, [7]),
 }
 
 
