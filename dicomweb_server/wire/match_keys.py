@@ -187,7 +187,7 @@ def _as_stored(key: Key, switches: Switches) -> Condition:
     As a VR that the value does not satisfy it is read as text, which most of them have. Raises
     InvalidParameter if that cannot be either, and if it is no list of UIDs.
     """
-    if (switches.empty and key.value == _EMPTY) or not key.value.strip(" *"):
+    if (switches.empty and key.value == _EMPTY) or not key.value.rstrip(" ").strip("*"):
         return _condition(key, switches)  # of whatever VR
     try:
         read = dict.fromkeys(_READ_AS_TEXT, _condition(_as(key, "LO"), switches))
