@@ -43,7 +43,7 @@ def arrive(
     if place is None:
         return arrived
     keys = {
-        number: blob_key(file.entry)
+        number: blob_key(file.entry, file.token)
         for number, file in enumerate(arrived)
         if isinstance(file, StagedFile) and file.entry is not None and wanted(file.entry)
     }

@@ -20,11 +20,12 @@ _STAMP = "([0-7][0-9a-f]{23,39})"  # of a year that the calendar has
 _KEY = re.compile(rf"([^/]+)/{_UID}/{_UID}/{_UID}~{_STAMP}(\+?)\.dcm", re.ASCII)
 
 
-def blob_key(entry: Entry, *, replacing: bool = False) -> str:
-    """A new key, never used before: what it names never changes or comes back."""
+def blob_key(entry: Entry, token: str | None = None, *, replacing: bool = False) -> str:
+    """A new key, never used before: what it names never changes or comes back. `token`: a new
+    one of its own, if it was made before."""
     folder = f"default/{entry.study_instance_uid}/{entry.series_instance_uid}"
     mark = REPLACING if replacing else ""
-    return f"{folder}/{entry.sop_instance_uid}~{new_token()}{mark}.dcm"
+    return f"{folder}/{entry.sop_instance_uid}~{token or new_token()}{mark}.dcm"
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,8 +78,8 @@ class Committer:
         self._running = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def commit(self, candidates: Sequence[Candidate]) -> list[Outcome]:
-        """Store them, each for itself; what is stored is durable.
+    def commit(self, candidates: Sequence[Candidate]) -> Awaitable[list[Outcome]]:
+        """Store them, each for itself, behind what is waiting already; what is stored is durable.
 
         Of one that is not, the outcome is what holds its SOP Instance UID (`placed` tells
         whether its blob is there all the same), StorageFailed, Unavailable, or a bug.
@@ -88,7 +88,7 @@ class Committer:
             candidate.outcome = asyncio.get_running_loop().create_future()
         self._waiting += candidates
         self._start()
-        return [await candidate.outcome for candidate in candidates]
+        return _outcomes(candidates)
 
     async def place(self, candidate: Candidate, key: str) -> None:
         """Put its blob under `key`. Raises StorageFailed."""
@@ -122,18 +122,24 @@ class Committer:
         task.add_done_callback(self._tasks.discard)
 
     def _next_group(self) -> list[Candidate]:
-        """The next candidates of one scope, no two of the same SOP Instance UID."""
+        """The next candidates of one scope, no two of the same SOP Instance UID.
+
+        But for these none overtakes another: the first gives a new series its attributes.
+        """
         scope = self._waiting[0].scope
         group: dict[str, Candidate] = {}
         room = MAX_GROUP_BYTES
+        full = False
         rest = []
         for candidate in self._waiting:
             size = candidate.instance.entry.row_bytes
-            fits = candidate.scope == scope and candidate.uid not in group
-            if fits and len(group) < MAX_GROUP and (size <= room or not group):
+            if full or candidate.scope != scope or candidate.uid in group:
+                rest.append(candidate)
+            elif len(group) < MAX_GROUP and (size <= room or not group):
                 group[candidate.uid] = candidate
                 room -= size
             else:
+                full = True
                 rest.append(candidate)
         self._waiting = rest
         return list(group.values())
@@ -222,6 +228,10 @@ class Committer:
     async def _index(self, call: Callable[[Connection], Awaitable[T]]) -> T:
         async with acquire(self._pool) as conn:
             return await call(conn)
+
+
+async def _outcomes(candidates: Sequence[Candidate]) -> list[Outcome]:
+    return [await candidate.outcome for candidate in candidates]
 
 
 _NO_BLOB = "the archive's storage could not take the instance"

@@ -34,13 +34,16 @@ log = structlog.get_logger()
 _ROUNDS = 4  # of others storing, replacing and deleting the same instance meanwhile
 
 
-async def settle(archive: Archive, candidate: Candidate, existing: Existing) -> Result:
-    """What becomes of `candidate`, whose SOP Instance UID `existing` has.
+async def settle(
+    archive: Archive, candidate: Candidate, existing: Existing, *, again: bool = False
+) -> Result:
+    """What becomes of `candidate`, whose SOP Instance UID `existing` has; or had, if it is to be
+    looked for `again`.
 
     Unless it is stored no blob of it stays, and its staged file is where it was. Raises
     Unavailable.
     """
-    held: Existing | None = existing
+    held = await _find(archive, candidate) if again else existing
     for _ in range(_ROUNDS):
         if held is None:  # deleted in between
             held = await _commit_again(archive, candidate)

@@ -40,6 +40,7 @@ class StagedFile:
     problems: tuple[str, ...] = ()  # known before it is described; to be told
     entry: Entry | None = None  # what was found in it, where it is described already
     blob_key: str | None = None  # where it is at rest already, and no more at `path`
+    token: str | None = None  # of its blob's key, where it is known before
 
 
 class _Room:
@@ -71,6 +72,7 @@ class Staging:
         on the disk, the database's own room; below it writing fails as on a full one.
         `passing`: the file is not to stay, so it is neither hashed nor flushed."""
         self.path = path
+        self.token: str | None = None  # of the staged file
         self._limit = limit
         self._floor = floor
         self._passing = passing
@@ -103,7 +105,7 @@ class Staging:
         """The complete file, which is still to be flushed. For a thread; raises OSError."""
         held, self._held, self._held_size = self._held, [], 0
         self._write(held)
-        return StagedFile(self.path, self._size, self._digest.digest())
+        return StagedFile(self.path, self._size, self._digest.digest(), token=self.token)
 
     def begin_flush(self) -> None:
         """Let the disk begin with the complete file, so that there is less for `flush` to wait

@@ -17,7 +17,7 @@ from dicomweb_server.archive.commit import Candidate, Outcome, StorageFailed
 from dicomweb_server.archive.duplicates import settle
 from dicomweb_server.archive.outcomes import refused, stored
 from dicomweb_server.archive.quarantine import keep_refused
-from dicomweb_server.archive.scratch import remove
+from dicomweb_server.archive.scratch import new_token, remove
 from dicomweb_server.archive.staging import (
     StagedFile,
     Staging,
@@ -28,6 +28,7 @@ from dicomweb_server.archive.staging import (
     new_staging,
     not_written,
 )
+from dicomweb_server.archive.turns import Turn, Turns
 from dicomweb_server.archive.workers import WorkerFailed
 from dicomweb_server.dicom.part10 import InvalidIdentity, UnknownTransferSyntax
 from dicomweb_server.errors import ContentTooLarge, NotPart10, Unavailable, where
@@ -72,7 +73,7 @@ class IndexAway(Unavailable):
 
 
 class Intake:
-    """The instances of one request: described and committed side by side, reported in order.
+    """The instances of one request: described side by side, committed and reported in order.
 
     What has been received whole is stored even if the client leaves: a retry finds it
     (STOW-42), and the request that was cut off reports nothing.
@@ -89,6 +90,7 @@ class Intake:
         self._held_bytes = 0
         self._results: list[asyncio.Task[list[Result | Unavailable]] | Failed] = []
         self._ahead = asyncio.Semaphore(AHEAD)
+        self._turns = Turns()
         check_room(archive)
 
     def new_file(self) -> Staging:
@@ -108,7 +110,9 @@ class Intake:
         """Let go on what is held back for more; to be called when no more is to come."""
         held, self._held, self._held_bytes = self._held, [], 0
         if held:
-            task = keep(self._store(held))
+            turn = self._turns.next()
+            task = keep(self._store(_numbered(held), turn))
+            task.add_done_callback(lambda _: turn.end())
             if when_stored is not None:
                 task.add_done_callback(lambda _: when_stored())
             self._results.append(task)
@@ -121,7 +125,7 @@ class Intake:
             self._results.append(failure)
 
     async def _store(
-        self, held: Sequence[Staging | StagedFile | Failed]
+        self, held: Sequence[Staging | StagedFile | Failed], turn: Turn
     ) -> list[Result | Unavailable]:
         stagings = [file for file in held if isinstance(file, Staging)]
         arrived = await self._write(stagings) if stagings else []
@@ -129,9 +133,8 @@ class Intake:
         files = [found[file] if isinstance(file, Staging) else file for file in held]
         good = [file for file in files if isinstance(file, StagedFile)]
         flushing = _flushing([staging for staging in stagings if staging.is_unflushed])
-        stored = iter(
-            await store_files(self.archive, self._scope, good, self.study_instance_uid, flushing)
-        )
+        study = self.study_instance_uid
+        stored = iter(await store_files(self.archive, self._scope, good, study, flushing, turn))
         return [
             next(stored) if isinstance(file, StagedFile) else _without_file(file) for file in files
         ]
@@ -166,6 +169,21 @@ class Intake:
         return [_as_failure(result) for result in results]
 
 
+def _numbered(
+    held: Sequence[Staging | StagedFile | Failed],
+) -> list[Staging | StagedFile | Failed]:
+    """With tokens in their order, whatever overtakes what from here on: the keys of blobs then
+    tell which was the first (``archive.versions``)."""
+    numbered: list[Staging | StagedFile | Failed] = []
+    for file in held:
+        if isinstance(file, StagedFile):
+            file = replace(file, token=new_token())
+        elif isinstance(file, Staging):
+            file.token = new_token()
+        numbered.append(file)
+    return numbered
+
+
 def _without_file(file: OSError | Failed) -> Failed:
     return not_written(file) if isinstance(file, OSError) else file
 
@@ -194,19 +212,21 @@ async def store_files(
     staged: Sequence[StagedFile],
     study_instance_uid: str | None = None,
     flushing: "Flushing | None" = None,
+    turn: Turn | None = None,
 ) -> list[Result | Unavailable]:
     """Store staged files, and remove them from the scratch folder whatever happens.
 
     `flushing`: some of them are on their way to the disk, while they are described. A result
     says what a Store Instances Response says of the file; Unavailable stands for one that the
     index or the workers could not deal with now. A file that is described, or at rest, already
-    tells so itself.
+    tells so itself. `turn`: behind what they are committed; its caller ends it.
     """
     results: list[Result | Unavailable] = []
     try:
         entries = await _entries(archive, staged)
         unflushed = await flushing if flushing is not None else {}
-        results = await _commit(archive, scope, staged, entries, unflushed, study_instance_uid)
+        study = study_instance_uid
+        results = await _commit(archive, scope, staged, entries, unflushed, study, turn or Turn())
         await _quarantine(archive, scope, staged, results, study_instance_uid)
         return results
     except Exception as error:  # a bug costs some instances, not the request (STOW-41)
@@ -249,6 +269,7 @@ async def _commit(
     entries: Sequence[Entry | Exception],
     unflushed: Mapping[Path, OSError],
     study_instance_uid: str | None,
+    turn: Turn,
 ) -> list[Result | Unavailable]:
     results: dict[int, Result | Unavailable] = {}
     candidates: dict[int, Candidate] = {}
@@ -261,9 +282,14 @@ async def _commit(
             results[number] = refused("other_study", entry)
         else:
             candidates[number] = _candidate(scope, file, entry)
-    outcomes = await archive.committer.commit(list(candidates.values()))
+    await turn.to_commit()
+    committing = archive.committer.commit(list(candidates.values()))
+    turn.hand_over()
+    outcomes = await committing
+    if any(isinstance(outcome, Existing) for outcome in outcomes):
+        await turn.to_settle()
     for (number, candidate), outcome in zip(candidates.items(), outcomes, strict=True):
-        results[number] = await _conclude(archive, candidate, outcome)
+        results[number] = await _conclude(archive, candidate, outcome, turn)
     return [results[number] for number in range(len(staged))]
 
 
@@ -271,7 +297,8 @@ def _candidate(scope: Scope, file: StagedFile, entry: Entry) -> Candidate:
     if file.problems:
         entry = replace(entry, problems=(*file.problems, *entry.problems))
     placed = file.blob_key is not None
-    instance = NewInstance(entry, file.blob_key or blob_key(entry), file.size, file.sha256)
+    key = file.blob_key or blob_key(entry, file.token)
+    instance = NewInstance(entry, key, file.size, file.sha256)
     return Candidate(scope, instance, file.path, placed)
 
 
@@ -297,7 +324,7 @@ def _undescribed(error: Exception) -> Result | Unavailable:
 
 
 async def _conclude(
-    archive: Archive, candidate: Candidate, outcome: Outcome
+    archive: Archive, candidate: Candidate, outcome: Outcome, turn: Turn
 ) -> Result | Unavailable:
     entry = candidate.instance.entry
     match outcome:
@@ -306,7 +333,7 @@ async def _conclude(
             archive.new_series.note(candidate.scope, *candidate.instance.series_key)
             return stored(entry, new=True)
         case Existing():
-            return await _settle(archive, candidate, outcome)
+            return await _settle(archive, candidate, outcome, turn)
         case Unavailable():
             return _away(outcome, entry)
         case StorageFailed():
@@ -320,10 +347,13 @@ def _away(cause: Unavailable, entry: Entry) -> IndexAway:
 
 
 async def _settle(
-    archive: Archive, candidate: Candidate, existing: Existing
+    archive: Archive, candidate: Candidate, existing: Existing, turn: Turn
 ) -> Result | Unavailable:
+    # What was found may be what an earlier one of the same request has replaced meanwhile.
+    again = candidate.uid in turn.settled
+    turn.settled.add(candidate.uid)
     try:
-        return await settle(archive, candidate, existing)
+        return await settle(archive, candidate, existing, again=again)
     except Unavailable as error:
         return _away(error, candidate.instance.entry)
     except StorageFailed as error:

@@ -93,6 +93,30 @@ async def test_a_group_has_a_limit_in_bytes(
     await blobs.close()
 
 
+async def test_what_fits_into_a_group_does_not_overtake_what_does_not(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the series would have the attributes of one that came later."""
+    blobs = FilesystemBlobs(tmp_path / "blobs")
+    committer = Committer(pool, blobs)
+    small, large, *more = (new("1", "1.1", f"1.1.{n}") for n in range(4))
+    large = replace(large, entry=replace(large.entry, row_bytes=1000))
+    monkeypatch.setattr(commit, "MAX_GROUP_BYTES", 1000)
+    groups: list[list[NewInstance]] = []
+    insert = commit.insert_instances
+
+    async def note(conn: Any, scope: Scope, instances: Any, *rest: Any) -> Any:
+        groups.append(instances)
+        return await insert(conn, scope, instances, *rest)
+
+    monkeypatch.setattr(commit, "insert_instances", note)
+
+    assert await committer.commit(candidates(tmp_path, [small, large, *more])) == [None] * 4
+    assert [each for group in groups for each in group] == [small, large, *more]
+    await committer.close()
+    await blobs.close()
+
+
 async def test_one_larger_than_any_group_goes_alone(
     pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
