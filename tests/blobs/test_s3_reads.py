@@ -55,7 +55,9 @@ async def blobs(server: SignedServer, tmp_path: Path) -> AsyncIterator[S3Blobs]:
     await store.close()
 
 
-async def test_after_the_first_boto3_is_not_asked(blobs: S3Blobs, server: SignedServer) -> None:
+async def test_after_the_first_boto3_is_not_asked(server: SignedServer, tmp_path: Path) -> None:
+    blobs = blobs_on(server, tmp_path, s3_timeout_seconds=60)
+    assert await blobs.read(KEY, 0, 1) == DATA[:1]
     assert await blobs.read(KEY, 3, len(DATA) - 5) == DATA[3:-2]
     assert b"".join([chunk async for chunk in blobs.stream(KEY, 7, 3)]) == DATA[7:10]
     assert await asyncio.gather(*(blobs.read(KEY, n, 5) for n in range(100))) == [
@@ -63,6 +65,7 @@ async def test_after_the_first_boto3_is_not_asked(blobs: S3Blobs, server: Signed
     ]
     assert (server.ours, len(server.requests), server.refused) == (102, 103, 0)
     assert server.connections <= 1 + blobs.reads
+    await blobs.close()
 
 
 @pytest.mark.parametrize(
