@@ -254,7 +254,8 @@ def samples_of(group: Group, data: Any) -> np.ndarray[Any, Any]:
 
 def physical(group: Group, channel: Channel, stored: np.ndarray[Any, Any]) -> _Floats:
     """Stored samples of a channel in its unit; not a number where there is padding."""
-    numbers = _expanded(group.interpretation, stored) * channel.scale + channel.baseline
+    with np.errstate(over="ignore"):  # a hostile sensitivity; what is drawn is cut anyway
+        numbers = _expanded(group.interpretation, stored) * channel.scale + channel.baseline
     if len(group.padding) >= group.sample.itemsize:
         padding = np.frombuffer(group.padding, group.sample, count=1)[0]
         numbers[stored == padding] = np.nan
