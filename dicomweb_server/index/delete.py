@@ -8,7 +8,8 @@ from dicomweb_server.index.audit import Changed, note_audit
 from dicomweb_server.index.changes import append_changes
 from dicomweb_server.index.database import Connection
 from dicomweb_server.index.indexed_attributes import is_stale
-from dicomweb_server.index.restating import FIND_STUDY, Restating, arguments_of
+from dicomweb_server.index.restating import FIND_STUDY, Restating
+from dicomweb_server.index.retrieve import scope_arguments
 
 _ROUNDS = 8  # of trying again because others changed the list of indexed attributes
 
@@ -74,7 +75,7 @@ async def _delete(
     restating: Restating,
 ) -> list[str]:
     async with conn.transaction(isolation="read_committed"):
-        locked = await conn.fetchrow(LOCK_STUDY, *arguments_of(scope, study))
+        locked = await conn.fetchrow(LOCK_STUDY, *scope_arguments(study, scope))
         study_id = locked["id"] if locked else None
         rows = await conn.fetch(DELETE_INSTANCES, study_id, series, instance)
         if not locked or not rows:

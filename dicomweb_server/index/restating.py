@@ -15,6 +15,7 @@ from dicomweb_server.index.attribute_values import Attributes
 from dicomweb_server.index.database import Connection
 from dicomweb_server.index.indexed_attributes import AttributeList
 from dicomweb_server.index.parents import Kept, Parents, parents_of
+from dicomweb_server.index.retrieve import scope_arguments
 from dicomweb_server.index.rows import REQUEST_COLUMNS, SERIES_COLUMNS, STUDY_COLUMNS
 
 # Elsewhere than in the event loop.
@@ -99,12 +100,6 @@ async def describe_in_thread(instances: Sequence[Kept], attributes: Attributes) 
     return await asyncio.to_thread(parents_of, instances, attributes)
 
 
-def arguments_of(scope: Scope, study: str) -> tuple[object, ...]:
-    """Those of FIND_STUDY."""
-    studies = scope.study_instance_uids
-    return study, list(scope.institution_ids), None if studies is None else list(studies)
-
-
 class Restating:
     """What is known of the instances whose attributes a study and a series are to have.
 
@@ -125,7 +120,7 @@ class Restating:
         self, conn: Connection, scope: Scope, study: str, series: str, instance: str | None
     ) -> None:
         """Read what would give attributes if a series, or an instance of it, were not there."""
-        found = await conn.fetchrow(FIND_STUDY, *arguments_of(scope, study))
+        found = await conn.fetchrow(FIND_STUDY, *scope_arguments(study, scope))
         if found:
             rows = await conn.fetch(FIND_GIVERS, found["id"], series, instance)
             await self._fetch(conn, [Giver(row["id"], row["blob_key"]) for row in rows])
