@@ -330,10 +330,15 @@ async function aFolderDropped(page) {
   await home(page);
   const session = await page.context().newCDPSession(page);
   const data = { items: [], files: [folder], dragOperationsMask: 1 };
-  for (const type of ['dragEnter', 'dragOver']) await session.send('Input.dispatchDragEvent', { type, x: 400, y: 400, data });
+  const drag = (type, x) => session.send('Input.dispatchDragEvent', { type, x, y: 400, data });
+  await drag('dragEnter', 400);
   await page.locator('body.dropping').waitFor({ timeout: WAIT });
   await page.screenshot({ path: `${task.results}/page dropping.png` });
-  await session.send('Input.dispatchDragEvent', { type: 'drop', x: 400, y: 400, data });
+  // A picture of the screen ends the drag in Chromium at times: moved again, as a hand would.
+  const moved = page.evaluate(() => new Promise((resolve) => addEventListener('dragover', () => resolve(true), { once: true })));
+  for (const x of [401, 402]) await drag('dragOver', x);
+  await moved;
+  await drag('drop', 402);
   await page.locator('.said', { hasText: `${stored} files are stored.` }).waitFor({ timeout: WAIT });
   await page.locator('.said', { hasText: `${skipped} other files` }).waitFor();
 }
