@@ -44,7 +44,7 @@ test-s3: $(VENV)/.ready-to-develop ## Run the tests of the blob stores on Ceph's
 test-browser: $(VENV)/.ready-to-develop ## Use OHIF and the web page in Chromium; screenshots in build/browser
 	@PYTHON=$(PY) tests/browser/run.sh
 
-bench: $(VENV)/.ready-to-develop ## Measure all beside Orthanc and what the machine allows (ARGS=--quick: 7 minutes)
+bench: $(VENV)/.ready-to-develop ## Measure all beside Orthanc and what the machine allows (ARGS=--quick: 6 minutes)
 	@$(PY) -m conformance.benchmark.public $(ARGS)
 
 bench-publish: $(VENV)/.ready-to-develop ## Write the last run of bench into README.md
