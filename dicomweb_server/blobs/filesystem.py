@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+from dicomweb_server.blobs.cached_open import open_cached
 from dicomweb_server.blobs.store import BlobDamaged, BlobInfo, BlobMissing, BlobsUnavailable
 
 CHUNK = 1 << 20  # bytes a read; large enough to keep the cost of a hop to a thread small
@@ -18,7 +19,6 @@ _READ_AHEAD = 128 << 10  # bytes; the kernel's usual window
 _MOST_KNOWN = 10_000  # folders, 6 MB; one that is forgotten is flushed once more
 _MOST_NAMES = 200_000  # of one folder that a listing holds; more take another look at it
 _PAGE = 1000  # blobs listed a hop to a thread
-_RECENT = 10_000  # names of files whose directory entries are taken to be in memory
 _NOWAIT: int = getattr(os, "RWF_NOWAIT", 0)
 
 T = TypeVar("T")
@@ -36,7 +36,6 @@ class FilesystemBlobs:
         root.mkdir(parents=True, exist_ok=True)
         self._threads = ThreadPoolExecutor(threads, "blobs")
         self._prefix = f"{root}/"
-        self._recent: set[str] = set()
         self._known: set[Path] = {root}  # folders whose own entry is known to be durable
 
     @property
@@ -114,27 +113,17 @@ class FilesystemBlobs:
 
     async def read(self, key: str, offset: int, length: int) -> bytes:
         path = f"{self._prefix}{key}"
-        # Opened not long ago: the way to it is in memory, so that opening it does not wait.
-        if path in self._recent and length <= CHUNK:
+        if length <= CHUNK:
             data = _read_cached(path, offset, length)
             if data is not None:
                 return data
-        data = await self._run(_read, path, offset, length)
-        self._remember(path)
-        return data
-
-    def _remember(self, path: str) -> None:
-        if len(self._recent) > _RECENT:
-            self._recent.clear()
-        self._recent.add(path)
+        return await self._run(_read, path, offset, length)
 
     async def stream(self, key: str, offset: int, length: int) -> AsyncGenerator[bytes, None]:
-        opening = self._threads.submit(_open, f"{self._prefix}{key}")
-        try:
-            descriptor = await asyncio.wrap_future(opening)
-        except asyncio.CancelledError:
-            opening.add_done_callback(_close)  # the thread may be opening it at this moment
-            raise
+        path = f"{self._prefix}{key}"
+        descriptor = open_cached(path)
+        if descriptor is None:
+            descriptor = await self._open(path)
         try:
             end = offset + length
             while offset < end:
@@ -151,15 +140,24 @@ class FilesystemBlobs:
         finally:
             os.close(descriptor)
 
+    async def _open(self, path: str) -> int:
+        opening = self._threads.submit(_open, path)
+        try:
+            return await asyncio.wrap_future(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close)  # the thread may be opening it at this moment
+            raise
+
     has_files = True
 
     @asynccontextmanager
     async def local(self, key: str) -> AsyncIterator[Path]:
         path = f"{self._prefix}{key}"
-        known = path in self._recent  # to look does not wait
-        if not (_is_file(path) if known else await self._run(_is_file, path)):
+        descriptor = open_cached(path)
+        if descriptor is not None:
+            os.close(descriptor)
+        elif not await self._run(_is_file, path):
             raise BlobMissing(key)
-        self._remember(path)
         yield Path(path)
 
     async def delete(self, keys: Sequence[str]) -> None:
@@ -275,9 +273,8 @@ def _read(path: str, offset: int, length: int) -> bytes:
 
 def _read_cached(path: str, offset: int, length: int) -> bytes | None:
     """The range if it is in memory, without waiting for the disk; else None."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    descriptor = open_cached(path)
+    if descriptor is None:
         return None
     try:
         if not _is_cached(descriptor, offset, length):

@@ -11,9 +11,18 @@ from pathlib import Path
 import pytest
 
 from dicomweb_server.blobs import filesystem
+from dicomweb_server.blobs.cached_open import open_cached
 from dicomweb_server.blobs.filesystem import FilesystemBlobs
-from dicomweb_server.blobs.store import BlobsUnavailable
+from dicomweb_server.blobs.store import BlobDamaged, BlobMissing, BlobsUnavailable
 from tests.blobs.made import KEY, keys_of, staged
+
+
+def cannot_tell(path: str) -> None:
+    """As ``open_cached``, on a system that has no such thing."""
+
+
+def open_descriptors() -> set[str]:
+    return set(os.listdir("/proc/self/fd"))
 
 
 @pytest.fixture
@@ -119,6 +128,7 @@ async def test_a_file_being_opened_for_one_who_left_is_closed(
         return opened[0]
 
     monkeypatch.setattr(filesystem, "_open", slow)
+    monkeypatch.setattr(filesystem, "open_cached", cannot_tell)
     chunk = asyncio.ensure_future(anext(store.stream(KEY, 0, 1)))
     await asyncio.to_thread(begun.wait, 10)
     chunk.cancel()
@@ -129,6 +139,45 @@ async def test_a_file_being_opened_for_one_who_left_is_closed(
 
     with pytest.raises(OSError, match="descriptor"):
         os.fstat(opened[0])
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_what_can_be_opened_at_once_or_only_in_a_thread_is_read_alike(
+    at_once: bool, store: FilesystemBlobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older system, or a disk of the network, cannot tell whether it would wait."""
+    if not at_once:
+        monkeypatch.setattr(filesystem, "open_cached", cannot_tell)
+    await store.put_many([(staged(tmp_path, b"abcdef"), KEY)])
+    before = open_descriptors()
+
+    assert await store.read(KEY, 2, 3) == b"cde"
+    assert b"".join([chunk async for chunk in store.stream(KEY, 1, 5)]) == b"bcdef"
+    async with store.local(KEY) as path:
+        assert path.read_bytes() == b"abcdef"
+    with pytest.raises(BlobMissing):
+        await store.read("a/nothing.dcm", 0, 1)
+    with pytest.raises(BlobMissing):
+        await anext(store.stream("a/nothing.dcm", 0, 1))
+    with pytest.raises(BlobMissing):
+        async with store.local("a/nothing.dcm"):
+            pass
+    with pytest.raises(BlobDamaged):
+        await store.read(KEY, 4, 3)
+    assert open_descriptors() == before
+
+
+def test_what_would_be_waited_for_is_not_opened_at_once(tmp_path: Path) -> None:
+    file, pipe = tmp_path / "file", tmp_path / "pipe"
+    file.write_bytes(b"x")
+    os.mkfifo(pipe)
+
+    for path in (file, pipe):
+        descriptor = open_cached(str(path))
+        if descriptor is not None:  # a system that can tell
+            assert not os.get_inheritable(descriptor)
+            os.close(descriptor)
+    assert open_cached(str(tmp_path / "nothing")) is None
 
 
 async def test_a_folder_is_listed_in_as_many_looks_as_it_takes(
