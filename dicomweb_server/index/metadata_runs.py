@@ -5,6 +5,7 @@ from the files in it, not from its place: what is added or removed changes the r
 in and no other, so that what was made of the others can be used again.
 """
 
+import asyncio
 import hashlib
 import struct
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from dicomweb_server.access.policy import Scope
 from dicomweb_server.errors import NotFound
 from dicomweb_server.index.database import Connection
-from dicomweb_server.index.marks import MARK
+from dicomweb_server.index.marks import MARK, ROW_ID
 from dicomweb_server.index.retrieve import (
     POSITION,
     STUDY_OF,
@@ -26,6 +27,10 @@ from dicomweb_server.index.retrieve import (
 ENDING = 8  # of 256 files are the last of their run, so that runs have 32 on average
 LONGEST = 64  # instances
 LARGEST = 1 << 20  # bytes of packed metadata after which a run ends
+
+_DECIDING = struct.Struct(f">{ROW_ID + 31}xB8xI")  # of a mark: the last byte of SHA-256, the length
+_MARK = _DECIDING.size
+_SOON = 5000 * _MARK  # bytes that take 2 ms; more are not for the event loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +56,15 @@ class Run:
         return [number for (number,) in struct.iter_unpack(">q", self.ids)]
 
 
-LIST_RUNS = f"""
-WITH listed AS (
-  SELECT i.id, octet_length(i.metadata) AS size, {MARK} AS mark,
-         get_byte(i.sha256, 31) < {ENDING} AS ends,
-         row_number() OVER (ORDER BY {POSITION}) AS place
-    FROM {TABLES}
-   WHERE e.study_id = {STUDY_OF}
-     AND ($4::text IS NULL OR e.series_instance_uid = $4)
-), cut AS (
-  SELECT *, sum(ends::integer) OVER (ORDER BY place ROWS UNBOUNDED PRECEDING) - ends::integer AS run
-    FROM listed
-), parts AS (
-  SELECT *, (row_number() OVER run - 1) / {LONGEST} AS count,
-         (sum(size) OVER run - size) / {LARGEST} AS bytes
-    FROM cut
-  WINDOW run AS (PARTITION BY run ORDER BY place ROWS UNBOUNDED PRECEDING)
-)
-SELECT sha256(string_agg(mark, '' ORDER BY place)) AS digest, sum(size) AS packed,
-       string_agg(int8send(id), '' ORDER BY place) AS ids
-  FROM parts
- GROUP BY run, count, bytes
- ORDER BY run, count, bytes
+# The marks alone, one behind the other, tell all of it: so a resource is one row, of 52 bytes an
+# instance, and takes Postgres half of the time that cutting it into runs there does.
+LIST_MARKS = f"""
+SELECT string_agg(mark, '') AS marks
+  FROM (SELECT {MARK} AS mark
+          FROM {TABLES}
+         WHERE e.study_id = {STUDY_OF}
+           AND ($4::text IS NULL OR e.series_instance_uid = $4)
+         ORDER BY {POSITION}) listed
 """  # noqa: S608 - put together from constants, as is the one below
 
 READ_RUN = f"""
@@ -90,10 +82,29 @@ async def list_runs(
     conn: Connection, scope: Scope, study: str, series: str | None = None
 ) -> list[Run]:
     """The runs of a study or series, in order. Raises NotFound."""
-    rows = await conn.fetch(LIST_RUNS, *scope_arguments(study, scope), series)
-    if not rows:
+    marks = await conn.fetchval(LIST_MARKS, *scope_arguments(study, scope), series)
+    if marks is None:
         raise NotFound(no_parent(study, series))
-    return [Run(row["digest"], int(row["packed"]), row["ids"]) for row in rows]
+    return _runs(marks) if len(marks) <= _SOON else await asyncio.to_thread(_runs, marks)
+
+
+def _runs(marks: bytes) -> list[Run]:
+    """The runs of the instances with these marks, in their order."""
+    runs: list[Run] = []
+    begin = packed = 0
+    for number, (last, size) in enumerate(_DECIDING.iter_unpack(marks), 1):
+        packed += size
+        if last < ENDING or number - begin == LONGEST or packed >= LARGEST:
+            runs.append(_run(marks[begin * _MARK : number * _MARK], packed))
+            begin, packed = number, 0
+    if begin * _MARK < len(marks):
+        runs.append(_run(marks[begin * _MARK :], packed))
+    return runs
+
+
+def _run(marks: bytes, packed: int) -> Run:
+    ids = b"".join(marks[at : at + ROW_ID] for at in range(0, len(marks), _MARK))
+    return Run(hashlib.sha256(marks).digest(), packed, ids)
 
 
 async def read_run(
