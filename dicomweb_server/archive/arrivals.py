@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dicomweb_server.access.policy import Scope
 
-MANY = 96  # instances that are worth to be prepared for; fewer take milliseconds when asked for
+MANY = 32  # instances that are worth to be prepared for; fewer take milliseconds when asked for
 SERIES = 1000  # that are kept in mind
 
 
