@@ -186,9 +186,11 @@ async def test_what_was_just_read_is_not_expected_again(
 async def test_nothing_is_read_ahead_of_several_who_wait(
     ahead: ExpectedBlobs, behind: Noting
 ) -> None:
+    behind.free.clear()
     waiting = [asyncio.create_task(ahead.read(f"1/2/{number}", 0, SIZE)) for number in range(4)]
     await asyncio.sleep(0)
     ahead.expect(expected(7))
+    behind.free.set()
     await asyncio.gather(*waiting)
     assert "1/2/7" not in {key for key, _, _ in behind.reads}
     ahead.expect(expected(8))
