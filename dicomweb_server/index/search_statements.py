@@ -34,6 +34,7 @@ from dicomweb_server.index.search_ways import (
     is_of_modality_alone,
     is_short,
     known_below,
+    names_studies,
     walked_modalities,
     walks_each,
 )
@@ -305,9 +306,10 @@ def _institutions(query: SearchQuery, scope: Scope, arguments: Arguments) -> lis
         return []
     match scope.institution_ids:
         case (one,):
-            return [f"s.institution_id = {arguments.add(one)}"]
+            own = f"s.institution_id = {arguments.add(one)}"
         case several:
-            return [f"s.institution_id = ANY ({arguments.add(list(several))}::int[])"]
+            own = f"s.institution_id = ANY ({arguments.add(list(several))}::int[])"
+    return [f"({own}) IS TRUE" if names_studies(query) else own]  # so that no index has it
 
 
 def _where(

@@ -70,6 +70,14 @@ def is_short(query: SearchQuery, scope: Scope) -> bool:
     return query.level is not Level.INSTANCE and not query.indexed and is_exact(query, scope)
 
 
+def names_studies(query: SearchQuery) -> bool:
+    """Whether a list of Study Instance UIDs is asked for. To look them up one by one is the best
+    way then; an index that begins with the institution would be walked from end to end for them,
+    which Postgres takes to be cheaper."""
+    condition = query.conditions.get((0x0020000D,))
+    return isinstance(condition, UidList) and len(condition.uids) > 1
+
+
 def is_of_modality_alone(query: SearchQuery, scope: Scope) -> bool:
     """Whether series of many institutions are asked for by nothing but their modality, and what
     is of their studies: then the studies can be found first."""

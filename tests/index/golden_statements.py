@@ -31,6 +31,8 @@ SEARCHES: dict[str, tuple[Level, str, Scope, dict]] = {
     "patient": (STUDY, "PatientID=P77", ONE, {}),
     "patient of five": (STUDY, "PatientID=P77", FIVE, {}),
     "patient of all": (STUDY, "PatientID=P77", ALL, {}),
+    "uids of five": (STUDY, "StudyInstanceUID=1.7,1.8,1.9", FIVE, {}),
+    "series of uids": (SERIES, "StudyInstanceUID=1.7,1.8,1.9", ONE, {}),
     "accession": (STUDY, "AccessionNumber=A77*&PatientID=", ONE, {}),
     "name": (STUDY, "PatientName=ABC*", ONE, {}),
     "whole name and more": (STUDY, "PatientName=ABC%5EJOHN%5E*", ONE, {}),

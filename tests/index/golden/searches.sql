@@ -175,6 +175,30 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
   LIMIT $2::bigint OFFSET $3::bigint;
 
+-- uids of five
+--   $1 = [1, 2, 3, 4, 5]
+--   $2 = ['1.7', '1.8', '1.9']
+--   $3 = 21
+--   $4 = 0
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM studies s
+  WHERE (s.institution_id = ANY ($1::int[])) IS TRUE
+  AND s.study_instance_uid = ANY ($2::text[])
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $3::bigint OFFSET $4::bigint;
+
+-- series of uids
+--   $1 = 1
+--   $2 = ['1.7', '1.8', '1.9']
+--   $3 = 21
+--   $4 = 0
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, e.series_instance_uid, e.number_of_instances AS number_in_series, s.document AS study, e.document AS series, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2, e.series_number AS place_3, e.series_instance_uid AS place_4
+  FROM studies s JOIN series e ON e.study_id = s.id
+  WHERE (s.institution_id = $1) IS TRUE
+  AND s.study_instance_uid = ANY ($2::text[])
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid
+  LIMIT $3::bigint OFFSET $4::bigint;
+
 -- accession
 --   $1 = 'A77%'
 --   $2 = 21
