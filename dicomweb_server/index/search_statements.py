@@ -29,16 +29,20 @@ from dicomweb_server.index.search_ways import (
     MODALITIES_IN_STUDY,
     MODALITY,
     PATIENT_NAME,
+    STUDY_UID,
     asked,
     begun_name,
     is_of_modality_alone,
     is_short,
     known_below,
-    names_studies,
+    studies_named,
     walked_modalities,
     walks_each,
 )
 
+# Of a longer list of UIDs Postgres expects so many matches that it walks all studies, newest first,
+# until the page is full. How many are in an array that a query makes it does not know.
+_FEW_STUDIES = 100
 _FARTHEST = 2**40  # rows; no archive has more, and bigint holds it
 _MERGED = 16  # institutions at the most whose walks are merged; the text grows with them
 
@@ -309,7 +313,7 @@ def _institutions(query: SearchQuery, scope: Scope, arguments: Arguments) -> lis
             own = f"s.institution_id = {arguments.add(one)}"
         case several:
             own = f"s.institution_id = ANY ({arguments.add(list(several))}::int[])"
-    return [f"({own}) IS TRUE" if names_studies(query) else own]  # so that no index has it
+    return [f"({own}) IS TRUE" if studies_named(query) else own]  # so that no index has it
 
 
 def _where(
@@ -338,6 +342,8 @@ def _where(
     for path, condition in conditions.items():
         level = level_at(path)
         expression = compile_condition(path, condition, arguments)
+        if path == STUDY_UID and studies_named(query) > _FEW_STUDIES:
+            expression = f"s.id = ANY (ARRAY (SELECT s.id FROM studies s WHERE {expression}))"  # noqa: S608
         if expression != "TRUE":
             (parts if level <= query.level else below.setdefault(level, [])).append(expression)
     for each in query.indexed:

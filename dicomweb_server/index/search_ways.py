@@ -15,6 +15,7 @@ from dicomweb_server.dicom.query import (
 from dicomweb_server.index.conditions import level_at, unpadded
 
 MODALITY, MODALITIES_IN_STUDY = (0x00080060,), (0x00080061,)
+STUDY_UID = (0x0020000D,)
 PATIENT_NAME = (0x00100010,)
 _NAMES = frozenset({PATIENT_NAME, (0x00080090,)})
 # Keys of which few entities have the same value.
@@ -70,12 +71,12 @@ def is_short(query: SearchQuery, scope: Scope) -> bool:
     return query.level is not Level.INSTANCE and not query.indexed and is_exact(query, scope)
 
 
-def names_studies(query: SearchQuery) -> bool:
-    """Whether a list of Study Instance UIDs is asked for. To look them up one by one is the best
-    way then; an index that begins with the institution would be walked from end to end for them,
-    which Postgres takes to be cheaper."""
-    condition = query.conditions.get((0x0020000D,))
-    return isinstance(condition, UidList) and len(condition.uids) > 1
+def studies_named(query: SearchQuery) -> int:
+    """How many studies are asked for by a list of their UIDs; 0 without one. To look them up one
+    by one is the best way then; an index that begins with the institution would be walked from
+    end to end for them, which Postgres takes to be cheaper."""
+    condition = query.conditions.get(STUDY_UID)
+    return len(condition.uids) if isinstance(condition, UidList) and condition.uids[1:] else 0
 
 
 def is_of_modality_alone(query: SearchQuery, scope: Scope) -> bool:

@@ -87,6 +87,19 @@ async def test_a_search_walks_the_index_made_for_it(filled, search):
     assert "Seq Scan" not in {kind for kind, _ in plan}
 
 
+EVERYBODY = (SCOPE, Scope((1, 2, 3, 4, 5)), Scope((1, 2, 3, 4, 5), everything=True))
+
+
+@pytest.mark.parametrize("scope", EVERYBODY)
+@pytest.mark.parametrize("level", Level)
+async def test_for_many_uids_not_all_studies_are_walked_whoever_asks(filled, level, scope):
+    uids = UidList(tuple(f"1.{n}" for n in range(150)))
+    query = SearchQuery(level, {(0x0020000D,): uids}, limit=20)
+    names = {name for _, name in await nodes(filled, *_flat(compile_search(query, scope)))}
+
+    assert not names & {"studies_newest", "studies_newest_of_all"}
+
+
 @pytest.mark.parametrize("series", [None, "1.7.1"])
 @pytest.mark.parametrize("level", [Level.SERIES, Level.INSTANCE])
 async def test_the_content_of_one_study_is_found_through_its_uid(filled, level, series):
