@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from dicomweb_server.blobs.cached_open import open_cached
+from dicomweb_server.blobs.cached_open import is_local, open_cached
 from dicomweb_server.blobs.store import BlobDamaged, BlobInfo, BlobMissing, BlobsUnavailable
 
 CHUNK = 1 << 20  # bytes a read; large enough to keep the cost of a hop to a thread small
@@ -36,6 +36,7 @@ class FilesystemBlobs:
         root.mkdir(parents=True, exist_ok=True)
         self._threads = ThreadPoolExecutor(threads, "blobs")
         self._prefix = f"{root}/"
+        self._local = is_local(root)
         self._known: set[Path] = {root}  # folders whose own entry is known to be durable
 
     @property
@@ -113,7 +114,7 @@ class FilesystemBlobs:
 
     async def read(self, key: str, offset: int, length: int) -> bytes:
         path = f"{self._prefix}{key}"
-        if length <= CHUNK:
+        if self._local and length <= CHUNK:
             data = _read_cached(path, offset, length)
             if data is not None:
                 return data
@@ -121,7 +122,7 @@ class FilesystemBlobs:
 
     async def stream(self, key: str, offset: int, length: int) -> AsyncGenerator[bytes, None]:
         path = f"{self._prefix}{key}"
-        descriptor = open_cached(path)
+        descriptor = open_cached(path) if self._local else None
         if descriptor is None:
             descriptor = await self._open(path)
         try:
@@ -153,7 +154,7 @@ class FilesystemBlobs:
     @asynccontextmanager
     async def local(self, key: str) -> AsyncIterator[Path]:
         path = f"{self._prefix}{key}"
-        descriptor = open_cached(path)
+        descriptor = open_cached(path) if self._local else None
         if descriptor is not None:
             os.close(descriptor)
         elif not await self._run(_is_file, path):
