@@ -30,6 +30,13 @@ async def until(condition: Any) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.fixture
+def short_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several of them for MANY instances, wherever one would end of itself."""
+    monkeypatch.setattr("dicomweb_server.index.metadata_runs.LONGEST", MANY // 3)
+
+
+@pytest.mark.usefixtures("short_runs")
 async def test_runs_are_made_while_a_series_is_stored_all_but_the_last(
     tmp_path: Path, database_url: str
 ) -> None:
@@ -49,6 +56,7 @@ async def test_runs_are_made_while_a_series_is_stored_all_but_the_last(
         assert len(files(archive)) == len(runs)
 
 
+@pytest.mark.usefixtures("short_runs")
 async def test_a_series_that_is_gone_when_its_turn_comes_harms_nobody(
     tmp_path: Path, database_url: str
 ) -> None:

@@ -335,9 +335,9 @@ async function aFolderDropped(page) {
   await page.locator('body.dropping').waitFor({ timeout: WAIT });
   await page.screenshot({ path: `${task.results}/page dropping.png` });
   // A picture of the screen ends the drag in Chromium at times: moved again, as a hand would.
-  const moved = page.evaluate(() => new Promise((resolve) => addEventListener('dragover', () => resolve(true), { once: true })));
+  await page.evaluate(() => addEventListener('dragover', () => (document.body.dataset.moved = true), { once: true }));
   for (const x of [401, 402]) await drag('dragOver', x);
-  await moved;
+  await page.locator('body[data-moved]').waitFor({ timeout: WAIT });
   await drag('drop', 402);
   await page.locator('.said', { hasText: `${stored} files are stored.` }).waitFor({ timeout: WAIT });
   await page.locator('.said', { hasText: `${skipped} other files` }).waitFor();
