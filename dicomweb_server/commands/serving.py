@@ -7,6 +7,7 @@ granian's workers do. Stopped by Ctrl-C or a signal, its status is 0.
 import asyncio
 import contextlib
 import ctypes
+import gc
 import os
 import resource
 import signal
@@ -250,9 +251,19 @@ def _in_worker(load: Load) -> Load:
         _share_heaps()
         os.setpgid(0, 0)  # Ctrl-C is for the main process, which lets requests finish
         die_with_parent()
-        return load()
+        app = load()
+        _collect_seldom()
+        return app
 
     return loader
+
+
+def _collect_seldom() -> None:
+    """Let the collector of cyclic garbage pass over what has been loaded, and come after 10,000
+    objects that stay, not 700: it took a twentieth of the time of a frame, and finds little."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 def _share_heaps() -> None:

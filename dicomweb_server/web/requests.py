@@ -50,6 +50,14 @@ def accept_of(request: Request) -> str | None:
     return ", ".join(request.headers.getlist("accept")) or None
 
 
+def accept_parameter_of(request: Request) -> str | None:
+    """The ``accept`` parameter (PS3.18 §8.3.3.1)."""
+    if not request.scope["query_string"]:  # as of most frames: to parse none takes time too
+        return None
+    accept: str | None = request.query_params.get("accept")
+    return accept
+
+
 def accept_encoding_of(request: Request) -> str | None:
     """The Accept-Encoding header; an empty one is not the same as none (RFC 9110 §12.5.3)."""
     lines = request.headers.getlist("accept-encoding")
@@ -58,7 +66,7 @@ def accept_encoding_of(request: Request) -> str | None:
 
 def choice_of(request: Request, offers: Sequence[Offer]) -> Choice:
     """What to send of what can be had (PS3.18 §8.7). Raises NotAcceptable."""
-    return choose(accept_of(request), offers, request.query_params.get("accept"))
+    return choose(accept_of(request), offers, accept_parameter_of(request))
 
 
 def may_stay_encoded(request: Request, choice: Choice) -> bool:
@@ -76,7 +84,7 @@ def may_stay_encoded(request: Request, choice: Choice) -> bool:
 
 def asks_for_syntax(request: Request) -> bool:
     """Whether a transfer syntax is named in Accept or the ``accept`` parameter."""
-    return names_syntax(accept_of(request), request.query_params.get("accept"))
+    return names_syntax(accept_of(request), accept_parameter_of(request))
 
 
 def triple_of(request: Request) -> tuple[str, str, str]:

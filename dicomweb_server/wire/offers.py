@@ -73,6 +73,7 @@ def targets(*, lossy: bool) -> tuple[str, ...]:
     return _ENCODED_WITH_LOSS if lossy else ENCODED
 
 
+@lru_cache(maxsize=1000)
 def may_be_encoded_in(stored: str, *, lossy: bool = False) -> tuple[str, ...]:
     """Those of `targets` that images stored as `stored` can be made into, if they are such as the
     syntax holds: of one image its attributes tell (``dicom.encodable``)."""
