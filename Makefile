@@ -9,8 +9,9 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip -qq --no-input --disable-pip-version-check
 INSTALL := $(PIP) install --root-user-action=ignore --only-binary :all: --require-hashes
 
-# Test files side by side, in two processes of which each has a Postgres and servers of its own.
-BESIDE := -n 2 --dist loadfile
+# Test files side by side, in three processes of which each has a Postgres and servers of its own;
+# in the order of tests/conftest.py, not by how many tests are in them.
+BESIDE := -n 3 --dist loadfile --no-loadscope-reorder
 
 # Tests of tests/web in which the HTTP server itself has a part: bodies, headers, connections. What
 # is behind it is the same for both servers.

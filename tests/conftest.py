@@ -26,8 +26,38 @@ from tests.s3 import s3_server
 settings.register_profile("beside others", deadline=None)
 settings.load_profile("beside others")
 
+# Files of few tests that take long. Begun first, they are not what all others wait for at the end.
+_LONG = [
+    "commands/test_maintenance.py",
+    "commands/test_attributes.py",
+    "web/test_large.py",
+    "web/test_metadata_cache.py",
+    "blobs/test_blob_stores.py",
+    "web/test_hostile_posted.py",
+    "index/test_upgrade.py",
+    "faults/test_kills.py",
+    "blobs/test_s3_faults.py",
+    "test_serve.py",
+    "archive/test_attribute_index.py",
+    "archive/test_duplicates.py",
+    "archive/test_importing.py",
+    "archive/test_rebuild_index.py",
+    "archive/test_search.py",
+    "hostile/test_faults.py",
+    "test_benchmark_retrieve.py",
+    "test_benchmark_search.py",
+]
+_TESTS = Path(__file__).parent
+assert all((_TESTS / name).exists() for name in _LONG)
+
 _PREFIX = f"dicomweb_test_{os.getpid()}"
 _numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items):
+    """Long files first; all others as they were found."""
+    places = {_TESTS / name: place for place, name in enumerate(_LONG)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def _in_database(url, name):
