@@ -265,7 +265,7 @@ ITEMS: dict[int, Item] = {
     ),
     40: Item(
         "multipart bodies",
-        keys(UPLOADS, "MULTIPARTS", "no boundary", "a boundary of 71 characters")
+        keys(UPLOADS, "MULTIPARTS", "no boundary", "a boundary of 300 characters")
         | keys(UPLOADS, "MULTIPARTS", "quotes in the boundary", "a regular expression")
         | keys(UPLOADS, "MULTIPARTS", "no closing delimiter", "line feeds alone")
         | keys(UPLOADS, "MULTIPARTS", "nested multipart", "part headers of 10 MB")
