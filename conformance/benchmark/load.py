@@ -9,6 +9,11 @@ from math import inf, isfinite
 from conformance.benchmark.client import Address, Answer, AnswerError, Request, connect
 from conformance.benchmark.processes import CpuTime
 
+WARMING_SECONDS = 1.0
+"""How long each server is asked before it is measured, all alike. It was idle while others were
+measured, for a minute at times, and a system that saves memory has put away by then what it would
+read and is said to have at hand."""
+
 GRACE_SECONDS = 300
 """How long answers may be out after the time of a measurement; then the server hangs."""
 

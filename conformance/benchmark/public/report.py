@@ -27,16 +27,17 @@ LEGEND = """\
 Rates are medians of the rounds, latencies are of all rounds, in milliseconds. “÷” is the median of
 the quotients within each round, with the least and the greatest: how far they lie apart is how
 noisy the run was. The servers of a round are measured one right after the other, each round begins
-with another. What the machine allows: for stores a bare receiver, which is the same HTTP server
-program and makes durable what it is sent, with no DICOM and no index, and the same files written
-and flushed by nobody's server; for what is retrieved nginx, which has our answers as files; for
-searches the same statements in our Postgres, asked over the same number of connections, with
-nothing done to the rows; for pictures one process that decodes, windows and encodes the same
-images from memory, and does nothing else. CPU is the processor time of all processes of a server
-for one unit, of it its database's in brackets. RSS is the highest resident set of any one process
-but Postgres'. Servers and load generator share the processors, and what is read lies in the page
-cache. Orthanc flushes files as we do; its SQLite does not flush its log with each commit. With
-PostgreSQL it has one connection for stores and eight for all else, which is the best for each."""
+with another; each is asked for a second before. What the machine allows: for stores a bare
+receiver, which is the same HTTP server program and makes durable what it is sent, with no DICOM and
+no index, and the same files written and flushed by nobody's server; for what is retrieved nginx,
+which has our answers as files; for searches the same statements in our Postgres, asked over the
+same number of connections, with nothing done to the rows; for pictures one process that decodes,
+windows and encodes the same images from memory, and does nothing else. CPU is the processor time of
+all processes of a server for one unit, of it its database's in brackets. RSS is the highest
+resident set of any one process but Postgres'. Servers and load generator share the processors, and
+what is read lies in the page cache. Orthanc flushes files as we do; its SQLite does not flush its
+log with each commit. With PostgreSQL it has one connection for stores and eight for all else, which
+is the best for each."""
 
 
 def name_of(label: str) -> str:

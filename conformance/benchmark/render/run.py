@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from conformance.benchmark.client import AnswerError, ask_once
-from conformance.benchmark.load import Sample, load
+from conformance.benchmark.load import WARMING_SECONDS, Sample, load
 from conformance.benchmark.render.codecs import codecs_alone
 from conformance.benchmark.render.items import Item, look_at
 from conformance.benchmark.retrieve.hosts import Host
@@ -80,6 +80,8 @@ class Bench:
         if item.cached:  # each once, before the time begins
             once = [ask for _, ask in zip(item.kind.pictures, item.asks(), strict=False)]
             await load(host.address, 8, once)
+        else:
+            await load(host.address, item.connections, item.asks(), seconds=WARMING_SECONDS)
 
         async def measured() -> Sample:
             return await load(host.address, item.connections, item.asks(), seconds=self.seconds)

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import cycle
+from itertools import chain, cycle
 
 from conformance.benchmark.client import (
     Answer,
@@ -14,7 +14,7 @@ from conformance.benchmark.client import (
     connect,
 )
 from conformance.benchmark.items import store_asks
-from conformance.benchmark.load import GRACE_SECONDS, Ask, Sample, load
+from conformance.benchmark.load import GRACE_SECONDS, WARMING_SECONDS, Ask, Sample, load
 from conformance.benchmark.memory import memory_of, set_back
 from conformance.benchmark.processes import cpu_time, is_postgres
 from conformance.benchmark.retrieve.hosts import Host, file_of, look
@@ -59,6 +59,7 @@ class Steady:
     async def measure(self, host: Host, seconds: float) -> Sample:
         """See `Way`."""
         asks = [ask_of(host, wanted) for wanted in self.wanted]
+        await load(host.address, self.connections, cycle(asks), seconds=WARMING_SECONDS)
         return await observed(
             host, lambda: load(host.address, self.connections, cycle(asks), seconds=seconds)
         )
@@ -82,6 +83,8 @@ class Steps:
     async def measure(self, host: Host, seconds: float) -> Sample:
         """See `Way`."""
         stages = [[ask_of(host, wanted) for wanted in stage] for stage in self.stages]
+        asks = cycle(chain.from_iterable(stages))
+        await load(host.address, self.connections, asks, seconds=WARMING_SECONDS)
         return await observed(host, lambda: repeated(host, stages, self.connections, seconds))
 
 

@@ -24,7 +24,8 @@ Rates are medians of the rounds, latencies are of all rounds. “÷” is the me
 of rates within each round, with the least and the greatest: how far they lie apart is how noisy
 the run was. CPU is the processor time of all processes of a server (and of its Postgres, in
 brackets) for one unit; RSS the highest resident set of any one process but Postgres'. Servers
-and load generator share the processors, and what is read lies in the page cache. “First after a
+and load generator share the processors, and what is read lies in the page cache: each is asked
+for a second before it is measured. “First after a
 start”: of a server that has just said that it is ready. “Just stored”: small slices with the
 header of large ones, asked for when the last store request was answered; Orthanc does that and
 a start in the first round only. “Newest Orthanc”: what
