@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
 import orjson
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -25,6 +26,8 @@ from dicomweb_server.wire.content_coding import (
 from dicomweb_server.wire.multipart import closing, new_boundary, part_header
 from dicomweb_server.wire.offers import DICOM_JSON as DICOM_JSON
 from dicomweb_server.wire.offers import DICOM_XML as DICOM_XML
+
+log = structlog.get_logger()
 
 _BATCH = 64 << 10  # bytes
 _TURN = 0.002  # seconds of work after which others get their turn
@@ -61,6 +64,7 @@ class Pieces(StreamingResponse):
     body_iterator: AsyncIterator[bytes]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        _warn_of_open_end(scope.get("http_version"), self.headers)
         try:
             if scope["method"] != "HEAD":
                 # Not Starlette's own way, which cancels again in each turn of the event loop:
@@ -76,6 +80,22 @@ class Pieces(StreamingResponse):
             await send({"type": "http.response.body", "body": b""})
         finally:
             await _close(self.body_iterator)
+
+
+_HTTP_1_0 = ("1.0", "1")  # the other is granian's word
+_warned = False
+
+
+def _warn_of_open_end(version: str | None, headers: Mapping[str, str]) -> None:
+    """Tell the operator, once, if answers go out whose end nobody can tell from a fault that cuts
+    them (ERR-03): without a length over HTTP/1.0, as some proxies ask unless told otherwise."""
+    global _warned
+    if version in _HTTP_1_0 and "content-length" not in headers and not _warned:
+        _warned = True
+        log.warning(
+            "answers go out over HTTP/1.0, which cannot tell one that was broken off from a whole "
+            "one: let the proxy speak HTTP/1.1 (nginx: proxy_http_version 1.1)"
+        )
 
 
 async def _close(pieces: AsyncIterator[object]) -> None:

@@ -11,8 +11,10 @@ import orjson
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
+from structlog.testing import capture_logs
 
 from dicomweb_server.archive.content import Content, ScratchFile
+from dicomweb_server.web import responses
 from dicomweb_server.web.responses import DicomJSON, coded, json_array, multipart, xml_parts
 from dicomweb_server.web.single_part import single_part
 from dicomweb_server.wire.content_coding import zstd
@@ -148,6 +150,35 @@ async def test_the_source_is_closed_when_the_client_leaves() -> None:
     del response
     await asyncio.sleep(0.01)
     assert closed
+
+
+@pytest.mark.parametrize(
+    ("version", "headers", "warnings"),
+    [
+        ("1.0", {}, 1),
+        ("1", {}, 1),
+        ("1.0", {"Content-Length": "5"}, 0),
+        ("1.1", {}, 0),
+        ("2", {}, 0),
+    ],
+)
+async def test_err_03_an_end_that_cannot_be_told_is_warned_of_once(
+    monkeypatch: pytest.MonkeyPatch, version: str, headers: dict[str, str], warnings: int
+) -> None:
+    monkeypatch.setattr(responses, "_warned", False)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"whole"
+
+    scope = {"type": "http", "method": "GET", "http_version": version}
+    with capture_logs() as logs:
+        for _ in range(2):
+            sent = Sent()
+            answer = responses.Pieces(pieces(), headers=headers)
+            await answer(scope, asyncio.Event().wait, sent.send)  # type: ignore[arg-type]
+            assert b"".join(sent.pieces) == b"whole"
+
+    assert [line["log_level"] for line in logs] == ["warning"] * warnings
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
