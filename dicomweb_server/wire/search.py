@@ -41,6 +41,8 @@ _ONCE = frozenset({*_SWITCHES, "limit", "offset", "cursor", "orderby"})
 _NOT_MATCHED = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
 # Groups that are not of the data set: commands, File Meta Information, directories
 _ELSEWHERE = frozenset({0x0000, 0x0002, 0x0004})
+# Of which one is returned of instances to who names it: Google's toolkit for slides does.
+_RETURNED = (0x00020010,)
 
 _HEX = re.compile(r"[0-9A-Fa-f]{8}", re.ASCII)
 _LIKE_ATTRIBUTE = re.compile(r"[A-Z][A-Za-z0-9]*|[0-9A-Fa-f]{8}", re.ASCII)
@@ -328,7 +330,7 @@ def _include(value: str, level: Level, collected: _Collected) -> None:
         found = attribute_path(name) if name != "all" else None
         if name == "all":
             collected.include_all = True
-        elif found is None or found[0][0] >> 16 in _ELSEWHERE:
+        elif found is None or (found[0][0] >> 16 in _ELSEWHERE and found[0] != _RETURNED):
             collected.not_included.append(name)
         elif (level_of(found[0][0]) or Level.INSTANCE) <= level:
             collected.include.setdefault(found[0], name)

@@ -31,6 +31,7 @@ from dicomweb_server.wire.resources import instance_url, series_url, study_url
 _NOT_SENT = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.2"})
 _EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 
+_TRANSFER_SYNTAX_UID = 0x00020010
 _REQUEST_ATTRIBUTES = 0x00400275
 # Of a sequence, what is returned by default: these of each item, empty if unknown
 _WITHIN: dict[int, dict[str, str]] = {_REQUEST_ATTRIBUTES: {"00400009": "SH", "00401001": "SH"}}
@@ -168,6 +169,8 @@ class ResultWriter:
             if syntax is not None:
                 sent = _EXPLICIT_VR_LITTLE_ENDIAN if syntax in _NOT_SENT else syntax
                 made.append((b"00083002", _line(b"00083002", b"UI", json_bytes(sent))))
+                if _TRANSFER_SYNTAX_UID in self._asked:  # [D], of the form that can be had
+                    made.append((b"00020010", _line(b"00020010", b"UI", json_bytes(sent))))
         return made
 
     def _of_study(self, found: Found) -> list[tuple[bytes, bytes]]:
@@ -205,7 +208,7 @@ def unkept(query: SearchQuery) -> dict[int, set[Path]]:
     return {
         tag: paths
         for tag, paths in _asked(query).items()
-        if not any(tag in table for table in ATTRIBUTES.values())
+        if tag != _TRANSFER_SYNTAX_UID and not any(tag in table for table in ATTRIBUTES.values())
     }
 
 

@@ -506,13 +506,13 @@ def test_qry_21_qry_23_all_and_dotted_includes() -> None:
 
 
 def test_includes_of_what_is_no_attribute_are_named_and_never_refused() -> None:
-    names = ",".join(["nonsense", "00020010", "\r\nX: é", *(f"{n:08x}" for n in range(5000))])
+    names = ",".join(["nonsense", "00020002", "\r\nX: é", *(f"{n:08x}" for n in range(5000))])
 
     parsed = studies("includefield=" + quote(names))
 
     assert parsed.query.include == frozenset()
     [warning] = parsed.warnings
-    assert warning.startswith("The following attributes cannot be included: nonsense, 00020010, ")
+    assert warning.startswith("The following attributes cannot be included: nonsense, 00020002, ")
     assert warning.endswith(" and others")
     assert warning.isascii()
     assert warning.isprintable()

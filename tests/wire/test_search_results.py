@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -168,6 +169,22 @@ def test_the_available_transfer_syntax_is_one_that_can_be_sent() -> None:
 
     assert result(Level.INSTANCE)["00083002"]["Value"] == ["1.2.840.10008.1.2.4.80"]
     assert write(query, implicit)["00083002"]["Value"] == ["1.2.840.10008.1.2.1"]
+
+
+@pytest.mark.parametrize("name", ["00020010", "TransferSyntaxUID"])
+def test_qry_20_the_transfer_syntax_is_returned_to_who_names_it(name: str) -> None:
+    """As Google's toolkit for slides does; nobody else gets anything of group 0002 (JSN-03)."""
+    query = parse_search(Level.INSTANCE, f"includefield={name}").query
+    implicit = found(Level.INSTANCE, syntax="1.2.840.10008.1.2")
+
+    assert result(Level.INSTANCE, f"includefield={name}")["00020010"] == {
+        "vr": "UI",
+        "Value": ["1.2.840.10008.1.2.4.80"],
+    }
+    assert write(query, implicit)["00020010"]["Value"] == ["1.2.840.10008.1.2.1"]
+    assert not ResultWriter(query, BASE).returned.metadata
+    assert "00020010" not in result(Level.INSTANCE, "includefield=all")
+    assert "00020010" not in result(Level.STUDY, f"includefield={name}")
 
 
 def test_match_keys_are_returned_with_their_stored_value() -> None:  # QRY-13, QRY-22
