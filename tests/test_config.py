@@ -74,8 +74,27 @@ def test_urls_have_the_address_that_clients_see(listen_host, public_url, base_ur
 
 
 @pytest.mark.parametrize(
+    ("given", "origins"),
+    [
+        ("*", ("*",)),
+        ("null", ("null",)),
+        ("HTTP://LocalHost:3000/", ("http://localhost:3000",)),  # browsers send no slash
+        ("https://a.example http://[::1]:3000", ("https://a.example", "http://[::1]:3000")),
+        ("capacitor://localhost", ("capacitor://localhost",)),  # of an app
+    ],
+)
+def test_origins_are_as_browsers_send_them(monkeypatch, given, origins):
+    monkeypatch.setenv("CORS_ORIGINS", given)
+
+    assert Settings().cors_origins == origins
+
+
+@pytest.mark.parametrize(
     ("variable", "value"),
     [
+        ("CORS_ORIGINS", '["https://a.example"]'),
+        ("CORS_ORIGINS", "https://a.example/viewer"),
+        ("CORS_ORIGINS", "a.example"),
         ("PORT", "abc"),
         ("PORT", "65536"),
         ("WORKERS", "0"),
