@@ -259,7 +259,7 @@ def _policy(page: bytes) -> str:
     scripts = " ".join(f"'sha256-{digest.decode()}'" for digest in digests)
     return "; ".join(
         [
-            "default-src 'none'",
+            "default-src 'self'",  # what Firefox fetches before it is wanted has no other word
             # The decoders are WebAssembly, and what reads SEG makes functions of text.
             f"script-src 'self' 'unsafe-eval' {scripts}".rstrip(),
             "style-src 'self' 'unsafe-inline'",  # it makes style elements as it goes
