@@ -31,7 +31,8 @@ export function url(...steps) {
     if (value !== undefined && value !== null && value !== '') query.append(name, value);
   }
   const path = steps.map((step) => encodeURIComponent(step)).join('/');
-  return `${BASE}/${path}${query.size ? `?${query}` : ''}`;
+  const asked = String(query); // its size is not told before Safari 17
+  return `${BASE}/${path}${asked && `?${asked}`}`;
 }
 
 // The resource of one study, series, instance, frame: what `uids` has of them.

@@ -97,7 +97,8 @@ class List {
     const state = { ...this.state, ...this.formState(), ...changes };
     const query = new URLSearchParams();
     for (const field of FIELDS) if (state[field]) query.set(field, state[field]);
-    const hash = `#/${query.size ? `?${query}` : ''}`;
+    const asked = String(query);
+    const hash = `#/${asked && `?${asked}`}`;
     if (hash === location.hash || (hash === '#/' && !location.hash)) return;
     if (keep && (this.isSearch() || state.page !== this.state.page)) {
       history.replaceState(null, '', hash);
