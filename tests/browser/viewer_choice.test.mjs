@@ -14,7 +14,9 @@ function viewing(context) {
   const study = (uid) => new Promise((resolve) => coming.set(uid, () => resolve(studyOf(uid))));
   Object.assign(viewer, { study, changed() {} });
   const pane = Object.create(Pane.prototype);
-  Object.assign(pane, { viewer, blank() {}, study: studyOf('1.1') });
+  const classes = new Set();
+  const classList = { add: (name) => classes.add(name), remove: (name) => classes.delete(name), toggle: (name, isSo) => classes[isSo ? 'add' : 'delete'](name) };
+  Object.assign(pane, { viewer, blank() {}, study: studyOf('1.1'), stage: { classList }, classes });
   return { viewer, pane, come: (uid) => coming.get(uid)() };
 }
 
@@ -33,4 +35,12 @@ test('a slow study does not replace a series that was chosen after it', async (c
   come('1.2');
   await chosen;
   assert.deepEqual([pane.study.uid, pane.series.uid], ['1.1', '1.1.7']);
+});
+
+test('what was inverted is not when another series comes', (context) => {
+  const { pane } = viewing(context);
+  pane.setInverted(true);
+  assert.ok(pane.classes.has('v-inverted'));
+  pane.open(pane.study, { uid: '1.1.7', item: {} });
+  assert.deepEqual([pane.inverted, pane.classes.has('v-inverted')], [false, false]);
 });

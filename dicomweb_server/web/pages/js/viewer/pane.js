@@ -62,6 +62,7 @@ export class Pane {
     this.abort = new AbortController();
     const { signal } = this.abort;
     Object.assign(this, { study, series, stacks: [], choice: null, inverted: false, wanted: null });
+    this.stage.classList.remove('v-inverted');
     this.blank(t('loading'));
     this.viewer.changed(this);
     try {
