@@ -16,7 +16,7 @@ function viewing(context) {
   const pane = Object.create(Pane.prototype);
   const classes = new Set();
   const classList = { add: (name) => classes.add(name), remove: (name) => classes.delete(name), toggle: (name, isSo) => classes[isSo ? 'add' : 'delete'](name) };
-  Object.assign(pane, { viewer, blank() {}, study: studyOf('1.1'), stage: { classList }, classes });
+  Object.assign(pane, { viewer, blank() {}, study: studyOf('1.1'), stage: { classList }, classes, overlay: { study() {} } });
   return { viewer, pane, come: (uid) => coming.get(uid)() };
 }
 
@@ -43,4 +43,26 @@ test('what was inverted is not when another series comes', (context) => {
   assert.ok(pane.classes.has('v-inverted'));
   pane.open(pane.study, { uid: '1.1.7', item: {} });
   assert.deepEqual([pane.inverted, pane.classes.has('v-inverted')], [false, false]);
+});
+
+test('nothing of a study stays while another one that was chosen is on its way', async (context) => {
+  const { viewer, pane, come } = viewing(context);
+  pane.open(pane.study, { uid: '1.1.7', item: {} });
+  const { signal } = pane.abort;
+  pane.stacks = [{ phases: [[{}]] }];
+  const chosen = viewer.switchStudy(pane, '1.2');
+  assert.deepEqual([pane.stacks, signal.aborted], [[], true]);
+  come('1.2');
+  await chosen;
+  assert.equal(pane.study.uid, '1.2');
+});
+
+test('the banner tells of two patients whichever pane has changed', () => {
+  const viewer = Object.create(Viewer.prototype);
+  const [active, other] = [{ study: studyOf('1.1') }, { study: studyOf('1.2') }];
+  let shown = 0;
+  const showStudy = () => (shown += 1);
+  Object.assign(viewer, { panes: [active, other], active, showStudy, showChoices() {}, updateTools() {} });
+  viewer.changed(other);
+  assert.equal(shown, 1);
 });

@@ -5,11 +5,14 @@ import { t } from './i18n.js';
 const KINDS = { 0: 'offline', 400: 'badRequest', 401: 'unknownReader', 403: 'barred', 404: 'notFound', 406: 'noPicture', 429: 'busy', 502: 'busy', 503: 'busy', 504: 'busy' };
 const PATIENCE = 60; // seconds after which nobody waits for it any more
 
+// Which words tell of an error, a Problem or anything else.
+export const wordFor = (error) => KINDS[error?.status] ?? 'failed';
+
 // A failed view: `error` a Problem or anything else; `retry` is done when it is asked for. `part`
 // of a view that is there: its heading is a lower one, and it leads nowhere else. Who is busy and
 // says for how long is asked again then.
 export function failure(error, retry, { part = false } = {}) {
-  const kind = KINDS[error?.status] ?? 'failed';
+  const kind = wordFor(error);
   const shown = h(
     'section',
     { class: 'state', role: 'alert' },

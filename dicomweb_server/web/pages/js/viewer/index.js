@@ -5,6 +5,7 @@ import { savePicture } from '../download.js';
 import { date, t } from '../i18n.js';
 import { GLYPHS } from '../kinds.js';
 import { badge, born, picture } from '../parts.js';
+import { wordFor } from '../states.js';
 import { choice, likeSeries, pickSeries, seriesTitle, stackTitle } from './choices.js';
 import { Cine } from './cine.js';
 import { actionOf, openHelp } from './keys.js';
@@ -62,8 +63,9 @@ export class Viewer {
   }
 
   async load(uids, series, instance) {
-    const [first, second] = await Promise.all(uids.map((uid) => this.study(uid)));
-    if (!first?.study) throw new Problem(404, '', '');
+    const [uid, other] = uids;
+    // That of the second is told in its own pane
+    const [first, second] = await Promise.all([this.study(uid), other && this.study(other).catch(() => null)]);
     if (!this.root.isConnected) return; // another view has come meanwhile
     this.banner = h('header', { class: 'v-banner' });
     this.rail = h('nav', { class: 'v-rail', 'aria-label': t('vDo.series') });
@@ -72,9 +74,8 @@ export class Viewer {
     fill(this.root, (this.element = h('div', { class: 'viewer' }, this.banner, this.tools.element, h('div', { class: 'v-body' }, this.rail, this.field))));
     const main = this.addPane();
     main.open(first, pickSeries(first, series), instance);
-    if (second?.study) this.addPane().open(second, likeSeries(second, main.series));
+    if (other) this.beside(main, other, second);
     this.activate(main);
-    document.title = `${name(first.study) || t('noName')} – dicomweb-server`;
     loadOthers(first, this.abort.signal)
       .then((others) => {
         this.others = others;
@@ -83,9 +84,22 @@ export class Viewer {
       .catch(() => {}); // without them there is nothing to compare with but this study
   }
 
+  // Raises Problem.
   async study(uid) {
-    if (!this.studies.has(uid)) this.studies.set(uid, await loadStudy(uid, this.abort.signal));
+    if (!this.studies.has(uid)) {
+      const found = await loadStudy(uid, this.abort.signal);
+      if (!found.study) throw new Problem(404, '', '');
+      this.studies.set(uid, found);
+    }
     return this.studies.get(uid);
+  }
+
+  // A second pane with the study `uid`, which is `study` if that has been loaded.
+  async beside(pane, uid, study) {
+    const second = this.addPane();
+    Object.assign(second, { study: pane.study, series: pane.series }); // to find the like of
+    if (study) second.open(study, likeSeries(study, pane.series));
+    else await this.switchStudy(second, uid);
   }
 
   // --- panes ---
@@ -118,8 +132,8 @@ export class Viewer {
     if (pane === this.active) {
       if (pane.current) this.cine.rate = this.rated ?? Math.min(60, Math.max(1, Math.round(pane.current.rate ?? 10)));
       if (this.cine.playing && pane.length() < 2) this.cine.stop();
-      this.showStudy();
     }
+    this.showStudy(); // the banner tells whether both are of one patient
     const shown = this.panes.map(({ series, stack }) => `${series?.uid}/${stack}`).join();
     if (this.shownSeries !== shown) {
       this.shownSeries = shown;
@@ -178,7 +192,7 @@ export class Viewer {
   // --- around the panes ---
 
   showStudy() {
-    const { study, uid, series } = this.active.study ?? {};
+    const { study, uid, series } = this.active?.study ?? {};
     if (!study) return;
     const patients = new Set(this.panes.map((pane) => `${text(pane.study?.study, '00100020')}\n${name(pane.study?.study)}`));
     const facts = [text(study, '00100020') && t('vId', { id: text(study, '00100020') }), born(study)].filter(Boolean);
@@ -198,6 +212,7 @@ export class Viewer {
   }
 
   showBanner(study, facts, isOfTwo) {
+    document.title = `${name(study) || t('noName')} – dicomweb-server`;
     fill(
       this.banner,
       h('button', { type: 'button', class: 'button plain v-back', onclick: () => this.onClose(), 'aria-label': t('vBack'), title: t('vBack') }, icon('back')),
@@ -238,7 +253,7 @@ export class Viewer {
     const titled = (item) => [date(text(item, '00080020')), text(item, '00081030') || values(item, '00080061').join(' '), differ && name(item)].filter(Boolean).join(' · ');
     const parts = [];
     if (this.panes.length > 1 || listed.size > 1) {
-      parts.push(choice(t('vStudy'), [...listed].map(([uid, item]) => [uid, titled(item)]), study.uid, async (uid) => this.switchStudy(pane, uid)));
+      parts.push(choice(t('vStudy'), [...listed].map(([uid, item]) => [uid, titled(item)]), pane.wanted ?? study.uid, (uid) => this.switchStudy(pane, uid)));
     }
     if (study.series.length > 1) parts.push(
       choice(t('vSeries'), study.series.map(({ uid, item }) => [uid, seriesTitle(item)]), series.uid, (uid) => pane.open(study, study.series.find((each) => each.uid === uid))),
@@ -258,14 +273,17 @@ export class Viewer {
 
   choicesStale = (pane, parts) => parts.some((part, place) => part.length !== pane.choices.children[place].length);
 
-  // Of several that are chosen one after the other the last is shown.
+  // Of several that are chosen one after the other the last is shown. What was there before does not
+  // stay under its name while it is on its way.
   async switchStudy(pane, uid) {
     pane.wanted = uid;
+    pane.leave(t('loading'));
+    this.changed(pane);
     try {
       const study = await this.study(uid);
-      if (study.study && !pane.closed && pane.wanted === uid) pane.open(study, likeSeries(study, pane.series));
+      if (!pane.closed && pane.wanted === uid) pane.open(study, likeSeries(study, pane.series));
     } catch (error) {
-      if (!isAbort(error) && !pane.closed && pane.wanted === uid) pane.blank(t('vNoSeries'), () => this.switchStudy(pane, uid));
+      if (!isAbort(error) && !pane.closed && pane.wanted === uid) pane.leave(t(wordFor(error)), () => this.switchStudy(pane, uid));
     }
   }
 
@@ -382,15 +400,13 @@ export class Viewer {
       this.field.classList.remove('v-two');
       pane.element.classList.remove('v-active');
     } else {
-      const second = this.addPane();
       const when = text(pane.study.study, '00080020');
       // Of one name, too: a Patient ID alone is sometimes another one's
       const isPrior = (item) => text(item, '0020000D') !== pane.study.uid && name(item) === name(pane.study.study);
       const others = this.others.filter(isPrior);
       const prior = others.find((item) => text(item, '00080020') <= when) ?? others[0];
-      Object.assign(second, { study: pane.study, series: pane.series });
-      if (prior) await this.switchStudy(second, text(prior, '0020000D'));
-      else second.open(pane.study, pane.series);
+      if (prior) await this.beside(pane, text(prior, '0020000D'));
+      else this.addPane().open(pane.study, pane.series);
       if (this.panes.length < 2) return; // it has been closed meanwhile
       pane.element.classList.add('v-active');
     }

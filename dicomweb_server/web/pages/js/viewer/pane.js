@@ -4,6 +4,7 @@ import { Problem, isAbort, text } from '../api.js';
 import { clear, showIn } from '../document.js';
 import { announce, fill, h } from '../dom.js';
 import { date, t } from '../i18n.js';
+import { wordFor } from '../states.js';
 import { UPRIGHT, fitScale, fitted, flipSides, flipUpDown, likewise, moved, rotate, toImage, visible, zoomed } from './geometry.js';
 import { listen } from './gestures.js';
 import { Measures, lengthText } from './measures.js';
@@ -75,8 +76,17 @@ export class Pane {
     } catch (error) {
       if (isAbort(error) || signal.aborted) return;
       if (!(error instanceof Problem)) console.error(error);
-      this.blank(t(error.status === 0 ? 'vNetwork' : 'vNoSeries'), () => this.open(study, series, instance));
+      const word = wordFor(error);
+      this.blank(t(word === 'failed' ? 'vNoSeries' : word), () => this.open(study, series, instance));
     }
+  }
+
+  // Nothing of what was shown stays: another study is wanted.
+  leave(message, retry) {
+    this.abort?.abort();
+    this.stacks = [];
+    this.blank(message, retry);
+    this.overlay.study(null, null);
   }
 
   // Show a stack: its middle, or of what has no places its beginning.
