@@ -9,7 +9,7 @@ const PATIENCE = 30; // seconds that are waited for it at the most
 export async function store(entries, { signal, progress }) {
   for (let tried = 0; ; tried++) {
     const answer = await post(entries, signal, progress);
-    if ([200, 202, 409].includes(answer.status)) return outcomes(entries, answer.body);
+    if ([200, 202, 409].includes(answer.status)) return each(entries, outcomes(entries, answer.body), signal);
     if (![429, 503].includes(answer.status) || tried === RETRIES) {
       throw new Problem(answer.status, answer.body?.title ?? '', answer.body?.detail ?? '');
     }
@@ -72,8 +72,9 @@ function pause(seconds, signal) {
   });
 }
 
-// The answer names instances, not files: each entry is what became of its instance. What failed
-// without a name is what no instance is told of (Annex I, Other Failures).
+// The answer names instances, not files: each entry is what became of its instance. Some have another
+// name in their data set than in their File Meta Information, or are damaged before it (Annex I, Other
+// Failures): of several of these that fared differently null is given.
 function outcomes(entries, module) {
   const told = new Map();
   for (const item of values(module, '00081199')) {
@@ -81,10 +82,21 @@ function outcomes(entries, module) {
     told.set(text(item, '00081155'), { state, comments: comments(item), study: studyOf(item) });
   }
   for (const item of values(module, '00081198')) told.set(text(item, '00081155'), failed(item));
-  const nameless = values(module, '0008119A').map(failed);
-  return entries.map(({ instance }) => {
-    return told.get(instance) ?? nameless.shift() ?? { state: 'failed', comments: [], reason: 0 };
-  });
+  const sent = new Set(entries.map(({ instance }) => instance));
+  const others = [...told].filter(([instance]) => !sent.has(instance)).map(([, result]) => result);
+  others.push(...values(module, '0008119A').map(failed));
+  const areAlike = entries.length === 1 || new Set(others.map(({ state }) => state)).size < 2;
+  const other = () => (areAlike ? (others.shift() ?? { state: 'failed', comments: [], reason: 0 }) : null);
+  return entries.map(({ instance }) => told.get(instance) ?? other());
+}
+
+// Those without a result are sent again, each alone: what is stored already stays as it is.
+async function each(entries, results, signal) {
+  const found = [];
+  for (const [place, result] of results.entries()) {
+    found.push(result ?? (await store([entries[place]], { signal, progress() {} }))[0]);
+  }
+  return found;
 }
 
 const failed = (item) => ({ state: 'failed', comments: comments(item), reason: Number(text(item, '00081197')) || 0 });
