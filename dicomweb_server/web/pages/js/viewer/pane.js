@@ -112,6 +112,8 @@ export class Pane {
   }
 
   blank(message, retry) {
+    clearTimeout(this.blanking);
+    this.stage.classList.remove('v-waiting');
     this.painted = null;
     this.screen.clear();
     delete this.stage.dataset.slice;
@@ -289,6 +291,7 @@ export class Pane {
     this.stage.dataset.slice = frame.index + 1;
     this.overlay.picture(this.painted);
     this.place();
+    if (isPassing) this.wait(this.frame());
     this.viewer.painted(this);
   }
 

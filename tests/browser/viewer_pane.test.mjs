@@ -1,0 +1,48 @@
+// What stands in the image area of a pane while pictures are on their way.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Pane } from '../../dicomweb_server/web/pages/js/viewer/pane.js';
+import { UPRIGHT } from '../../dicomweb_server/web/pages/js/viewer/geometry.js';
+
+const nothing = () => {};
+
+// A pane of five slices without a page, and the pictures that have come.
+function paneOf(context) {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const classes = new Set();
+  const classList = { add: (name) => classes.add(name), remove: (name) => classes.delete(name), toggle: (name, isSo) => classes[isSo ? 'add' : 'delete'](name) };
+  const here = new Map();
+  const viewer = { pictures: { want: nothing, get: (key) => here.get(key), problem: nothing }, painted: nothing };
+  const frames = Array.from({ length: 5 }, (_, index) => ({ index, phase: 0, instance: `1.${index}`, windows: [] }));
+  const pane = Object.create(Pane.prototype);
+  Object.assign(pane, {
+    viewer, classes, here, frames, stacks: [{ phases: [frames] }], stack: 0, phase: 0, index: 0, along: 'slices', view: UPRIGHT, said: '',
+    list: () => frames, at: () => pane.index, frame: () => frames[pane.index], length: () => frames.length, key: ({ instance }) => instance, effective: () => null,
+    stage: { dataset: {}, classList }, slider: {}, document: { replaceChildren: nothing }, planned: new Map(frames.map((frame) => [frame.instance, frame])),
+    screen: { clear: nothing, paint: nothing }, overlay: { study: nothing, picture: nothing, view: nothing }, drawLines: nothing, place: nothing, measureImage: nothing,
+    say: (message) => { pane.said = message; },
+  });
+  return pane;
+}
+
+test('a slice that is waited for says nothing over a document that was opened since', (context) => {
+  const pane = paneOf(context);
+  pane.painted = { frame: pane.frames[4] };
+  pane.wait(pane.frames[0]);
+  pane.blank('');
+  context.mock.timers.tick(1000);
+  assert.deepEqual([pane.said, pane.classes.has('v-waiting')], ['', false]);
+});
+
+test('a slice on the way to the wanted one does not stand for longer than another', (context) => {
+  const pane = paneOf(context);
+  pane.painted = { frame: pane.frames[0] };
+  pane.index = 4;
+  pane.wait(pane.frame());
+  context.mock.timers.tick(100);
+  pane.here.set('1.2', {});
+  pane.arrived('1.2');
+  assert.equal(pane.painted.frame.index, 2);
+  context.mock.timers.tick(1000);
+  assert.deepEqual([pane.painted, pane.said], [null, 'vLoading']);
+});
