@@ -197,9 +197,10 @@ class StudyPage {
     const patient = text(this.study, '00100020');
     if (!patient || /[*?\\]/.test(patient)) return;
     const issuer = text(this.study, '00100021');
-    const asked = { PatientID: patient, IssuerOfPatientID: issuer, limit: MOST_PRIORS, includefield: 'StudyDescription' };
+    const asked = { PatientID: patient, IssuerOfPatientID: issuer, limit: MOST_PRIORS, includefield: 'StudyDescription,IssuerOfPatientID' };
     const { items } = await search(['studies'], asked, { signal }).catch(() => ({ items: [] }));
-    const others = items.filter((item) => text(item, '0020000D') !== this.uid);
+    // The same ID of another issuer is another patient, also where this study tells no issuer
+    const others = items.filter((item) => text(item, '0020000D') !== this.uid && text(item, '00100021') === issuer);
     if (others.length === 0) return;
     this.others.hidden = false;
     fill(
