@@ -27,14 +27,16 @@ export const keyOf = (action) => KEYS.find(([, name]) => name === action)?.[0];
 // The action of a keydown and its number; null where the key is of no action, or means another
 // thing where it was pressed.
 export function actionOf(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return null;
   const { target, key, code } = event;
+  // Brackets want Alt or AltGr, which is Ctrl and Alt, on Italian, French and German keyboards
+  const isBracket = event.altKey && (key === '[' || key === ']');
+  if (event.metaKey || event.defaultPrevented || ((event.ctrlKey || event.altKey) && !isBracket)) return null;
   if (target.closest('dialog, select, input:not([type=range]), textarea, video')) return null;
-  if (target.closest('input') && /^(Arrow|Page|Home|End)/.test(key)) return null;
+  if (target.closest('input, .v-document') && /^(Arrow|Page|Home|End)/.test(key)) return null;
   if ((key === ' ' || key === 'Enter') && target.closest('button, a, input')) return null;
-  // By its place: digits of French keyboards want Shift
+  // By its place: digits of French keyboards want Shift, and one is the minus without
   const digit = /^(?:Digit|Numpad)([1-9])$/.exec(code);
-  if (digit) return { action: 'preset', n: Number(digit[1]) };
+  if (digit && !isBracket && key !== '-') return { action: 'preset', n: Number(digit[1]) };
   const isArrow = event.shiftKey && key.startsWith('Arrow');
   const action = ACTIONS.get(isArrow ? `Shift+${key}` : key === '=' ? '+' : key.length === 1 ? key.toLowerCase() : key);
   return action ? { action } : null;
