@@ -23,7 +23,7 @@ const rows = (page) => page.locator('table.studies tbody tr').first().waitFor({ 
 
 // An address that nobody could have meant, also of a page that is open already.
 async function addresses(page) {
-  for (const hash of ['#/study/%E0%A4', '#/nowhere', '#/view/', '#/view/1.2.3.4.5.6', '#/study/1.2.3.4.5.6']) {
+  for (const hash of ['#/study/%E0%A4', '#/nowhere', '#/toString', '#/view/', '#/view/1.2.3.4.5.6', '#/study/1.2.3.4.5.6']) {
     for (const isOpen of [false, true]) {
       await go(page, isOpen ? '#/' : hash);
       if (isOpen) {
@@ -157,7 +157,21 @@ async function words(page) {
   await page.unrouteAll();
 }
 
-const parts = { addresses, busy, barred, lateViews, dialogs, lateDocuments, oldPages, words };
+// The viewer is fetched when it is wanted first; the way to the server may be gone by then.
+async function lateParts(page) {
+  for (const part of ['viewer/index.js', 'viewer/stacks.js', 'viewer-en.js', 'viewer.css']) {
+    await go(page);
+    await rows(page);
+    await page.route(`**/${part}`, (route) => route.abort('aborted'));
+    await to(page, `#/view/${task.shown.prior0.study}`);
+    await page.getByRole('alert').getByText('The server cannot be reached').waitFor({ timeout: WAIT });
+    await page.unrouteAll();
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await page.locator('.v-stage[data-slice]').waitFor({ timeout: WAIT });
+  }
+}
+
+const parts = { lateParts, addresses, busy, barred, lateViews, dialogs, lateDocuments, oldPages, words };
 const only = process.env.VIEWER_PARTS?.split(','); // of these alone, while one works on them
 
 await watched(task, async (page) => {

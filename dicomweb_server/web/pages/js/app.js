@@ -33,7 +33,7 @@ const VIEWS = {
   list: (root, { query }) => list.open(root, query),
   study: (root, { rest, query }) => study.open(root, rest, query, server),
   view: async (root, { rest, query }) => {
-    const [viewer] = await Promise.all([import('./viewer/index.js'), speakOfPictures(), styled('viewer.css')]);
+    const [viewer] = await fetched(import('./viewer/index.js'), speakOfPictures(), styled('viewer.css'));
     const studies = rest.split(',').filter(Boolean).slice(0, 2);
     if (studies.length === 0) throw new Problem(404, '', '');
     return viewer.open(root, {
@@ -46,6 +46,16 @@ const VIEWS = {
     });
   },
 };
+
+// Parts of the page itself. Raises Problem: why a module did not come is not told.
+async function fetched(...parts) {
+  try {
+    return await Promise.all(parts);
+  } catch (error) {
+    console.error(error);
+    throw new Problem(0, 'network', '');
+  }
+}
 
 // A style sheet that is needed once it is needed.
 function styled(name) {
@@ -75,7 +85,7 @@ async function go({ focus = true } = {}) {
   scrollTo(0, 0);
   let view = null;
   try {
-    const open = VIEWS[here.name];
+    const open = Object.hasOwn(VIEWS, here.name) && VIEWS[here.name];
     if (!open) throw new Problem(404, '', '');
     view = await open(root, here);
   } catch (error) {
