@@ -157,6 +157,24 @@ async function words(page) {
   await page.unrouteAll();
 }
 
+// Of two languages that are chosen the last is spoken, whichever comes first.
+async function lateWords(page) {
+  await go(page);
+  await rows(page);
+  await page.route('**/i18n/fr.js', async (route) => {
+    await page.waitForTimeout(500);
+    await route.continue();
+  });
+  await page.getByLabel('Language').selectOption('fr');
+  await page.locator('.language').selectOption('de');
+  await page.getByRole('heading', { name: 'Untersuchungen' }).waitFor({ timeout: WAIT });
+  await later(page);
+  assert.equal(await page.evaluate(() => document.documentElement.lang), 'de');
+  await page.locator('.language').selectOption('en');
+  await page.getByRole('heading', { name: 'Studies' }).waitFor({ timeout: WAIT });
+  await page.unrouteAll();
+}
+
 // The viewer is fetched when it is wanted first; the way to the server may be gone by then.
 async function lateParts(page) {
   for (const part of ['viewer/index.js', 'viewer/stacks.js', 'viewer-en.js', 'viewer.css']) {
@@ -171,7 +189,7 @@ async function lateParts(page) {
   }
 }
 
-const parts = { lateParts, addresses, busy, barred, lateViews, dialogs, lateDocuments, oldPages, words };
+const parts = { addresses, busy, barred, lateViews, dialogs, lateDocuments, oldPages, words, lateWords, lateParts };
 const only = process.env.VIEWER_PARTS?.split(','); // of these alone, while one works on them
 
 await watched(task, async (page) => {

@@ -5,6 +5,7 @@
 export const LANGUAGES = { en: 'English', it: 'Italiano', fr: 'Français', de: 'Deutsch' };
 
 let language = 'en';
+let wanted = 'en'; // the language that was asked for last
 let words = {};
 const parts = ['']; // what the names of the files that are spoken begin with
 let plural = new Intl.PluralRules('en');
@@ -19,7 +20,9 @@ export function preferred() {
 
 // Speak `tag` from now on; kept for the next visit if `keep`.
 export async function speak(tag, { keep = false } = {}) {
+  wanted = tag;
   const loaded = await Promise.all(parts.map((part) => import(`./i18n/${part}${tag}.js`)));
+  if (wanted !== tag) return; // another one was chosen meanwhile
   words = Object.assign({}, ...loaded.map((one) => one.default));
   language = tag;
   plural = new Intl.PluralRules(tag);
