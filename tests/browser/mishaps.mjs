@@ -175,6 +175,20 @@ async function lateWords(page) {
   await page.unrouteAll();
 }
 
+// What is told while a dialog is open is told in it: of all else nothing is heard then.
+async function wordsInDialogs(page) {
+  await go(page);
+  await rows(page);
+  const tell = (words) => page.evaluate(async (said) => (await import('./js/dom.js')).announce(said), words);
+  await page.getByRole('button', { name: 'About this server' }).click();
+  await tell('within');
+  await page.getByRole('dialog').getByRole('status').getByText('within').waitFor({ state: 'attached', timeout: WAIT });
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached', timeout: WAIT });
+  await tell('without');
+  await page.locator('#live').getByText('without').waitFor({ state: 'attached', timeout: WAIT });
+}
+
 // The viewer is fetched when it is wanted first; the way to the server may be gone by then.
 async function lateParts(page) {
   for (const part of ['viewer/index.js', 'viewer/stacks.js', 'viewer-en.js', 'viewer.css']) {
@@ -189,7 +203,7 @@ async function lateParts(page) {
   }
 }
 
-const parts = { addresses, busy, barred, lateViews, dialogs, lateDocuments, oldPages, words, lateWords, lateParts };
+const parts = { addresses, busy, barred, lateViews, dialogs, lateDocuments, oldPages, words, lateWords, wordsInDialogs, lateParts };
 const only = process.env.VIEWER_PARTS?.split(','); // of these alone, while one works on them
 
 await watched(task, async (page) => {

@@ -15,6 +15,7 @@ export function dialog(title, kind, ...children) {
     { class: `dialog ${kind}`, 'aria-labelledby': id },
     h('div', { class: 'dialog-head' }, heading, close),
     h('div', { class: 'dialog-body' }, children),
+    h('div', { class: 'hidden', role: 'status', 'aria-live': 'polite' }),
   );
   const before = document.activeElement;
   box.addEventListener('close', () => {

@@ -49,9 +49,9 @@ export function linkButton(label, href, { glyph, ...attributes } = {}) {
   return h('a', { href, ...attributes, class: kind }, glyph && icon(glyph), h('span', {}, label));
 }
 
-// Tell those who hear the page.
+// Tell those who hear the page. Of what is behind an open dialog nothing is heard.
 export function announce(text) {
-  const live = document.getElementById('live');
+  const live = [...document.querySelectorAll('dialog[open] > [role=status]')].at(-1) ?? document.getElementById('live');
   live.textContent = '';
   // In a task of its own, so that the same words are told again.
   setTimeout(() => {
