@@ -149,6 +149,12 @@ test('others are linked by how far along they are', () => {
   assert.equal(partner([{}, {}, {}], 2, [{}]), 0);
 });
 
+test('two that show one place again and again are linked by how far along they are', () => {
+  const [a, b] = [stack(0, 0, 21), stack(0, 0, 41)];
+  assert.equal(partner(a, 10, b), 20);
+  assert.equal(partner(stack(-10, 1, 21), 3, b), 0); // the place is the same wherever the other one is
+});
+
 test('linked again, two stacks keep their distance, both ways', () => {
   const [a, b] = [stack(0, 2, 50), stack(10, -1, 100, { reference: '1' })];
   const [forth, back] = [shift(a, 20, b, 5), shift(b, 5, a, 20)];

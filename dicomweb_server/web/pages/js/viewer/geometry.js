@@ -1,6 +1,8 @@
 // Where an image lies in the patient (PS3.3 C.7.6.2.1.1), and how it lies on the screen.
 // Vectors are arrays of numbers; millimetres in the patient, pixels of the image and of CSS.
 
+export const SAME_PLACE = 0.01; // millimetres
+
 export const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 
 export const cross = (a, b) => [

@@ -1,8 +1,6 @@
 // The frames of a series in the order to look at them: stacks, and in each the phases of a
 // series that shows the same places again and again.
-import { alike, axes, dot, normal } from './geometry.js';
-
-const SAME_PLACE = 0.01; // millimetres
+import { SAME_PLACE, alike, axes, dot, normal } from './geometry.js';
 
 // Stacks of `instances` (frames.js), each {phases: [[frame, …], …], spatial, rate, document}.
 // Frames of one orientation lie along its normal, from the side that was numbered first. What
