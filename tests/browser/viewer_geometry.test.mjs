@@ -149,6 +149,14 @@ test('others are linked by how far along they are', () => {
   assert.equal(partner([{}, {}, {}], 2, [{}]), 0);
 });
 
+test('the size of a pixel of the screen is that across it, however the image is turned', () => {
+  const view = { ...UPRIGHT, scale: 2 };
+  const square = { spacing: [0.8, 0.4], aspect: 2 }; // shown in pixels that are square
+  const ultrasound = { spacing: [0.2, 0.1], aspect: 1 }; // shown as it was stored
+  assert.deepEqual([square, ultrasound].map((frame) => geometry.sizeAcross(frame, view)), [0.2, 0.05]);
+  assert.deepEqual([square, ultrasound].map((frame) => geometry.sizeAcross(frame, rotate(view))), [0.2, 0.1]);
+});
+
 test('two that show one place again and again are linked by how far along they are', () => {
   const [a, b] = [stack(0, 0, 21), stack(0, 0, 41)];
   assert.equal(partner(a, 10, b), 20);

@@ -178,6 +178,10 @@ export function likewise(view, { image, pane, mm }, own) {
   return moved({ ...view, scale: view.scale * ratio, fit: false }, 0, 0, own.image, own.pane);
 }
 
+// Millimetres of one CSS pixel across the pane. Rows and columns differ where the image is shown as it
+// was stored, as ultrasound is.
+export const sizeAcross = ({ spacing, aspect }, { turn, scale }) => (turn[0] ? spacing[1] : spacing[0] / aspect) / scale;
+
 // A scale bar of at most `room` CSS pixels: {mm, length}. `size` is millimetres of one.
 export function scaleBar(size, room) {
   const most = size * room;

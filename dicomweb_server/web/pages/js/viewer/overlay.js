@@ -2,7 +2,7 @@
 import { text } from '../api.js';
 import { h } from '../dom.js';
 import { count, date, t } from '../i18n.js';
-import { axes, dot, edges, letters, normal, scaleBar } from './geometry.js';
+import { axes, dot, edges, letters, normal, scaleBar, sizeAcross } from './geometry.js';
 
 const PLACES = ['study', 'slice', 'window', 'place', 'left', 'right', 'top', 'bottom'];
 const number = (value, digits = 1) => count(Number(value.toFixed(digits)));
@@ -34,8 +34,7 @@ export class Overlay {
     const lies = frame && axes(frame.orientation);
     const told = lies ? edges(lies, view.turn) : {};
     for (const edge of ['left', 'right', 'top', 'bottom']) this.parts[edge].textContent = told[edge] ?? '';
-    // A column's spacing: the image is shown with square pixels of that size
-    const bar = frame?.spacing && scaleBar(frame.spacing[1] / view.scale, Math.min(160, room.width / 3));
+    const bar = frame?.spacing && scaleBar(sizeAcross(frame, view), Math.min(160, room.width / 3));
     this.scale.hidden = !bar;
     if (!bar) return;
     this.bar.style.width = `${bar.length}px`;
