@@ -189,6 +189,25 @@ async function wordsInDialogs(page) {
   await page.locator('#live').getByText('without').waitFor({ state: 'attached', timeout: WAIT });
 }
 
+// Files that are dropped and cannot be read, or hold nothing, are told like all that is not stored.
+async function unreadFiles(page) {
+  await go(page);
+  await rows(page);
+  await page.evaluate(() => {
+    const away = (_, fail) => fail(new DOMException('gone', 'NotReadableError'));
+    const file = { isFile: true, name: 'IM1', fullPath: '/disc/IM1', file: away };
+    const bare = { isFile: true, name: 'IM2', fullPath: '/disc/IM2', file: (resolve) => resolve(new File([], 'IM2')) };
+    const folder = { isFile: false, fullPath: '/disc/SE1', createReader: () => ({ readEntries: away }) };
+    const items = [file, bare, folder].map((entry) => ({ webkitGetAsEntry: () => entry }));
+    dispatchEvent(Object.assign(new Event('drop', { cancelable: true }), { dataTransfer: { types: ['Files'], items, files: [] } }));
+  });
+  const box = page.getByRole('dialog');
+  await box.locator('.said').getByText('2 files could not be stored.').waitFor({ timeout: WAIT });
+  const lines = (await box.locator('.results-list li').allInnerTexts()).map((line) => line.split('\n').filter(Boolean));
+  assert.deepEqual(lines, [['disc/IM1', 'The file cannot be read'], ['disc/SE1', 'The file cannot be read'], ['disc/IM2', 'Not a DICOM file; left out']]);
+  assert.equal(await box.getByRole('button', { name: 'Try again' }).count(), 0); // they cannot
+}
+
 // The viewer is fetched when it is wanted first; the way to the server may be gone by then.
 async function lateParts(page) {
   for (const part of ['viewer/index.js', 'viewer/stacks.js', 'viewer-en.js', 'viewer.css']) {
@@ -203,7 +222,7 @@ async function lateParts(page) {
   }
 }
 
-const parts = { addresses, busy, barred, lateViews, dialogs, lateDocuments, oldPages, words, lateWords, wordsInDialogs, lateParts };
+const parts = { addresses, busy, barred, lateViews, dialogs, lateDocuments, oldPages, words, lateWords, wordsInDialogs, unreadFiles, lateParts };
 const only = process.env.VIEWER_PARTS?.split(','); // of these alone, while one works on them
 
 await watched(task, async (page) => {

@@ -38,7 +38,7 @@ export function listen() {
     mark(false);
     // Asked for at once: after the event there is nothing to be had.
     const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-    const files = entries.length > 0 ? fromEntries(entries) : fromList(event.dataTransfer.files);
+    const files = entries.length > 0 ? fromEntries(entries) : fromList([...event.dataTransfer.files]);
     openPanel();
     begin(files);
   });
@@ -51,18 +51,20 @@ async function* fromList(files) {
   for (const file of files) yield { file, path: file.webkitRelativePath || file.name };
 }
 
-// Files of folders and all folders in them.
+// Files of folders and all folders in them. Without a file: what cannot be read.
 async function* fromEntries(entries) {
   for (const entry of entries) {
+    const path = entry.fullPath.slice(1);
     if (entry.isFile) {
       const file = await new Promise((resolve) => entry.file(resolve, () => resolve(null)));
-      if (file) yield { file, path: entry.fullPath.slice(1) };
+      yield { file, path };
       continue;
     }
     const reader = entry.createReader();
     for (;;) {
-      const some = await new Promise((resolve) => reader.readEntries(resolve, () => resolve([])));
-      if (some.length === 0) break; // a reader gives a hundred at a time
+      const some = await new Promise((resolve) => reader.readEntries(resolve, () => resolve(null)));
+      if (!some) yield { file: null, path };
+      if (!some?.length) break; // a reader gives a hundred at a time
       yield* fromEntries(some);
     }
   }
@@ -142,7 +144,7 @@ class Job {
     try {
       for await (const { file, path } of files) {
         if (this.isCancelled) break;
-        if (IGNORED.test(file.name) || file.size === 0) continue;
+        if (IGNORED.test(path.split('/').at(-1))) continue;
         const entry = await looked(file, path);
         this.entries.push(entry);
         if (entry.state === 'waiting') this.queue.push(entry);
@@ -228,7 +230,7 @@ class Job {
     this.isCancelled = false;
     this.isTold = false;
     for (const entry of this.entries) {
-      if (entry.state !== 'failed') continue;
+      if (!mayRetry(entry)) continue;
       Object.assign(entry, { state: 'waiting', problem: undefined, comments: [], reason: 0 });
       this.queue.push(entry);
     }
@@ -294,7 +296,7 @@ class Job {
     const now = [this.isRunning, stored, warned, failed, skipped].join();
     if (now === this.drawn) return;
     this.drawn = now;
-    this.drawActions(failed);
+    this.drawActions();
     fill(this.lines, this.drawResults());
   }
 
@@ -306,7 +308,7 @@ class Job {
     return parts.join(' ');
   }
 
-  drawActions(failed) {
+  drawActions() {
     const hadFocus = this.actions.contains(document.activeElement);
     const studies = new Set(this.entries.map(({ study }) => study).filter(Boolean));
     const [study] = studies;
@@ -316,7 +318,7 @@ class Job {
       : [
           studies.size === 1 && linkButton(t('openStudy'), `#/study/${study}`, { class: 'primary', onclick: open }),
           studies.size > 1 && linkButton(t('toList'), '#/', { class: 'primary', onclick: open }),
-          failed > 0 && button(t('retry'), { onclick: () => this.retry() }),
+          this.entries.some(mayRetry) && button(t('retry'), { onclick: () => this.retry() }),
           button(t('upload'), { glyph: 'upload', onclick: () => again() }),
         ];
     fill(this.actions, actions);
@@ -344,8 +346,12 @@ function again() {
 
 const sizeOf = (entries) => entries.reduce((sum, { file }) => sum + file.size, 0);
 
+const mayRetry = ({ state, problem }) => state === 'failed' && problem !== 'unread';
+
 async function looked(file, path) {
-  const entry = { file, path, state: 'waiting', comments: [] };
+  const entry = { file: file ?? new Blob(), path, state: 'waiting', comments: [] };
+  const unread = { ...entry, state: 'failed', problem: 'unread' };
+  if (!file) return unread;
   try {
     const { isDicom, isDirectory, instance } = await look(file);
     if (!isDicom || isDirectory) {
@@ -353,7 +359,7 @@ async function looked(file, path) {
     }
     return { ...entry, instance };
   } catch {
-    return { ...entry, state: 'failed', problem: 'failed' };
+    return unread;
   }
 }
 

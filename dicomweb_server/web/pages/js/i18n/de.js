@@ -144,6 +144,7 @@ export default {
   "problem.duplicate": "Ein anderes Bild mit derselben Kennung ist schon gespeichert",
   "problem.uid": "Ihre Kennungen fehlen oder sind falsch",
   "problem.resources": "Zu groß, oder auf dem Server ist kein Platz mehr",
+  "problem.unread": "Die Datei kann nicht gelesen werden",
   "problem.damaged": "Die Datei ist beschädigt oder unvollständig",
   "problem.syntax": "Ihre Kodierung ist unbekannt",
   "more": "Weitere Filter"

@@ -144,6 +144,7 @@ export default {
   "problem.duplicate": "A different image with the same identifier is stored already",
   "problem.uid": "Its identifiers are missing or wrong",
   "problem.resources": "It is too large, or the server has no space left",
+  "problem.unread": "The file cannot be read",
   "problem.damaged": "The file is damaged or incomplete",
   "problem.syntax": "Its encoding is unknown",
   "more": "More filters"

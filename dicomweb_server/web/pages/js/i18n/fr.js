@@ -144,6 +144,7 @@ export default {
   "problem.duplicate": "Une autre image avec le même identifiant est déjà stockée",
   "problem.uid": "Ses identifiants manquent ou sont erronés",
   "problem.resources": "Trop volumineux, ou plus de place sur le serveur",
+  "problem.unread": "Le fichier ne peut pas être lu",
   "problem.damaged": "Le fichier est endommagé ou incomplet",
   "problem.syntax": "Son codage est inconnu",
   "more": "Plus de filtres"

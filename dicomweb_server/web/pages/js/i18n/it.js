@@ -144,6 +144,7 @@ export default {
   "problem.duplicate": "È già archiviata un’altra immagine con lo stesso identificativo",
   "problem.uid": "I suoi identificativi mancano o sono errati",
   "problem.resources": "È troppo grande, o il server non ha più spazio",
+  "problem.unread": "Il file non si può leggere",
   "problem.damaged": "Il file è danneggiato o incompleto",
   "problem.syntax": "La sua codifica è sconosciuta",
   "more": "Altri filtri"
