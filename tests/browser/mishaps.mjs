@@ -208,6 +208,26 @@ async function unreadFiles(page) {
   assert.equal(await box.getByRole('button', { name: 'Try again' }).count(), 0); // they cannot
 }
 
+// A file that has changed since it was chosen breaks off the request that it is in: it is told from
+// those that may be sent again.
+async function changedFile(page) {
+  await go(page);
+  await rows(page);
+  await page.evaluate(() => {
+    XMLHttpRequest.prototype.send = function send() {
+      setTimeout(() => ['error', 'loadend'].forEach((name) => this.dispatchEvent(new ProgressEvent(name))));
+    };
+    const files = ['IM1', 'IM2'].map((name) => new File([new Uint8Array(128), 'DICM', new Uint8Array(64)], name));
+    let looks = 0;
+    files[0].slice = (...range) => (looks++ ? { arrayBuffer: () => Promise.reject(new DOMException('changed', 'NotReadableError')) } : Blob.prototype.slice.call(files[0], ...range));
+    dispatchEvent(Object.assign(new Event('drop', { cancelable: true }), { dataTransfer: { types: ['Files'], items: [], files } }));
+  });
+  const box = page.getByRole('dialog');
+  await box.locator('.said').getByText('2 files could not be stored.').waitFor({ timeout: WAIT });
+  const lines = (await box.locator('.results-list li').allInnerTexts()).map((line) => line.split('\n').filter(Boolean));
+  assert.deepEqual(lines, [['IM1', 'The file cannot be read'], ['IM2', 'The server could not be reached']]);
+}
+
 // The viewer is fetched when it is wanted first; the way to the server may be gone by then.
 async function lateParts(page) {
   for (const part of ['viewer/index.js', 'viewer/stacks.js', 'viewer-en.js', 'viewer.css']) {
@@ -222,7 +242,7 @@ async function lateParts(page) {
   }
 }
 
-const parts = { addresses, busy, barred, lateViews, dialogs, lateDocuments, oldPages, words, lateWords, wordsInDialogs, unreadFiles, lateParts };
+const parts = { addresses, busy, barred, lateViews, dialogs, lateDocuments, oldPages, words, lateWords, wordsInDialogs, unreadFiles, changedFile, lateParts };
 const only = process.env.VIEWER_PARTS?.split(','); // of these alone, while one works on them
 
 await watched(task, async (page) => {

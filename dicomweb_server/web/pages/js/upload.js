@@ -208,10 +208,11 @@ class Job {
       const results = await store(batch, { signal: this.abort.signal, progress });
       batch.forEach((entry, place) => Object.assign(entry, results[place]));
     } catch (error) {
+      const problem = isAbort(error) ? 'cancelled' : error.status === 0 ? 'offline' : 'failed';
       for (const entry of batch) {
-        entry.state = 'failed';
-        entry.problem = isAbort(error) ? 'cancelled' : error.status === 0 ? 'offline' : 'failed';
-        entry.comments = error.detail ? [error.detail] : [];
+        // One that has changed since it was chosen breaks off the request, as a lost connection does
+        const isUnread = problem === 'offline' && !(await look(entry.file).catch(() => null));
+        Object.assign(entry, { state: 'failed', problem: isUnread ? 'unread' : problem, comments: error.detail ? [error.detail] : [] });
       }
     } finally {
       this.sending.delete(batch);
