@@ -228,6 +228,21 @@ async function changedFile(page) {
   assert.deepEqual(lines, [['IM1', 'The file cannot be read'], ['IM2', 'The server could not be reached']]);
 }
 
+// A field that was typed in says what is searched for, also when the browser goes back and forth.
+async function backWhileTyping(page) {
+  await go(page);
+  await rows(page);
+  const field = page.getByRole('searchbox', { name: 'Patient name' });
+  await field.pressSequentially('Prior', { delay: 20 });
+  await page.locator('.total').getByText('2 studies').waitFor({ timeout: WAIT });
+  assert.equal(await field.inputValue(), 'Prior');
+  for (const [way, value] of [['goBack', ''], ['goForward', 'Prior'], ['goBack', '']]) {
+    await page[way]();
+    await until(`what is searched for after ${way}`, WAIT, async () => (await field.inputValue()) === value);
+  }
+  assert.ok(await field.evaluate((one) => one === document.activeElement));
+}
+
 // The viewer is fetched when it is wanted first; the way to the server may be gone by then.
 async function lateParts(page) {
   for (const part of ['viewer/index.js', 'viewer/stacks.js', 'viewer-en.js', 'viewer.css']) {
@@ -242,7 +257,7 @@ async function lateParts(page) {
   }
 }
 
-const parts = { addresses, busy, barred, lateViews, dialogs, lateDocuments, oldPages, words, lateWords, wordsInDialogs, unreadFiles, changedFile, lateParts };
+const parts = { addresses, busy, barred, lateViews, dialogs, lateDocuments, oldPages, words, lateWords, wordsInDialogs, unreadFiles, changedFile, backWhileTyping, lateParts };
 const only = process.env.VIEWER_PARTS?.split(','); // of these alone, while one works on them
 
 await watched(task, async (page) => {

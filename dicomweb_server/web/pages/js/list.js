@@ -82,9 +82,11 @@ class List {
   // The address has changed: by us, or by the browser's buttons.
   update(query) {
     const state = stateOf(query);
+    const isTyped = this.asked === location.hash;
+    this.asked = null;
     if (FIELDS.some((field) => state[field] !== this.state[field])) {
       this.state = state;
-      this.showState();
+      this.showState({ isTyped });
       this.load();
     }
     return true;
@@ -100,6 +102,7 @@ class List {
     const asked = String(query);
     const hash = `#/${asked && `?${asked}`}`;
     if (hash === location.hash || (hash === '#/' && !location.hash)) return;
+    this.asked = hash;
     if (keep && (this.isSearch() || state.page !== this.state.page)) {
       history.replaceState(null, '', hash);
       this.update(query);
@@ -159,10 +162,10 @@ class List {
     return told;
   }
 
-  // Into the form, but for the field that is being typed in.
-  showState() {
+  // Into the form, but for the field that is being typed in if that is where it comes from.
+  showState({ isTyped = false } = {}) {
     for (const field of this.form.elements) {
-      if (field.name && field !== document.activeElement) field.value = this.state[field.name] ?? '';
+      if (field.name && !(isTyped && field === document.activeElement)) field.value = this.state[field.name] ?? '';
     }
     this.form.querySelector('.range').hidden = this.state.period !== 'range';
     this.form.querySelector('.clear').hidden = !isFiltered(this.state);
