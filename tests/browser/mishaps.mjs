@@ -243,6 +243,20 @@ async function backWhileTyping(page) {
   assert.ok(await field.evaluate((one) => one === document.activeElement));
 }
 
+// A picture that cannot be saved is told of to all, not only to those who hear the page.
+async function unsaved(page) {
+  await go(page, `#/view/${task.shown.prior0.study}`);
+  await page.locator('.v-stage[data-slice]').waitFor({ timeout: WAIT });
+  await page.waitForTimeout(500); // for the slices around it
+  await page.route('**/rendered*', (route) => route.fulfill(problem(503)));
+  await page.locator('[data-tool=save]').click();
+  const told = page.locator('.v-message').getByText('The server is busy');
+  await told.waitFor({ timeout: WAIT });
+  await told.waitFor({ state: 'hidden', timeout: WAIT });
+  assert.ok(await page.locator('.v-stage[data-slice]').isVisible());
+  await page.unrouteAll();
+}
+
 // The viewer is fetched when it is wanted first; the way to the server may be gone by then.
 async function lateParts(page) {
   for (const part of ['viewer/index.js', 'viewer/stacks.js', 'viewer-en.js', 'viewer.css']) {
@@ -257,7 +271,7 @@ async function lateParts(page) {
   }
 }
 
-const parts = { addresses, busy, barred, lateViews, dialogs, lateDocuments, oldPages, words, lateWords, wordsInDialogs, unreadFiles, changedFile, backWhileTyping, lateParts };
+const parts = { addresses, busy, barred, lateViews, dialogs, lateDocuments, oldPages, words, lateWords, wordsInDialogs, unreadFiles, changedFile, backWhileTyping, unsaved, lateParts };
 const only = process.env.VIEWER_PARTS?.split(','); // of these alone, while one works on them
 
 await watched(task, async (page) => {

@@ -352,11 +352,15 @@ export class Viewer {
   }
 
   // The whole image as it is painted, at its full size; its name is no patient's.
-  on_save({ painted, inverted }) {
+  on_save(pane) {
+    const { painted, inverted } = pane;
     if (!painted) return;
     const { frame, window } = painted;
     const name = frame.frame > 1 ? `${frame.instance}-${frame.frame}` : frame.instance;
-    savePicture(address(frame, { window }), name, inverted).catch(() => announce(t('failed')));
+    savePicture(address(frame, { window }), name, inverted).catch((error) => {
+      announce(t(wordFor(error)));
+      pane.mention(t(wordFor(error)));
+    });
   }
 
   on_series() {

@@ -18,6 +18,7 @@ import { dragged, same } from './windows.js';
 const PATIENCE = 200; // ms that an older slice may stand while another one is wanted
 const PAUSE = 120; // ms between exact pictures while a window is dragged
 const SETTLED = 250; // ms without a change before a sharper part is asked for
+const MENTIONED = 4000; // ms that a word over a picture is to be read
 const AHEAD = 24;
 
 export class Pane {
@@ -131,6 +132,14 @@ export class Pane {
   say(message, retry) {
     this.message.hidden = !message;
     fill(this.message, message, retry && h('button', { class: 'button', type: 'button', onclick: retry }, t('retry')));
+  }
+
+  // Say it over the picture for a while.
+  mention(message) {
+    const { painted } = this;
+    if (!painted) return;
+    this.say(message);
+    setTimeout(() => this.painted === painted && this.say(''), MENTIONED);
   }
 
   get current() {
