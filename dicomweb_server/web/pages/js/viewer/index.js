@@ -400,6 +400,7 @@ export class Viewer {
     if (this.panes.length > 1) {
       this.other.close();
       this.other.element.remove();
+      this.shownSeries = null; // at what distance they were linked is over
       this.panes = [pane];
       this.field.classList.remove('v-two');
       pane.element.classList.remove('v-active');
