@@ -257,6 +257,19 @@ async function unsaved(page) {
   await page.unrouteAll();
 }
 
+// An upload that ends behind a page draws it anew: who goes by keys stays where they are.
+async function focusKept(page) {
+  for (const [hash, link] of [['#/', 'table.studies .through >> nth=3'], [`#/study/${task.shown.prior0.study}`, '.lines a >> nth=0']]) {
+    await go(page, hash);
+    await page.locator(link).waitFor({ timeout: WAIT });
+    await page.locator(link).focus();
+    const old = await page.locator(link).elementHandle();
+    await page.evaluate(() => dispatchEvent(new Event('stored')));
+    await until('the page to be drawn anew', WAIT, () => old.evaluate((one) => !one.isConnected));
+    await until('the focus', 2000, () => page.locator(link).evaluate((one) => one === document.activeElement));
+  }
+}
+
 // The viewer is fetched when it is wanted first; the way to the server may be gone by then.
 async function lateParts(page) {
   for (const part of ['viewer/index.js', 'viewer/stacks.js', 'viewer-en.js', 'viewer.css']) {
@@ -271,7 +284,7 @@ async function lateParts(page) {
   }
 }
 
-const parts = { addresses, busy, barred, lateViews, dialogs, lateDocuments, oldPages, words, lateWords, wordsInDialogs, unreadFiles, changedFile, backWhileTyping, unsaved, lateParts };
+const parts = { addresses, busy, barred, lateViews, dialogs, lateDocuments, oldPages, words, lateWords, wordsInDialogs, unreadFiles, changedFile, backWhileTyping, unsaved, focusKept, lateParts };
 const only = process.env.VIEWER_PARTS?.split(','); // of these alone, while one works on them
 
 await watched(task, async (page) => {

@@ -27,6 +27,13 @@ export function fill(element, ...children) {
   return element;
 }
 
+// The same for what is drawn anew: the link in it that had the focus has it again.
+export function refill(element, ...children) {
+  const href = element.contains(document.activeElement) && document.activeElement.getAttribute('href');
+  fill(element, children);
+  if (href) [...element.querySelectorAll('a')].find((link) => link.getAttribute('href') === href)?.focus({ preventScroll: true });
+}
+
 // A drawing of index.html, by its name: icon('search').
 export function icon(name) {
   const svg = document.getElementById('icon').content.firstElementChild.cloneNode(true);

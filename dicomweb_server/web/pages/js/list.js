@@ -1,6 +1,6 @@
 // The list of studies: search, order, pages. The address holds all of it.
 import { isAbort, name, number, resource, search, text, values } from './api.js';
-import { announce, button, debounce, fill, h, icon } from './dom.js';
+import { announce, button, debounce, fill, h, icon, refill } from './dom.js';
 import { count, date, t, time } from './i18n.js';
 import { badges, born, explained, picture } from './parts.js';
 import { empty, failure } from './states.js';
@@ -190,7 +190,7 @@ class List {
       const found = await pageOf(this.state, page, signal);
       // The list has become shorter, or the link is old.
       if (found.items.length === 0 && page > 1) this.change({ page: '' }, { keep: true });
-      else fill(this.results, this.shown(found, page));
+      else refill(this.results, this.shown(found, page));
       if (this.resorted) this.root.querySelector(this.resorted)?.focus();
       this.resorted = null;
     } catch (error) {

@@ -1,7 +1,7 @@
 // One study: whose, its series, what can be opened in place, and other studies of the patient.
 import { Problem, ROOT, checkUid, name, number, resource, search, text, values } from './api.js';
 import { openDocument } from './document.js';
-import { fill, h, icon, linkButton } from './dom.js';
+import { h, icon, linkButton, refill } from './dom.js';
 import { zipLink, zipUrl } from './download.js';
 import { count, date, t, time } from './i18n.js';
 import { DOCUMENT_CLASSES, GLYPHS, isUnseen, kindOf } from './kinds.js';
@@ -50,7 +50,8 @@ class StudyPage {
     [this.study] = studies.items;
     this.documents = bySeries(documents.items);
     this.isCut = documents.items.length === MOST_DOCUMENTS;
-    fill(this.root, this.header(series.items), this.seriesList(series.items), (this.others = h('section', { class: 'priors', hidden: true })));
+    this.others ??= h('section', { class: 'priors', hidden: true });
+    refill(this.root, this.header(series.items), this.seriesList(series.items), this.others);
     if (!this.root.isConnected) return; // another view has come meanwhile
     document.title = `${name(this.study) || t('noName')} – dicomweb-server`;
     this.showPriors(signal);
@@ -201,9 +202,8 @@ class StudyPage {
     const { items } = await search(['studies'], asked, { signal }).catch(() => ({ items: [] }));
     // The same ID of another issuer is another patient, also where this study tells no issuer
     const others = items.filter((item) => text(item, '0020000D') !== this.uid && text(item, '00100021') === issuer);
-    if (others.length === 0) return;
-    this.others.hidden = false;
-    fill(
+    this.others.hidden = others.length === 0;
+    refill(
       this.others,
       h('h2', {}, t('priors', { n: others.length })),
       h('ul', { class: 'lines' }, others.map((other) => this.prior(other))),
