@@ -177,3 +177,13 @@ test('empty and broken attributes are as if they were not there', () => {
 test('only attributes are asked for, as tags with dots into sequences', () => {
   for (const path of FIELDS.split(',')) assert.match(path, /^[0-9A-F]{8}(\.[0-9A-F]{8})*$/);
 });
+
+test('frames of a dose lie where its offsets tell (PS3.3 C.8.8.3.2)', () => {
+  const dose = (offsets) => read(slice(1, 100, { '00280008': attribute(3), '3004000C': attribute(...offsets) }));
+  const places = (instance) => instance.frames.map(({ position }) => position[2]);
+  assert.deepEqual(places(dose([0, 2.5, 5])), [100, 102.5, 105]);
+  assert.deepEqual(places(dose([100, 97.5, 95])), [100, 97.5, 95]); // as places themselves
+  const [only] = stacks([dose([0, 2.5, 5])]);
+  assert.deepEqual([only.phases.length, only.spatial], [1, true]);
+  assert.ok(FIELDS.includes('3004000C'));
+});

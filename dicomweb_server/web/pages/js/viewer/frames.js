@@ -2,6 +2,7 @@
 // attributes or of functional groups (PS3.3 C.7.6.16).
 import { number, text, values } from '../api.js';
 import { kindOf } from '../kinds.js';
+import { axes, normal } from './geometry.js';
 
 const GROUPS = [
   '00209113.00200032', '00209116.00200037', '00289110.00280030', '00289110.00180050',
@@ -19,7 +20,7 @@ export const FIELDS = [
   '00200012', '00200013', '00200032', '00200037',
   '00200052', '00200100', '00280002', '00280004', '00280008', '00280010', '00280011', '00280030',
   '00280034', '00280A02', '00280100', '00280101', '00280103', '00280120', '00280121', '00281050', '00281051',
-  '00281052', '00281053', '00281055', '00281056', '00283010.00283003', '20500020', '7FE00008', '7FE00009',
+  '00281052', '00281053', '00281055', '00281056', '00283010.00283003', '20500020', '3004000C', '7FE00008', '7FE00009',
   ...GROUPS.flatMap((path) => [`52009229.${path}`, `52009230.${path}`]),
 ].join(',');
 
@@ -46,6 +47,7 @@ export function read(dataset) {
     const groups = (sequence) => values(own[frame - 1], sequence)[0] ?? values(shared, sequence)[0];
     frames.push({ ...common, frame, count, ...ofGroups(groups, dataset, common) });
   }
+  shift(frames, floats(dataset, '3004000C'));
   return { ...about, frames };
 }
 
@@ -101,6 +103,16 @@ function ofGroups(groups, dataset, common) {
     echo: number(groups('00189114'), '00189082') ?? number(dataset, '00180081') ?? 0,
     weight: number(groups('00189117'), '00189087') ?? number(dataset, '00189087') ?? 0,
   };
+}
+
+// A dose tells the place of its first frame, and by its Grid Frame Offset Vector how far from that the
+// others lie along the normal (PS3.3 C.8.8.3.2).
+function shift(frames, offsets) {
+  for (const [place, offset] of (offsets ?? []).slice(0, frames.length).entries()) {
+    const { position, orientation } = frames[place];
+    const lies = position && axes(orientation);
+    if (lies) frames[place].position = normal(lies).map((value, axis) => position[axis] + value * (offset - offsets[0]));
+  }
 }
 
 function floats(dataset, tag) {
