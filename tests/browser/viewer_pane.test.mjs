@@ -46,3 +46,17 @@ test('a slice on the way to the wanted one does not stand for longer than anothe
   context.mock.timers.tick(1000);
   assert.deepEqual([pane.painted, pane.said], [null, 'vLoading']);
 });
+
+test('up is brighter, also where high values are dark and where a reader has inverted that', (context) => {
+  const pane = paneOf(context);
+  globalThis.requestAnimationFrame ??= nothing;
+  Object.assign(pane, { preview: nothing, endWindow: nothing });
+  const centre = (frame, inverted) => {
+    pane.painted = { frame: { grey: true, windows: [{ center: 40, width: 400, kind: 'linear' }], ...frame } };
+    Object.assign(pane, { inverted, effective: ({ windows }) => windows[0] });
+    pane.dragWindow(0, -8);
+    return Math.sign(pane.choice.center - 40);
+  };
+  const found = [[false, false], [true, false], [false, true], [true, true]].map(([dark, turned]) => centre({ inverted: dark }, turned));
+  assert.deepEqual(found, [-1, 1, 1, -1]);
+});

@@ -359,7 +359,8 @@ export class Pane {
     const frame = this.painted?.frame;
     const from = frame?.grey && (this.effective(frame) ?? frame.windows[0] ?? frame.measured);
     if (!from) return;
-    this.choice = dragged(from, dx, dy);
+    // Up is brighter, also where high values are shown dark
+    this.choice = dragged(from, dx, Boolean(frame.inverted) === this.inverted ? dy : -dy);
     this.previewing ??= requestAnimationFrame(() => {
       this.previewing = undefined;
       if (!this.closed) this.preview();
