@@ -187,3 +187,8 @@ test('frames of a dose lie where its offsets tell (PS3.3 C.8.8.3.2)', () => {
   assert.deepEqual([only.phases.length, only.spatial], [1, true]);
   assert.ok(FIELDS.includes('3004000C'));
 });
+
+test('a number of frames that no image has does not stop the page', { timeout: 20_000 }, () => {
+  const { frames } = read(slice(1, null, { '00280008': attribute(2 ** 31 - 1) }));
+  assert.ok(frames.length <= 100_000);
+});

@@ -26,6 +26,7 @@ export const FIELDS = [
 
 const KINDS = { LINEAR_EXACT: 'linear-exact', SIGMOID: 'sigmoid' };
 const SEGMENTATION = '1.2.840.10008.5.1.4.1.1.66.';
+const MOST_FRAMES = 100_000; // more than is gone through by hand; the number may be anything
 const PRESENTATION = '1.2.840.10008.5.1.4.1.1.11.'; // presentation states: shown as pictures
 
 // One instance as {instance, kind, frames, rate}: `kind` is 'image' for what is shown picture by
@@ -41,7 +42,7 @@ export function read(dataset) {
   const common = commonOf(dataset, { instance, fixed, number: about.number });
   const shared = values(dataset, '52009229')[0];
   const own = values(dataset, '52009230');
-  const count = Math.max(1, number(dataset, '00280008') ?? 1);
+  const count = Math.min(MOST_FRAMES, Math.max(1, number(dataset, '00280008') ?? 1));
   const frames = [];
   for (let frame = 1; frame <= count; frame += 1) {
     const groups = (sequence) => values(own[frame - 1], sequence)[0] ?? values(shared, sequence)[0];
