@@ -22,8 +22,12 @@ export function dialog(title, kind, ...children) {
     box.remove();
     (before?.isConnected ? before : document.getElementById('main')).focus();
   });
-  box.addEventListener('click', (event) => {
-    if (event.target === box) box.close(); // beside it
+  let pressed = null; // what is marked within may be dragged over the edge
+  box.addEventListener('pointerdown', ({ target }) => {
+    pressed = target;
+  });
+  box.addEventListener('click', ({ target }) => {
+    if (target === box && pressed === box) box.close(); // beside it
   });
   document.body.append(box);
   box.showModal();
