@@ -80,6 +80,7 @@ export function openPanel() {
     if (job && !job.isRunning) job = null;
   });
   show();
+  job?.drawBehind();
 }
 
 function show() {
@@ -280,10 +281,14 @@ class Job {
     return { part, done: count(sent.length), all: count(all.length), size: bytes(gone), total: bytes(total) };
   }
 
-  // The button of the bar fills while the panel may be closed.
+  // The button of the bar fills while the panel may be closed, and tells what failed behind it.
   drawBehind() {
     const opener = document.querySelector('.upload-button');
+    const failed = this.isRunning || panel ? 0 : this.counts().failed;
     opener.classList.toggle('busy', this.isRunning);
+    opener.classList.toggle('failed', failed > 0);
+    opener.title = failed > 0 ? t('uploadFailed', { n: failed }) : '';
+    opener.querySelector('use').setAttribute('href', failed > 0 ? '#i-warning' : '#i-upload');
     opener.style.setProperty('--done', `${100 * this.progress().part}%`);
   }
 
