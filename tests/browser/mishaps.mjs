@@ -270,6 +270,59 @@ async function focusKept(page) {
   }
 }
 
+// What is marked in a dialog, to be copied, may be dragged over its edge.
+async function markedText(page) {
+  await go(page);
+  await rows(page);
+  await page.getByRole('button', { name: 'About this server' }).click();
+  const box = page.getByRole('dialog');
+  const [from, edge] = [await box.locator('code').first().boundingBox(), await box.boundingBox()];
+  await page.mouse.move(from.x + 5, from.y + 5);
+  await page.mouse.down();
+  await page.mouse.move(edge.x + edge.width + 40, from.y + 5, { steps: 4 });
+  await page.mouse.up();
+  await page.waitForTimeout(200);
+  assert.ok(await box.isVisible());
+  await page.mouse.click(edge.x + edge.width + 40, from.y + 5);
+  await box.waitFor({ state: 'detached', timeout: WAIT });
+}
+
+// An upload goes on behind a closed panel: that some of it failed is to be seen all the same.
+async function failedBehind(page) {
+  await go(page);
+  await rows(page);
+  await page.evaluate(() => {
+    XMLHttpRequest.prototype.send = function send() {
+      setTimeout(() => ['error', 'loadend'].forEach((name) => this.dispatchEvent(new ProgressEvent(name))), 800);
+    };
+    const files = [new File([new Uint8Array(128), 'DICM', new Uint8Array(64)], 'IM1')];
+    dispatchEvent(Object.assign(new Event('drop', { cancelable: true }), { dataTransfer: { types: ['Files'], items: [], files } }));
+  });
+  await page.keyboard.press('Escape');
+  const opener = page.getByTitle('1 file could not be stored.');
+  await opener.waitFor({ timeout: WAIT });
+  await page.screenshot({ path: `${task.results}/page upload failed.png` });
+  await opener.click();
+  await page.getByRole('dialog').locator('.said').getByText('1 file could not be stored.').waitFor({ timeout: WAIT });
+  await page.keyboard.press('Escape');
+  assert.equal(await opener.count(), 0);
+  assert.equal(await page.locator('.upload-button use').getAttribute('href'), '#i-upload');
+}
+
+// Browsers of some years ago, as of phones that get no newer one, have colours all the same.
+async function oldBrowser(page) {
+  await page.route('**/*.css', async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: (await response.text()).replaceAll('light-dark(', 'unknown(') });
+  });
+  await go(page);
+  await rows(page);
+  const colours = await page.evaluate(() => [document.documentElement, document.querySelector('.upload-button')].map((one) => getComputedStyle(one).backgroundColor));
+  assert.deepEqual(colours, ['rgb(244, 246, 248)', 'rgb(11, 107, 115)']);
+  await page.screenshot({ path: `${task.results}/page old browser.png` });
+  await page.unrouteAll();
+}
+
 // The viewer is fetched when it is wanted first; the way to the server may be gone by then.
 async function lateParts(page) {
   for (const part of ['viewer/index.js', 'viewer/stacks.js', 'viewer-en.js', 'viewer.css']) {
@@ -284,7 +337,7 @@ async function lateParts(page) {
   }
 }
 
-const parts = { addresses, busy, barred, lateViews, dialogs, lateDocuments, oldPages, words, lateWords, wordsInDialogs, unreadFiles, changedFile, backWhileTyping, unsaved, focusKept, lateParts };
+const parts = { addresses, busy, barred, lateViews, dialogs, lateDocuments, oldPages, words, lateWords, wordsInDialogs, unreadFiles, changedFile, backWhileTyping, unsaved, focusKept, markedText, failedBehind, oldBrowser, lateParts };
 const only = process.env.VIEWER_PARTS?.split(','); // of these alone, while one works on them
 
 await watched(task, async (page) => {
