@@ -178,6 +178,17 @@ test('only attributes are asked for, as tags with dots into sequences', () => {
   for (const path of FIELDS.split(',')) assert.match(path, /^[0-9A-F]{8}(\.[0-9A-F]{8})*$/);
 });
 
+test('all phases lie in one direction, however each is numbered', () => {
+  const places = (datasets) => read_(...datasets)[0].phases.map((phase) => phase.map(({ position }) => position[2]));
+  const at = (order, z, time) => slice(order, z, { '00181060': attribute(time) });
+  // There and back again
+  const even = [at(1, 0, 1), at(2, 5, 1), at(3, 10, 1), at(4, 10, 2), at(5, 5, 2), at(6, 0, 2)];
+  assert.deepEqual(places(even), [[0, 5, 10], [0, 5, 10]]);
+  const acquired = (order, z, number) => slice(order, z, { '00200012': attribute(number) });
+  const uneven = [acquired(1, 0, 1), acquired(2, 5, 1), acquired(3, 10, 1), acquired(4, 10, 2), acquired(5, 5, 2)];
+  assert.deepEqual(places(uneven), [[0, 5, 10], [5, 10]]);
+});
+
 test('frames of a dose lie where its offsets tell (PS3.3 C.8.8.3.2)', () => {
   const dose = (offsets) => read(slice(1, 100, { '00280008': attribute(3), '3004000C': attribute(...offsets) }));
   const places = (instance) => instance.frames.map(({ position }) => position[2]);

@@ -59,17 +59,19 @@ function phases(frames, along) {
     last = at;
   }
   for (const members of places) members.sort(byPhase);
+  // All of them in one direction, so that a place is as far along each
   const straight = (found) => {
-    const [first, last] = [found[0], found.at(-1)];
-    return byNumber(first, last) > 0 ? found.reverse() : found;
+    const longest = found.reduce((most, phase) => (phase.length > most.length ? phase : most));
+    return byNumber(longest[0], longest.at(-1)) > 0 ? found.map((phase) => phase.reverse()) : found;
   };
   if (places.length === 1) return [places[0]];
   const most = Math.max(...places.map((members) => members.length));
-  if (most === 1) return [straight(places.flat())];
+  if (most === 1) return straight([places.flat()]);
   if (places.every((members) => members.length === most)) {
-    return Array.from({ length: most }, (_, phase) => straight(places.map((members) => members[phase])));
+    return straight(Array.from({ length: most }, (_, phase) => places.map((members) => members[phase])));
   }
-  return apart(frames, along, most)?.map(straight) ?? [frames.sort(byNumber)];
+  const parts = apart(frames, along, most);
+  return parts ? straight(parts) : [frames.sort(byNumber)];
 }
 
 // Where some places were shown more often than others: by what tells the phases apart.
