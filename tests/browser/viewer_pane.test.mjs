@@ -60,3 +60,18 @@ test('up is brighter, also where high values are dark and where a reader has inv
   const found = [[false, false], [true, false], [false, true], [true, true]].map(([dark, turned]) => centre({ inverted: dark }, turned));
   assert.deepEqual(found, [-1, 1, 1, -1]);
 });
+
+test('another phase is shown at the place that is looked at, also where it has fewer slices', () => {
+  const at = (z, phase, index) => ({ position: [0, 0, z], orientation: [1, 0, 0, 0, 1, 0], reference: '1', phase, index });
+  const phases = [[0, 5, 10, 15].map((z, index) => at(z, 0, index)), [5, 15].map((z, index) => at(z, 1, index))];
+  const pane = Object.create(Pane.prototype);
+  Object.assign(pane, { stacks: [{ phases }], stack: 0, phase: 0, index: 1, along: 'slices', update: nothing });
+  pane.setPhase(1);
+  assert.deepEqual([pane.phase, pane.index], [1, 0]);
+  pane.setPhase(2);
+  assert.deepEqual([pane.phase, pane.index], [0, 1]);
+  Object.assign(pane, { along: 'phases', index: 3 });
+  assert.deepEqual(pane.list().map(({ position }) => position[2]), [15, 15]);
+  pane.set(1);
+  assert.deepEqual([pane.phase, pane.index], [1, 1]);
+});

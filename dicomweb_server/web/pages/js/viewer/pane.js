@@ -7,6 +7,7 @@ import { date, t } from '../i18n.js';
 import { wordFor } from '../states.js';
 import { UPRIGHT, fitScale, fitted, flipSides, flipUpDown, likewise, moved, rotate, toImage, visible, zoomed } from './geometry.js';
 import { listen } from './gestures.js';
+import { partner } from './linking.js';
 import { Measures, lengthText } from './measures.js';
 import { Overlay } from './overlay.js';
 import { plan } from './pictures.js';
@@ -150,7 +151,13 @@ export class Pane {
   list() {
     if (!this.current) return [];
     const { phases } = this.current;
-    return this.along === 'phases' ? phases.map((frames) => frames[Math.min(this.index, frames.length - 1)]) : phases[this.phase];
+    return this.along === 'phases' ? phases.map((frames) => frames[this.indexIn(frames)]) : phases[this.phase];
+  }
+
+  // Where in another phase the place is that is looked at.
+  indexIn(frames) {
+    const own = this.current.phases[this.phase];
+    return frames.length === own.length ? this.index : partner(own, this.index, frames);
   }
 
   length = () => this.list().length;
@@ -172,16 +179,16 @@ export class Pane {
   }
 
   set(at) {
-    this[this.along === 'phases' ? 'phase' : 'index'] = at;
-    const { phases } = this.current;
-    this.index = Math.min(this.index, phases[this.phase].length - 1);
+    if (this.along === 'phases') this.setPhase(at);
+    else this.index = at;
     this.update();
   }
 
-  setPhase(phase) {
+  setPhase(wanted) {
     const { phases } = this.current;
-    this.phase = (phase + phases.length) % phases.length;
-    this.index = Math.min(this.index, phases[this.phase].length - 1);
+    const phase = (wanted + phases.length) % phases.length;
+    this.index = this.indexIn(phases[phase]);
+    this.phase = phase;
     this.update();
   }
 
