@@ -1,7 +1,7 @@
 // What the viewer makes of metadata: frames, and stacks in the order to look at them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { distance, spacingAlong } from '../../dicomweb_server/web/pages/js/viewer/geometry.js';
+import { UPRIGHT, distance, edges, flipSides, spacingAlong } from '../../dicomweb_server/web/pages/js/viewer/geometry.js';
 import { FIELDS, read } from '../../dicomweb_server/web/pages/js/viewer/frames.js';
 import { find, stacks } from '../../dicomweb_server/web/pages/js/viewer/stacks.js';
 
@@ -202,4 +202,15 @@ test('frames of a dose lie where its offsets tell (PS3.3 C.8.8.3.2)', () => {
 test('a number of frames that no image has does not stop the page', { timeout: 20_000 }, () => {
   const { frames } = read(slice(1, null, { '00280008': attribute(2 ** 31 - 1) }));
   assert.ok(frames.length <= 100_000);
+});
+
+test('an X-ray tells its sides by its Patient Orientation, biped ones alone', () => {
+  const sides = (row, column, more = {}) => read(slice(1, null, { '00200020': attribute(row, column), ...more })).frames[0].sides;
+  const seen = (turn, ...given) => edges(sides(...given), turn(UPRIGHT).turn);
+  assert.deepEqual(seen((view) => view, 'L', 'F'), { left: 'R', right: 'L', top: 'H', bottom: 'F' });
+  assert.deepEqual(seen(flipSides, 'L', 'F'), { left: 'L', right: 'R', top: 'H', bottom: 'F' });
+  assert.deepEqual(seen((view) => view, 'P', 'FL'), { left: 'A', right: 'P', top: 'HR', bottom: 'FL' }); // a breast, oblique
+  for (const given of [['', ''], ['L', ''], ['LE', 'CD'], ['L', 'R'], ['P', 'F', { '00102210': attribute('QUADRUPED') }]]) assert.equal(sides(...given), null);
+  assert.equal(read(slice(1, 0)).frames[0].sides, null);
+  for (const tag of ['00200020', '00102210']) assert.ok(FIELDS.includes(tag));
 });

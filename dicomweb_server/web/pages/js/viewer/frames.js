@@ -2,7 +2,7 @@
 // attributes or of functional groups (PS3.3 C.7.6.16).
 import { number, text, values } from '../api.js';
 import { kindOf } from '../kinds.js';
-import { axes, normal } from './geometry.js';
+import { axes, dot, normal } from './geometry.js';
 
 const GROUPS = [
   '00209113.00200032', '00209116.00200037', '00289110.00280030', '00289110.00180050',
@@ -14,10 +14,10 @@ const GROUPS = [
 // What is asked for, instead of all metadata.
 export const FIELDS = [
   '00080016', '00080018', '00080060', '0008103E', '00082144', '00089205', '00180040', '00180050', '00180081', '00181060',
-  '00181063', '00181065', '00181164', '00182010',
+  '00102210', '00181063', '00181065', '00181164', '00182010',
   '00186011.00186012', '00186011.00186018', '00186011.0018601A', '00186011.0018601C', '00186011.0018601E',
   '00186011.00186024', '00186011.00186026', '00186011.0018602C', '00186011.0018602E', '00189087',
-  '00200012', '00200013', '00200032', '00200037',
+  '00200012', '00200013', '00200020', '00200032', '00200037',
   '00200052', '00200100', '00280002', '00280004', '00280008', '00280010', '00280011', '00280030',
   '00280034', '00280A02', '00280100', '00280101', '00280103', '00280120', '00280121', '00281050', '00281051',
   '00281052', '00281053', '00281055', '00281056', '00283010.00283003', '20500020', '3004000C', '7FE00008', '7FE00009',
@@ -70,6 +70,7 @@ function commonOf(dataset, { instance, fixed, number: order }) {
     rows: number(dataset, '00280010'),
     columns: number(dataset, '00280011'),
     reference: text(dataset, '00200052'),
+    sides: sidesOf(dataset),
     grey: !fixed && !coloured && /^MONOCHROME/.test(interpretation) && bits > 1,
     inverted: shape ? shape === 'INVERSE' : interpretation === 'MONOCHROME1',
     hounsfield: text(dataset, '00080060') === 'CT',
@@ -104,6 +105,23 @@ function ofGroups(groups, dataset, common) {
     echo: number(groups('00189114'), '00189082') ?? number(dataset, '00180081') ?? 0,
     weight: number(groups('00189117'), '00189087') ?? number(dataset, '00189087') ?? 0,
   };
+}
+
+const SIDES = { L: [1, 0, 0], R: [-1, 0, 0], P: [0, 1, 0], A: [0, -1, 0], H: [0, 0, 1], F: [0, 0, -1] };
+
+// Where rows and columns go by Patient Orientation (PS3.3 C.7.6.1.1.1), which images have that have no
+// place in the patient: as axes, near enough for letters. Null if that is not told, or of an animal.
+function sidesOf(dataset) {
+  const [row, column] = values(dataset, '00200020').map(towards);
+  const isBiped = text(dataset, '00102210') !== 'QUADRUPED';
+  return isBiped && row && column && Math.abs(dot(row, column)) < 0.6 ? { row, column } : null;
+}
+
+// 'FR': to the feet, and less to the right.
+function towards(letters) {
+  const sides = [...String(letters ?? '')].map((letter) => SIDES[letter]);
+  if (!sides.length || !sides.every(Boolean)) return null;
+  return [0, 1, 2].map((axis) => sides.reduce((sum, side, place) => sum + side[axis] / 2 ** place, 0));
 }
 
 // A dose tells the place of its first frame, and by its Grid Frame Offset Vector how far from that the

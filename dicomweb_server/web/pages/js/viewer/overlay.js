@@ -31,7 +31,7 @@ export class Overlay {
   }
 
   view(frame, view, room) {
-    const lies = frame && axes(frame.orientation);
+    const lies = frame && (axes(frame.orientation) ?? frame.sides);
     const told = lies ? edges(lies, view.turn) : {};
     for (const edge of ['left', 'right', 'top', 'bottom']) this.parts[edge].textContent = told[edge] ?? '';
     const bar = frame?.spacing && scaleBar(sizeAcross(frame, view), Math.min(160, room.width / 3));
