@@ -323,6 +323,33 @@ async function oldBrowser(page) {
   await page.unrouteAll();
 }
 
+// Of two studies the one that there is is shown, and of the other it is told that it is not; and a
+// slow one leaves nothing of another under its name.
+async function halfCompared(page) {
+  const [first, second] = ['prior0', 'prior1'].map((name) => task.shown[name].study);
+  const pane = (place) => page.locator('.v-pane').nth(place);
+  await go(page, `#/view/${first},1.2.3.4.5.6`);
+  await pane(0).locator('.v-stage[data-slice]').waitFor({ timeout: WAIT });
+  await pane(1).getByText('Not found').waitFor({ timeout: WAIT });
+  await page.screenshot({ path: `${task.results}/page half compared.png` });
+  await go(page, `#/view/${first},${first}`);
+  await pane(1).locator('.v-stage[data-slice]').waitFor({ timeout: WAIT });
+  await page.route(`**/studies/${second}/series?*`, async (route) => {
+    await page.waitForTimeout(1500);
+    await route.continue().catch(() => {});
+  });
+  const study = pane(1).getByLabel('Study');
+  await until('the other study to be there to choose', WAIT, async () => (await study.locator('option').count()) > 1);
+  await study.selectOption(second);
+  await pane(1).getByText('Loading').waitFor({ timeout: WAIT });
+  assert.equal(await pane(1).locator('.v-stage[data-slice]').count(), 0);
+  assert.equal(await pane(1).locator('.v-study').innerText(), '');
+  assert.equal(await study.inputValue(), second);
+  await pane(1).locator('.v-stage[data-slice]').waitFor({ timeout: WAIT });
+  assert.match(await pane(1).locator('.v-study').innerText(), /2023/);
+  await page.unrouteAll({ behavior: 'ignoreErrors' });
+}
+
 // The viewer is fetched when it is wanted first; the way to the server may be gone by then.
 async function lateParts(page) {
   for (const part of ['viewer/index.js', 'viewer/stacks.js', 'viewer-en.js', 'viewer.css']) {
@@ -337,7 +364,7 @@ async function lateParts(page) {
   }
 }
 
-const parts = { addresses, busy, barred, lateViews, dialogs, lateDocuments, oldPages, words, lateWords, wordsInDialogs, unreadFiles, changedFile, backWhileTyping, unsaved, focusKept, markedText, failedBehind, oldBrowser, lateParts };
+const parts = { addresses, busy, barred, lateViews, dialogs, lateDocuments, oldPages, words, lateWords, wordsInDialogs, unreadFiles, changedFile, backWhileTyping, unsaved, focusKept, markedText, failedBehind, oldBrowser, halfCompared, lateParts };
 const only = process.env.VIEWER_PARTS?.split(','); // of these alone, while one works on them
 
 await watched(task, async (page) => {
