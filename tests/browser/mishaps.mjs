@@ -331,7 +331,7 @@ async function halfCompared(page) {
   await go(page, `#/view/${first},1.2.3.4.5.6`);
   await pane(0).locator('.v-stage[data-slice]').waitFor({ timeout: WAIT });
   await pane(1).getByText('Not found').waitFor({ timeout: WAIT });
-  await page.screenshot({ path: `${task.results}/page half compared.png` });
+  assert.equal(await pane(1).getByLabel('Study').locator('option:checked').innerText(), '–');
   await go(page, `#/view/${first},${first}`);
   await pane(1).locator('.v-stage[data-slice]').waitFor({ timeout: WAIT });
   await page.route(`**/studies/${second}/series?*`, async (route) => {

@@ -250,7 +250,8 @@ export class Viewer {
     const listed = new Map([...this.studies.values()].map((each) => [each.uid, each.study]));
     for (const item of this.others) listed.set(text(item, '0020000D'), item);
     const differ = new Set([...listed.values()].map((item) => text(item, '00100020') + name(item))).size > 1;
-    const titled = (item) => [date(text(item, '00080020')), text(item, '00081030') || values(item, '00080061').join(' '), differ && name(item)].filter(Boolean).join(' · ');
+    if (pane.wanted && !listed.has(pane.wanted)) listed.set(pane.wanted, {}); // gone, or nothing is known of it yet
+    const titled = (item) => [date(text(item, '00080020')), text(item, '00081030') || values(item, '00080061').join(' '), differ && name(item)].filter(Boolean).join(' · ') || '–';
     const parts = [];
     if (this.panes.length > 1 || listed.size > 1) {
       parts.push(choice(t('vStudy'), [...listed].map(([uid, item]) => [uid, titled(item)]), pane.wanted ?? study.uid, (uid) => this.switchStudy(pane, uid)));
