@@ -411,10 +411,10 @@ export class Viewer {
       const isPrior = (item) => text(item, '0020000D') !== pane.study.uid && name(item) === name(pane.study.study);
       const others = this.others.filter(isPrior);
       const prior = others.find((item) => text(item, '00080020') <= when) ?? others[0];
+      pane.element.classList.add('v-active');
       if (prior) await this.beside(pane, text(prior, '0020000D'));
       else this.addPane().open(pane.study, pane.series);
       if (this.panes.length < 2) return; // it has been closed meanwhile
-      pane.element.classList.add('v-active');
     }
     this.panes.forEach((each) => this.showChoices(each));
     this.showStudy();
