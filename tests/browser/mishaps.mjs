@@ -364,7 +364,19 @@ async function lateParts(page) {
   }
 }
 
-const parts = { addresses, busy, barred, lateViews, dialogs, lateDocuments, oldPages, words, lateWords, wordsInDialogs, unreadFiles, changedFile, backWhileTyping, unsaved, focusKept, markedText, failedBehind, oldBrowser, halfCompared, lateParts };
+// A video of a kind that the browser cannot play is told of, and may be had.
+async function unplayable(page) {
+  const { study, instance } = task.shown.video;
+  await page.route('**/rendered?accept=video*', (route) => route.fulfill({ contentType: 'video/mp4', body: 'no video' }));
+  for (const hash of [`#/view/${study}`, `#/study/${study}?open=${instance}`]) {
+    await go(page, hash);
+    await page.getByText('This video cannot be played here').waitFor({ timeout: WAIT });
+    await page.getByRole('link', { name: 'Download originals (ZIP)' }).last().waitFor({ timeout: WAIT });
+  }
+  await page.unrouteAll();
+}
+
+const parts = { addresses, busy, barred, lateViews, dialogs, lateDocuments, oldPages, words, lateWords, wordsInDialogs, unreadFiles, changedFile, backWhileTyping, unsaved, focusKept, markedText, failedBehind, oldBrowser, halfCompared, lateParts, unplayable };
 const only = process.env.VIEWER_PARTS?.split(','); // of these alone, while one works on them
 
 await watched(task, async (page) => {

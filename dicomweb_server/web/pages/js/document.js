@@ -4,7 +4,7 @@ import { dialog } from './about.js';
 import { fill, h, linkButton } from './dom.js';
 import { zipLink } from './download.js';
 import { t } from './i18n.js';
-import { failure } from './states.js';
+import { empty, failure } from './states.js';
 
 // How each kind is asked for, and what holds it. Reports come as finished pages, and are kept
 // from doing anything but being read; the browser's own reader of PDF wants no such fence.
@@ -65,7 +65,10 @@ export async function showIn(holder, uids, kind, title) {
     await get(address, { accept: TYPES[kind], signal: head.signal });
     if (asked.get(holder) !== head) return;
     head.abort(); // its body is fetched by what shows it
-    fill(holder, HOLDERS[kind](address, title));
+    const shown = HOLDERS[kind](address, title);
+    // Only who plays it knows whether it can be played; of anything else it is not told.
+    shown.addEventListener('error', () => shown.isConnected && fill(holder, empty('warning', t('noVideo'), t('noVideoText'), zipLink(uids))));
+    fill(holder, shown);
   } catch (error) {
     if (asked.get(holder) !== head) return;
     fill(holder, failure(error, () => showIn(holder, uids, kind, title), { part: true }));

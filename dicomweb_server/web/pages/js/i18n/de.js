@@ -18,6 +18,8 @@ export default {
   "badRequestText": "Ändern Sie die Suchfelder und versuchen Sie es erneut.",
   "noPicture": "Kann hier nicht angezeigt werden",
   "noPictureText": "Das Original kann heruntergeladen werden.",
+  "noVideo": "Dieses Video kann hier nicht abgespielt werden",
+  "noVideoText": "Dieser Browser kennt seine Kodierung nicht. Ein anderes Programm vielleicht: Laden Sie es herunter.",
   "unknownReader": "Sie sind nicht angemeldet",
   "unknownReaderText": "Melden Sie sich an und versuchen Sie es erneut.",
   "barred": "Darauf haben Sie keinen Zugriff",

@@ -18,6 +18,8 @@ export default {
   "badRequestText": "Change the search fields and try again.",
   "noPicture": "This cannot be shown here",
   "noPictureText": "The original can be downloaded.",
+  "noVideo": "This video cannot be played here",
+  "noVideoText": "This browser does not know how it is coded. Another program may: download it.",
   "unknownReader": "You are not signed in",
   "unknownReaderText": "Sign in, then try again.",
   "barred": "This is not open to you",

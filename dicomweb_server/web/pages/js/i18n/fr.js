@@ -18,6 +18,8 @@ export default {
   "badRequestText": "Modifiez les champs de recherche et réessayez.",
   "noPicture": "Ne peut pas être affiché ici",
   "noPictureText": "L’original peut être téléchargé.",
+  "noVideo": "Cette vidéo ne peut pas être lue ici",
+  "noVideoText": "Ce navigateur ne connaît pas son codage. Un autre programme le connaît peut-être : téléchargez-la.",
   "unknownReader": "Vous n’êtes pas connecté",
   "unknownReaderText": "Connectez-vous, puis réessayez.",
   "barred": "Vous n’y avez pas accès",

@@ -18,6 +18,8 @@ export default {
   "badRequestText": "Modifichi i campi di ricerca e riprovi.",
   "noPicture": "Non può essere mostrato qui",
   "noPictureText": "L’originale può essere scaricato.",
+  "noVideo": "Questo video non può essere riprodotto qui",
+  "noVideoText": "Il browser non conosce la sua codifica. Un altro programma forse sì: scaricalo.",
   "unknownReader": "Accesso non effettuato",
   "unknownReaderText": "Effettui l’accesso e riprovi.",
   "barred": "Non è autorizzato a vederlo",
