@@ -8,7 +8,6 @@ from dicomweb_server.index.database import Connection
 from dicomweb_server.index.retrieve import (
     INSTANCE_OF,
     LOCATION,
-    TABLES,
     Location,
     Page,
     Position,
@@ -21,8 +20,7 @@ READ_FILES = page_with_metadata(f"{LOCATION}, i.metadata AS packed")
 
 READ_FILE = f"""
 SELECT {LOCATION}, i.metadata AS packed
-  FROM {TABLES}
- WHERE {INSTANCE_OF}
+  FROM {INSTANCE_OF}
 """  # noqa: S608 - put together from constants
 
 

@@ -14,7 +14,6 @@ from dicomweb_server.index.retrieve import (
     FRAME_COLUMNS,
     LOCATION,
     RECORD_OF_FRAME,
-    TABLES,
     FrameLocation,
     frame_location,
     instance_of,
@@ -45,8 +44,7 @@ SELECT found.*
   LEFT JOIN LATERAL (
     SELECT {LOCATION.replace("$1::text", "asked.study")}, {FRAME_COLUMNS},
            ARRAY [{RECORD_OF_FRAME}] AS records
-      FROM {TABLES}
-     WHERE {_WANTED.replace("$2::integer[]", "$2").replace("$2", _INSTITUTIONS)}
+      FROM {_WANTED.replace("$2::integer[]", "$2").replace("$2", _INSTITUTIONS)}
   ) AS found ON true
  ORDER BY asked.place
 """  # noqa: S608 - put together from constants
@@ -59,8 +57,7 @@ SELECT asked.place::integer - 1, found.*
        WITH ORDINALITY AS asked (series, instance, place)
  CROSS JOIN LATERAL (
     SELECT i.frame_count, i.transfer_syntax_uid
-      FROM {TABLES}
-     WHERE {instance_of("$1", "asked.series", "asked.instance")}
+      FROM {instance_of("$1", "asked.series", "asked.instance")}
        AND i.frame_count > 0
   ) AS found
  ORDER BY asked.place

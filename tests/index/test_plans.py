@@ -199,3 +199,30 @@ LOOKUPS = {
 async def test_a_lookup_scans_no_table(filled, lookup):
     plan = await nodes(filled, *LOOKUPS[lookup])
     assert "Seq Scan" not in {kind for kind, _ in plan}
+
+
+@pytest.mark.parametrize(
+    "lookup",
+    [
+        "instance",
+        "frames",
+        "many frames",
+        "frames of many",
+        "series of an instance",
+        "bulk",
+        "instance metadata",
+        "a file",
+        "all bulk data",
+        "instance digest",
+    ],
+)
+@pytest.mark.parametrize("preferred", ["enable_indexscan", "enable_bitmapscan"])
+async def test_an_instance_is_not_looked_for_among_all_of_its_series(filled, lookup, preferred):
+    """Whatever is known of how many those are: while a series is being stored, nothing."""
+    await filled.execute(f"SET {preferred} = off")
+    try:
+        plan = await nodes(filled, *LOOKUPS[lookup])
+    finally:
+        await filled.execute(f"RESET {preferred}")
+    assert "instances_in_series" not in {index for _, index in plan}
+    assert "instances_uid" in {index for _, index in plan}
