@@ -105,8 +105,8 @@ STUDY_OF = """(SELECT id FROM studies
                ORDER BY array_position($2, institution_id) LIMIT 1)"""
 
 
-def instance_of(study: str, series: str, instance: str) -> str:
-    """The instance of these UIDs, in SQL, within the scope: what follows FROM.
+def _looked_up(instance: str) -> str:
+    """The instance of a UID and its series, in SQL, as TABLES has them: what follows FROM.
 
     It is looked up first, by its own UID (OFFSET 0). A planner that takes its series to be small
     would go through all instances of that, of thousands for each frame. For an unknown number of
@@ -116,9 +116,14 @@ def instance_of(study: str, series: str, instance: str) -> str:
          WHERE sop_instance_uid = {instance}
            AND (institution_id = ANY ($2::integer[])) IS TRUE
         OFFSET 0) i
-  JOIN series e ON e.id = i.series_id
+  JOIN series e ON e.id = i.series_id"""  # noqa: S608 - put together from constants
+
+
+def instance_of(study: str, series: str, instance: str) -> str:
+    """The instance of these UIDs within the scope, in SQL: what follows FROM, with its WHERE."""
+    return f"""{_looked_up(instance)}
  WHERE e.series_instance_uid = {series}
-   AND e.study_id = {STUDY_OF.replace("$1", study)}"""  # noqa: S608 - from constants
+   AND e.study_id = {STUDY_OF.replace("$1", study)}"""
 
 
 INSTANCE_OF = instance_of("$1", "$4", "$5")
@@ -166,10 +171,8 @@ LOCATE_FRAMES = _FRAMES.replace(", i.metadata", "")
 
 SERIES_OF = f"""
 SELECT e.series_instance_uid
-  FROM {TABLES}
- WHERE i.sop_instance_uid = $4
-   AND i.institution_id = ANY ($2::integer[])
-   AND e.study_id = {STUDY_OF}
+  FROM {_looked_up("$4")}
+ WHERE e.study_id = {STUDY_OF}
 """  # noqa: S608
 
 FIRST_OF_CLASSES = f"""
