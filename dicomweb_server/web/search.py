@@ -11,7 +11,13 @@ from starlette.responses import Response
 from dicomweb_server.archive.search import search
 from dicomweb_server.dicom.query import Found, Level, SearchQuery
 from dicomweb_server.index.search import SearchPage
-from dicomweb_server.web.requests import accept_of, archive_of, base_url_of, principal_of, uids_of
+from dicomweb_server.web.requests import (
+    archive_of,
+    base_url_of,
+    choice_of,
+    principal_of,
+    uids_of,
+)
 from dicomweb_server.web.responses import (
     DICOM_JSON,
     DICOM_XML,
@@ -23,7 +29,7 @@ from dicomweb_server.web.responses import (
     xml_parts,
 )
 from dicomweb_server.wire.cursors import next_query
-from dicomweb_server.wire.media_types import Choice, Offer, choose
+from dicomweb_server.wire.media_types import Choice, Offer
 from dicomweb_server.wire.search import parse_search
 from dicomweb_server.wire.search_results import ResultWriter, remaining_text, warning
 
@@ -56,7 +62,7 @@ async def search_instances(request: Request) -> Response:
 
 async def _search(request: Request, level: Level) -> Response:
     archive = archive_of(request)
-    choice = choose(accept_of(request), RESULTS, request.query_params.get("accept"))
+    choice = choice_of(request, RESULTS)
     study, series = (*uids_of(request), None, None)[:2]
     settings = archive.settings
     query_string = request.scope["query_string"]
