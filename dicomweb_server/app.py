@@ -29,6 +29,7 @@ from dicomweb_server.archive.neighbours import Neighbours
 from dicomweb_server.archive.pictures import PictureCache
 from dicomweb_server.archive.preparing import preparing
 from dicomweb_server.archive.scratch import sweep
+from dicomweb_server.archive.series_leases import SeriesLeases
 from dicomweb_server.archive.thumbnailing import thumbnailing
 from dicomweb_server.archive.workers import WorkerPool
 from dicomweb_server.blobs.filesystem import FilesystemBlobs
@@ -95,6 +96,7 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
         neighbours = (
             Neighbours(pool, blobs) if isinstance(blobs, ExpectedBlobs | NearBlobs) else None
         )
+        leases = SeriesLeases(pool)
         runs_made: Flights[MadeRun] = Flights(2)
         yield Archive(
             settings,
@@ -112,8 +114,10 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
             Arrivals(),
             attributes,
             FrameLookups(pool),
+            leases,
             neighbours,
         )
+        await leases.close()
         if neighbours is not None:
             await neighbours.close()
         await runs_made.close()

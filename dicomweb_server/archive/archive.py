@@ -21,6 +21,7 @@ from dicomweb_server.archive.neighbours import Neighbours
 from dicomweb_server.archive.new_series import NewSeries
 from dicomweb_server.archive.pictures import PictureCache
 from dicomweb_server.archive.scratch import scratch_path
+from dicomweb_server.archive.series_leases import SeriesLeases
 from dicomweb_server.archive.workers import WorkerPool
 from dicomweb_server.blobs.store import BlobStore
 from dicomweb_server.config import Settings
@@ -59,6 +60,7 @@ class Archive:
     arrivals: Arrivals
     attributes: AttributeList
     frame_lookups: FrameLookups
+    leases: SeriesLeases
     neighbours: Neighbours | None  # where blobs are far away
     new_series: NewSeries = field(default_factory=NewSeries)
     checksums: Checksums = field(default_factory=Checksums)

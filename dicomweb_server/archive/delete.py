@@ -26,7 +26,8 @@ async def delete(
     instance: str | None = None,
 ) -> None:
     """Rows first, with what the study and series say of what is left; blobs, and what was made of
-    them, second: a crash in between leaves blobs that no row names.
+    them, second, when nobody takes them for stored any more: a crash in between leaves blobs that
+    no row names.
 
     So do blobs that cannot be removed: with its rows gone the resource is deleted, and another
     request for it would find nothing.
@@ -44,6 +45,8 @@ async def delete(
         await restating.describe()
     async with archive.session(principal, Action.DELETE) as session:
         keys = await index.delete(session.conn, session.scope, study, series, instance, restating)
+    archive.leases.broke()
+    await archive.leases.outlive()
     try:
         await archive.blobs.delete(keys)
     except OSError as error:

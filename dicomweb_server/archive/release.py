@@ -25,6 +25,7 @@ async def release(archive: Archive, entry: Refused) -> Result | Unavailable:
     staged = await asyncio.to_thread(stage_again, archive, entry)
     scope = archive.scope(RELEASER, Action.STORE)
     [result] = await store_files(replace(archive, settings=settings), scope, [staged])
+    await archive.leases.outlive()  # of what it may have replaced
     if isinstance(result, Stored):
         await asyncio.to_thread(drop, archive.settings.quarantine_dir, entry)
     return result

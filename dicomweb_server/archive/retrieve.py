@@ -42,6 +42,7 @@ from dicomweb_server.index.retrieve import (
     Page,
     Position,
 )
+from dicomweb_server.index.series_frames import frame_of
 from dicomweb_server.wire.media_types import AS_STORED
 from dicomweb_server.wire.offers import DICOM, ELE, OCTETS, sent_as_stored
 
@@ -57,6 +58,11 @@ async def locate(
 ) -> Page[Location]:
     """The instances of a study, series or instance resource, in the order they are sent
     (WADO-11), those of a large one in pages. Raises NotFound."""
+    if series is not None and instance is not None:
+        scope = archive.scope(principal, Action.RETRIEVE)
+        row = archive.leases.row_of(scope, study, series, instance)
+        if row is not None:
+            return Page([index.location_of(row)], None)
     async with archive.session(principal, Action.RETRIEVE) as session:
         conn, scope = session.conn, session.scope
         if series is not None and instance is not None:
@@ -160,7 +166,9 @@ async def locate_frames(
     if len(numbers) == 1:  # as viewers ask, on several connections at once
         asked = AskedFrame(study, series, instance, numbers[0])
         scope = archive.scope(principal, Action.RETRIEVE)
-        found = await archive.frame_lookups.locate(scope, asked)
+        row = archive.leases.row_of(scope, study, series, instance)
+        leased = None if row is None else frame_of(row, numbers[0])
+        found = leased or await archive.frame_lookups.locate(scope, asked)
         if archive.neighbours is not None:
             archive.neighbours.follow(scope, found.location, again=found.table.count > 1)
         return found

@@ -163,6 +163,8 @@ class Intake:
                 results += await asyncio.shield(entry)
             else:
                 results.append(entry)
+        if self._turns.any_settled:  # some may have been replaced
+            await self.archive.leases.outlive()
         unavailable = [result for result in results if isinstance(result, Unavailable)]
         if unavailable and not any(isinstance(result, Stored) for result in results):
             raise unavailable[0]

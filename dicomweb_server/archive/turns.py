@@ -51,6 +51,11 @@ class Turns:
         self._open: list[Turn] = []
         self._settled: set[str] = set()
 
+    @property
+    def any_settled(self) -> bool:
+        """Whether another instance was found for one of the request."""
+        return bool(self._settled)
+
     def next(self) -> Turn:
         """The turn behind all others."""
         self._open = [turn for turn in self._open if not turn.has_ended]

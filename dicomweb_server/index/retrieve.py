@@ -23,7 +23,7 @@ from dicomweb_server.index.marks import MARK
 
 PAGE = 1000  # instances of one answer of the database: a few megabytes of metadata, mostly
 PAGE_BYTES = 16 << 20  # of packed metadata in one answer, unless it is that of one instance
-_RECORD = 20  # bytes of "<QQI", see dicom.description.FrameTable
+RECORD = 20  # bytes of "<QQI", see dicom.description.FrameTable
 _MOST_FRAMES = 2**31 - 1  # what the column frame_count can hold
 
 
@@ -155,7 +155,7 @@ SELECT {LOCATION}, {NUMBERS}
 
 FRAME_COLUMNS = """i.frame_count, i.encapsulated, i.pixel_offset, i.pixel_length,
        i.frame_bits, i.frame_word"""
-RECORD_OF_FRAME = f"substr(i.frame_ranges, (asked.number - 1) * {_RECORD} + 1, {_RECORD})"
+RECORD_OF_FRAME = f"substr(i.frame_ranges, (asked.number - 1) * {RECORD} + 1, {RECORD})"
 
 _FRAMES = f"""
 SELECT {LOCATION}, i.metadata, {FRAME_COLUMNS},
@@ -334,11 +334,14 @@ async def locate_rendered(
 
 def representable(numbers: Sequence[int]) -> list[int]:
     """The frame numbers that a frame can have; of others there is nothing to be read."""
-    return [number for number in numbers if 1 <= number <= _MOST_FRAMES // _RECORD]
+    return [number for number in numbers if 1 <= number <= _MOST_FRAMES // RECORD]
 
 
-def frame_location(row: Any, instance: str, numbers: Sequence[int]) -> FrameLocation:
-    """Where frames lie, of the row that says it, or None.
+def frame_location(
+    row: Any, instance: str, numbers: Sequence[int], records: Sequence[bytes] | None = None
+) -> FrameLocation:
+    """Where frames lie, of the row that says it, or None; it has their `records` if these are not
+    given.
 
     Raises NotFound, NotAcceptable for a video beyond its one value: none of its frames can be
     had, however many it has (WADO-08).
@@ -359,8 +362,11 @@ def frame_location(row: Any, instance: str, numbers: Sequence[int]) -> FrameLoca
         frame_bits=row["frame_bits"],
         word=row["frame_word"],
     )
-    records = tuple(row["records"]) if table.encapsulated else ()
-    return FrameLocation(location_of(row), table, records)
+    if not table.encapsulated:
+        records = ()
+    elif records is None:
+        records = row["records"]
+    return FrameLocation(location_of(row), table, tuple(records))
 
 
 async def series_of(conn: Connection, scope: Scope, study: str, instance: str) -> str:

@@ -61,9 +61,14 @@ async def replace_instance(
     return await with_arguments(conn, [new], attributes, replace)
 
 
+# The study's row is touched, as with each change of its instances (``series_frames``).
 HEAL = """
-UPDATE instances SET blob_key = $4
- WHERE institution_id = $1 AND sop_instance_uid = $2 AND blob_key = $3
+WITH healed AS (
+  UPDATE instances SET blob_key = $4
+   WHERE institution_id = $1 AND sop_instance_uid = $2 AND blob_key = $3
+  RETURNING study_id)
+UPDATE studies SET updated_at = now()
+ WHERE id = (SELECT study_id FROM healed)
 RETURNING id
 """
 

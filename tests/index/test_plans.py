@@ -23,6 +23,7 @@ from dicomweb_server.index import (
     metadata_runs,
     pictures,
     retrieve,
+    series_frames,
 )
 from dicomweb_server.index import search as index
 from dicomweb_server.index.database import open_pool
@@ -163,6 +164,8 @@ LOOKUPS = {
     "frames": (retrieve.LOCATE_FRAMES, *TRIPLE, [1]),
     "many frames": (frame_batches.LOCATE_MANY, ["1.7"] * 8, [1], None, *MANY),
     "frames of many": (frame_batches.COUNT_FRAMES_OF, "1.7", [1], None, *MANY[:2]),
+    "frames of a series": (series_frames.FRAMES_OF_SERIES, *TRIPLE[:4]),
+    "version of a study": (series_frames.STUDY_VERSION, *TRIPLE[:3]),
     "series of an instance": (retrieve.SERIES_OF, *TRIPLE[:3], TRIPLE[4]),
     "first of some classes": (
         retrieve.FIRST_OF_CLASSES,
