@@ -4,7 +4,7 @@ picture of it, with a small cache before it."""
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from dicomweb_server.access.policy import Action
+from dicomweb_server.access.policy import Action, Scope
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive import work
 from dicomweb_server.archive.archive import Archive
@@ -46,6 +46,7 @@ from dicomweb_server.errors import (
 )
 from dicomweb_server.index import retrieve as index
 from dicomweb_server.index.retrieve import FrameLocation
+from dicomweb_server.index.series_frames import frames_of
 
 # Native and in a file as it is: there is nothing to be decoded
 _PLAIN = {IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN}
@@ -107,14 +108,11 @@ async def find_shown(
     ImageNotHere for a presentation state of images that are not here.
     """
     uids = study, series, instance
+    scope = archive.scope(principal, Action.RETRIEVE)
     try:
-        async with archive.session(principal, Action.RETRIEVE) as session:
-            found, packed = await index.locate_rendered(
-                session.conn, session.scope, *uids, number or 1
-            )
-            if archive.neighbours is not None and follow:
-                again = found.table.count > 1
-                archive.neighbours.follow(session.scope, found.location, again=again)
+        found, packed = await _located(archive, principal, scope, uids, number or 1)
+        if archive.neighbours is not None and follow:
+            archive.neighbours.follow(scope, found.location, again=found.table.count > 1)
     except NotFound:
         state = await find_state(archive, principal, *uids)
         if state is None:
@@ -126,6 +124,19 @@ async def find_shown(
         return await find_segmented(archive, principal, found, packed, number)
     version = await version_of(parts_of(found, packed))
     return Frame(found, packed, number or 1, version, principal)
+
+
+async def _located(
+    archive: Archive, principal: Principal, scope: Scope, uids: tuple[str, str, str], number: int
+) -> tuple[FrameLocation, bytes]:
+    """A frame and the packed metadata that rendering it needs. Raises NotFound."""
+    row = archive.leases.row_of(scope, *uids, rendered=True)
+    if row is not None and row["metadata"] is not None:
+        leased = frames_of(row, [number])
+        if leased is not None:
+            return leased, row["metadata"]
+    async with archive.session(principal, Action.RETRIEVE) as session:
+        return await index.locate_rendered(session.conn, session.scope, *uids, number)
 
 
 async def find_representative(

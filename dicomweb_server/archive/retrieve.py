@@ -42,7 +42,7 @@ from dicomweb_server.index.retrieve import (
     Page,
     Position,
 )
-from dicomweb_server.index.series_frames import frame_of
+from dicomweb_server.index.series_frames import frames_of
 from dicomweb_server.wire.media_types import AS_STORED
 from dicomweb_server.wire.offers import DICOM, ELE, OCTETS, sent_as_stored
 
@@ -163,14 +163,17 @@ async def locate_frames(
     numbers: Sequence[int],
 ) -> FrameLocation:
     """Where the frames lie. Raises NotFound for an instance or a frame that is not there."""
+    scope = archive.scope(principal, Action.RETRIEVE)
+    row = archive.leases.row_of(scope, study, series, instance)
+    found = None if row is None else frames_of(row, numbers)
     if len(numbers) == 1:  # as viewers ask, on several connections at once
-        asked = AskedFrame(study, series, instance, numbers[0])
-        scope = archive.scope(principal, Action.RETRIEVE)
-        row = archive.leases.row_of(scope, study, series, instance)
-        leased = None if row is None else frame_of(row, numbers[0])
-        found = leased or await archive.frame_lookups.locate(scope, asked)
+        if found is None:
+            asked = AskedFrame(study, series, instance, numbers[0])
+            found = await archive.frame_lookups.locate(scope, asked)
         if archive.neighbours is not None:
             archive.neighbours.follow(scope, found.location, again=found.table.count > 1)
+        return found
+    if found is not None:
         return found
     async with archive.session(principal, Action.RETRIEVE) as session:
         return await index.locate_frames(

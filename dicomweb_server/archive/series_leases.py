@@ -30,10 +30,12 @@ log = structlog.get_logger()
 LEASE = 0.1  # seconds
 _MARGIN = 0.005  # seconds, for the steps of clocks
 _EARLY = 0.03  # seconds before its end that a lease is renewed
-_OFTEN = 16  # instances asked for in the time of a lease, from which a series is worth one
+_OFTEN = 8  # instances asked for in the time of a lease, from which a series is worth one
+_AGAIN = 2  # from which it is worth being renewed
 _TIMES = 32  # instances of a lease that cost as much to be listed as one that is looked up
 _SERIES = 64  # that are watched
 _ROWS = 12_000  # of all leases, which take 15 MB
+_METADATA = 16 << 20  # bytes of all leases
 _STUDIES = 16  # of a scope; those of a larger one take long to be compared
 
 _Of = tuple[Scope, str, str]  # study and series
@@ -49,6 +51,8 @@ class _Series:
     before: int = 0  # in the window before
     tried: float = 0.0  # when the database was asked last
     too_large: bool = False
+    rendered: bool = False  # somebody asked for metadata too
+    metadata: int = 0  # bytes
 
     def count(self, now: float) -> None:
         """It was asked for an instance."""
@@ -72,11 +76,14 @@ class SeriesLeases:
         self._tasks: set[asyncio.Task[None]] = set()
         self._broken = -LEASE  # when this process last changed what leases say
 
-    def row_of(self, scope: Scope, study: str, series: str, instance: str) -> Any | None:
-        """The row of an instance, for ``series_frames.frame_of``; None if it has to be looked up.
+    def row_of(
+        self, scope: Scope, study: str, series: str, instance: str, *, rendered: bool = False
+    ) -> Any | None:
+        """The row of an instance, for ``series_frames.frames_of``; None if it has to be looked up.
 
-        Not for scopes of several institutions: of two instances with one UID, that of the first
-        is meant, and it may just have been stored.
+        It has metadata, unless they are too much, for who asks for what is to be `rendered`. Not
+        for scopes of several institutions: of two instances with one UID, that of the first is
+        meant, and it may just have been stored.
         """
         studies = scope.study_instance_uids
         if len(scope.institution_ids) != 1 or (studies is not None and len(studies) > _STUDIES):
@@ -86,8 +93,11 @@ class SeriesLeases:
         if known is None:
             known = self._watch(of)
         known.count(now)
+        if rendered and not known.rendered:
+            known.rendered, known.version, known.until = True, None, 0.0
         ends = now >= known.until - _EARLY and now >= known.tried + LEASE - _EARLY
-        if ends and known.wanted >= _OFTEN and not known.too_large:
+        worth = known.wanted >= (_AGAIN if known.rows else _OFTEN)
+        if ends and worth and not known.too_large:
             known.tried = now
             self._begin(of, known)
         return known.rows.get(instance) if now < known.until else None
@@ -135,17 +145,24 @@ class SeriesLeases:
             if version is not None and version == known.version:
                 known.until = since + LEASE
                 return
-            if len(known.rows) > _TIMES * known.wanted:
-                return  # it changes all the time
+            if known.wanted < max(_OFTEN, len(known.rows) // _TIMES):
+                return  # as one that changes all the time
             since = time.monotonic()
-            rows = await instances_of(conn, scope, study, series)
+            wanted = known.rendered
+            rows = await instances_of(conn, scope, study, series, metadata=wanted)
         known.too_large = len(rows) > MOST
-        if not known.too_large:
-            known.rows = {row["sop_instance_uid"]: row for row in rows}
-            known.version, known.until = version, since + LEASE
-            self._make_room()
+        if known.too_large or wanted != known.rendered:
+            return
+        known.rows = {row["sop_instance_uid"]: row for row in rows}
+        known.metadata = sum(len(row["metadata"] or b"") for row in rows) if wanted else 0
+        known.version, known.until = version, since + LEASE
+        self._make_room()
 
     def _make_room(self) -> None:
         """Forget the series that were renewed the longest time ago."""
-        while sum(len(series.rows) for series in self._series.values()) > _ROWS:
+        all_known = self._series.values()
+        while (
+            sum(len(known.rows) for known in all_known) > _ROWS
+            or sum(known.metadata for known in all_known) > _METADATA
+        ):
             self._series.popitem(last=False)

@@ -21,6 +21,7 @@ from dicomweb_server.index.retrieve import (
 )
 
 MOST = 4000  # instances of a series
+MOST_METADATA = 4 << 20  # bytes of packed metadata of a series
 _MOST_RANGES = 64 * RECORD  # bytes of a frame table; longer ones are not returned
 
 # What changes instances of a study changes its row too, in the same transaction: each version of a
@@ -31,10 +32,13 @@ SELECT s.id, s.xmin, s.ctid
  WHERE s.id = {STUDY_OF}
 """  # noqa: S608 - put together from constants
 
+# $5: whether their metadata are wanted too. How long it is is known without reading it.
 FRAMES_OF_SERIES = f"""
 SELECT {LOCATION}, {FRAME_COLUMNS},
        CASE WHEN octet_length(i.frame_ranges) <= {_MOST_RANGES} THEN i.frame_ranges END
-         AS frame_ranges
+         AS frame_ranges,
+       CASE WHEN $5 AND sum(octet_length(i.metadata)) OVER () <= {MOST_METADATA} THEN i.metadata END
+         AS metadata
   FROM {TABLES}
  WHERE e.study_id = {STUDY_OF}
    AND e.series_instance_uid = $4
@@ -50,13 +54,17 @@ async def study_version(conn: Connection, scope: Scope, study: str) -> StudyVers
     return None if row is None else tuple(row)
 
 
-async def instances_of(conn: Connection, scope: Scope, study: str, series: str) -> Sequence[Any]:
-    """The instances of a series, in no order: MOST, and one more if there are more."""
-    return await conn.fetch(FRAMES_OF_SERIES, *scope_arguments(study, scope), series)
+async def instances_of(
+    conn: Connection, scope: Scope, study: str, series: str, *, metadata: bool = False
+) -> Sequence[Any]:
+    """The instances of a series, in no order: MOST, and one more if there are more; with packed
+    `metadata` if all of it is not too much."""
+    arguments = *scope_arguments(study, scope), series, metadata
+    return await conn.fetch(FRAMES_OF_SERIES, *arguments)
 
 
-def frame_of(row: Any, number: int) -> FrameLocation | None:
-    """Where a frame of one of these instances lies, counted from 1; None if its table was too long.
+def frames_of(row: Any, numbers: Sequence[int]) -> FrameLocation | None:
+    """Where frames of one of these instances lie, counted from 1; None if their table was too long.
 
     Raises NotFound, NotAcceptable, as ``retrieve.locate_frames`` does.
     """
@@ -64,6 +72,6 @@ def frame_of(row: Any, number: int) -> FrameLocation | None:
     if row["encapsulated"]:
         if (ranges := row["frame_ranges"]) is None:
             return None
-        begin = (number - 1) * RECORD
-        records = [ranges[begin : begin + RECORD]]
-    return frame_location(row, row["sop_instance_uid"], [number], records)
+        begins = [(number - 1) * RECORD for number in numbers]
+        records = [ranges[begin : begin + RECORD] for begin in begins]
+    return frame_location(row, row["sop_instance_uid"], numbers, records)

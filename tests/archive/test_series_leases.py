@@ -13,16 +13,19 @@ from dicomweb_server.access.policy import Action, Scope
 from dicomweb_server.archive import retrieve, series_leases
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.background import background
+from dicomweb_server.archive.render import Frame, find_shown
 from dicomweb_server.archive.series_leases import LEASE, SeriesLeases
 from dicomweb_server.archive.store import Intake
 from dicomweb_server.dicom.description import FrameTable
 from dicomweb_server.dicom.frames import RECORD
+from dicomweb_server.dicom.packing import unpack_metadata
 from dicomweb_server.errors import NotAcceptable, NotFound
+from dicomweb_server.index import retrieve as index
 from dicomweb_server.index import series_frames
 from dicomweb_server.index.database import Pool, acquire, open_pool
 from dicomweb_server.index.instances import Existing, insert_instances
 from dicomweb_server.index.retrieve import FrameLocation, locate_frames
-from dicomweb_server.index.series_frames import frame_of, study_version
+from dicomweb_server.index.series_frames import MOST_METADATA, frames_of, study_version
 from dicomweb_server.index.versions import heal_instance
 from tests.archive.opened import TESTER, opened, remove, rows, set_policy, store
 from tests.index.made import new
@@ -98,6 +101,52 @@ async def test_what_is_asked_for_often_is_answered_without_the_database(
 
     assert answers == looked_up
     assert page.items == [looked_up[1].location] and page.after is None
+
+
+async def test_what_is_rendered_often_is_found_without_the_database(
+    two: tuple[Archive, Archive], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive, other = two
+    await store(archive, [one(number) for number in (1, 2)])
+    uids = STUDY, SERIES, f"{SERIES}.2"
+    await go_through(archive)  # of which metadata are no part
+    looked_up = await find_shown(archive, TESTER, *uids, 1)
+    async with asyncio.timeout(20):
+        while not metadata_of(archive, 2):
+            await asyncio.sleep(0.001)
+
+    async def barred(*_: object) -> None:
+        raise AssertionError("the database was asked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(index, "locate_rendered", barred)
+        assert await find_shown(archive, TESTER, *uids, 1) == looked_up
+        with pytest.raises(NotFound):
+            await find_shown(archive, TESTER, *uids, 2)
+    await set_policy(archive, "replace")
+    await send(other, one(2, PatientID="B"))
+    after = await find_shown(archive, TESTER, *uids, 1)
+    assert isinstance(after, Frame) and b'"B"' in unpack_metadata(after.packed)
+
+
+def metadata_of(archive: Archive, number: int) -> bytes | None:
+    uids = STUDY, SERIES, f"{SERIES}.{number}"
+    row = archive.leases.row_of(scope_of(archive), *uids, rendered=True)
+    metadata: bytes | None = row and row["metadata"]
+    return metadata
+
+
+async def test_metadata_of_a_series_that_are_too_much_are_looked_up(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statement = series_frames.FRAMES_OF_SERIES.replace(str(MOST_METADATA), "10")
+    monkeypatch.setattr(series_frames, "FRAMES_OF_SERIES", statement)
+    async with pool.acquire() as conn:
+        await insert_instances(conn, SCOPE, [new("1.1", "1.1.1", "1.1.1.1")])
+        for metadata in (True, False):
+            of = SCOPE, "1.1", "1.1.1"
+            [row] = await series_frames.instances_of(conn, *of, metadata=metadata)
+            assert row["metadata"] is None
 
 
 async def test_a_lease_ends_by_itself_and_is_renewed_for_who_goes_on(
@@ -311,6 +360,6 @@ async def test_a_row_tells_of_frames_what_a_lookup_does(pool: Pool) -> None:
                 except (NotFound, NotAcceptable) as refusal:
                     if not long:
                         with pytest.raises(type(refusal)):
-                            frame_of(row, number)
+                            frames_of(row, [number])
                 else:
-                    assert frame_of(row, number) == (None if long else expected)
+                    assert frames_of(row, [number]) == (None if long else expected)

@@ -164,7 +164,7 @@ LOOKUPS = {
     "frames": (retrieve.LOCATE_FRAMES, *TRIPLE, [1]),
     "many frames": (frame_batches.LOCATE_MANY, ["1.7"] * 8, [1], None, *MANY),
     "frames of many": (frame_batches.COUNT_FRAMES_OF, "1.7", [1], None, *MANY[:2]),
-    "frames of a series": (series_frames.FRAMES_OF_SERIES, *TRIPLE[:4]),
+    "frames of a series": (series_frames.FRAMES_OF_SERIES, *TRIPLE[:4], True),
     "version of a study": (series_frames.STUDY_VERSION, *TRIPLE[:3]),
     "series of an instance": (retrieve.SERIES_OF, *TRIPLE[:3], TRIPLE[4]),
     "first of some classes": (
