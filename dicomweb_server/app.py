@@ -88,7 +88,7 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
         async with acquire(pool) as conn:
             await attributes.reload(conn)
         committer = Committer(pool, blobs, attributes)
-        at_once = AtOnce(workers)
+        at_once = AtOnce(workers, cores // settings.workers)
         describer = Describer(workers, settings.inflate_limit_bytes, attributes)
         derived = DerivedCache(
             settings.cache_dir / "derived", settings.cache_limit_bytes, settings.min_free_bytes
@@ -118,6 +118,7 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
             neighbours,
         )
         await leases.close()
+        at_once.close()
         if neighbours is not None:
             await neighbours.close()
         await runs_made.close()

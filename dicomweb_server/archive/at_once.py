@@ -1,22 +1,39 @@
-"""Small pictures made on the event loop, where the journey to a worker takes longer than the work.
+"""Small pictures made by the serving process, as the journey to a worker takes as long as they do.
 
 Only what needs none of a worker's protection: frames that are not compressed, so that there is no
 decoder of untrusted streams, of a size that bounds the time to a few milliseconds, the memory to
 megabytes. The picture of a CT slice takes 0.7 ms, the way to a worker process and back 1 ms.
+
+On the event loop for who asks alone; in a thread else. Half of the work is coding, for which the
+interpreter is let go, so that the loop goes on and some threads get along with it.
 """
 
 import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
+from typing import ParamSpec, TypeVar
 
 from dicomweb_server.archive import work
 from dicomweb_server.archive.workers import WorkerPool
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+THREADS = 3
+_MOST = 64  # pictures in the threads and before them; each holds a megabyte at the most
+_FEW_CORES = 4  # that the threads and the loop keep busy
+
 
 class AtOnce:
-    """Whether a picture is better made at once; entered by each request for pictures."""
+    """Where a small picture is best made; entered by each request for pictures."""
 
-    def __init__(self, workers: WorkerPool) -> None:
+    def __init__(self, workers: WorkerPool, cores: int) -> None:
+        """`cores` of the machine that this process may use."""
         self._workers = workers
+        self._few_cores = cores <= _FEW_CORES
+        self._threads = ThreadPoolExecutor(THREADS, "pictures")
+        self._making = 0
         self._asked = 0
         self._warm = False
 
@@ -24,6 +41,10 @@ class AtOnce:
         """Load what pictures are made with, which takes as long as hundreds of them."""
         await asyncio.to_thread(work.warm_up)
         self._warm = True
+
+    def close(self) -> None:
+        """Give up what has not begun."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def __enter__(self) -> None:
         self._asked += 1
@@ -38,6 +59,22 @@ class AtOnce:
 
     @property
     def better(self) -> bool:
-        """Whether nobody else waits for a picture, or all workers are busy: then what the journey
-        costs is not made up for by other processors."""
-        return self._warm and (self._asked <= 1 or not self._workers.idle)
+        """Whether it is not a worker's: one that is idle has a processor of its own, if there are
+        more than the threads can use."""
+        if not self._warm or self._making >= _MOST:
+            return False
+        return self._few_cores or self._making < THREADS or not self._workers.idle
+
+    async def make(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """What a short function returns, or raises: on the loop if nobody else asks for pictures.
+
+        In a thread it goes on when the caller is cancelled.
+        """
+        if self._asked <= 1:
+            return function(*args, **kwargs)
+        self._making += 1
+        making = self._threads.submit(function, *args, **kwargs)
+        try:
+            return await asyncio.wrap_future(making)
+        finally:
+            self._making -= 1

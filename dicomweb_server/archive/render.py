@@ -291,12 +291,12 @@ def _how(shown: Frame, wanted: Picture) -> tuple[str, int, RenderOptions, str, i
 
 
 async def _small(archive: Archive, shown: Frame, wanted: Picture) -> bytes | None:
-    """A small picture, made on the event loop if that is better; see ``at_once``."""
+    """A small picture, made by this process if that is better; see ``at_once``."""
     if not archive.at_once.better or not _is_small(shown, wanted):
         return None
     source = await open_source(archive, shown.found.location)
     data = await frame_bytes(source, shown.found, 0, shown.number)
-    return work.small_picture(shown.packed, data, *_how(shown, wanted))
+    return await archive.at_once.make(work.small_picture, shown.packed, data, *_how(shown, wanted))
 
 
 _SMALL_FRAME, _SMALL_PACKED, _SMALL_BOX = 1 << 20, 1 << 16, 1 << 18  # bytes, bytes, pixels

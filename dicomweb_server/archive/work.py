@@ -247,7 +247,7 @@ def _dataset(packed_metadata: bytes) -> JsonDataset:
 
 
 _KEPT, _LARGEST_KEPT = 2, 8 << 20  # data sets; bytes of JSON of one, which takes 10 times as much
-_kept: list[tuple[bytes, JsonDataset]] = []
+_kept: tuple[tuple[bytes, JsonDataset], ...] = ()  # put anew as a whole: threads share it
 
 
 def _kept_dataset(packed_metadata: bytes) -> JsonDataset:
@@ -267,16 +267,12 @@ def _small_dataset(packed_metadata: bytes) -> JsonDataset | None:
 
 
 def _known(packed_metadata: bytes) -> JsonDataset | None:
-    for place, (packed, dataset) in enumerate(_kept):
-        if packed == packed_metadata:
-            _kept.insert(0, _kept.pop(place))
-            return dataset
-    return None
+    return next((dataset for packed, dataset in _kept if packed == packed_metadata), None)
 
 
 def _parsed(packed_metadata: bytes, text: bytes) -> JsonDataset:
+    global _kept
     parsed: JsonDataset = orjson.loads(text.replace(BULK_BASE, b""))
     if len(text) <= _LARGEST_KEPT:
-        _kept.insert(0, (packed_metadata, parsed))
-        del _kept[_KEPT:]
+        _kept = ((packed_metadata, parsed), *_kept[: _KEPT - 1])
     return parsed

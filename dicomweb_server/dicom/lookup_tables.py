@@ -9,6 +9,7 @@ import binascii
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -84,22 +85,25 @@ _ROUNDED = 0xFF
 
 
 class _Kept:
-    """The tables used last."""
+    """The tables used last, by any thread."""
 
     def __init__(self) -> None:
         self._tables: OrderedDict[Hashable, _Outputs] = OrderedDict()
+        self._lock = Lock()
 
     def get(self, key: Hashable) -> _Outputs | None:
-        found = self._tables.get(key)
-        if found is not None:
-            self._tables.move_to_end(key)
-        return found
+        with self._lock:
+            found = self._tables.get(key)
+            if found is not None:
+                self._tables.move_to_end(key)
+            return found
 
     def put(self, key: Hashable, made: _Outputs) -> None:
-        self._tables[key] = made
-        self._tables.move_to_end(key)
-        while len(self._tables) > _KEPT:
-            self._tables.popitem(last=False)
+        with self._lock:
+            self._tables[key] = made
+            self._tables.move_to_end(key)
+            while len(self._tables) > _KEPT:
+                self._tables.popitem(last=False)
 
 
 _kept = _Kept()

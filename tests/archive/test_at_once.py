@@ -1,30 +1,97 @@
-"""Where small pictures are made: on the event loop, or by workers."""
+"""Where small pictures are made: on the event loop, in threads, or by workers."""
 
 import asyncio
+import threading
 import time
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
 
-from dicomweb_server.archive.at_once import AtOnce
+import pytest
+
+from dicomweb_server.archive import at_once
+from dicomweb_server.archive.at_once import THREADS, AtOnce
 from dicomweb_server.archive.workers import WorkerPool
+from dicomweb_server.errors import UndecodablePixels
+
+FEW, MANY = 2, 64  # cores
 
 
-async def test_pictures_are_made_at_once_for_who_asks_alone_or_finds_no_worker() -> None:
-    workers = WorkerPool(1, timeout=30, memory=0)
-    workers.start()
-    try:
-        await workers.run(int)
-        at_once = AtOnce(workers)
-        with at_once:
-            assert not at_once.better  # what it needs is not loaded yet
-            await at_once.warm_up()
-            assert at_once.better
-            with at_once:
-                assert not at_once.better
-                working = asyncio.create_task(workers.run(time.sleep, 0.2))
-                await asyncio.sleep(0)
-                assert not workers.idle
-                assert at_once.better
-                await working
-                assert not at_once.better
-            assert at_once.better
-    finally:
-        await workers.close()
+@pytest.fixture
+async def workers() -> AsyncIterator[WorkerPool]:
+    pool = WorkerPool(1, timeout=30, memory=0)
+    pool.start()
+    await pool.run(int)
+    yield pool
+    await pool.close()
+
+
+def thread_name() -> str:
+    return threading.current_thread().name
+
+
+async def test_who_asks_alone_has_it_made_on_the_loop_and_others_in_threads(
+    workers: WorkerPool,
+) -> None:
+    pictures = AtOnce(workers, FEW)
+    assert not pictures.better  # what it needs is not loaded yet
+    await pictures.warm_up()
+    with pictures:
+        assert pictures.better
+        assert await pictures.make(thread_name) == thread_name()
+        with pictures:
+            assert (await pictures.make(thread_name)).startswith("pictures")
+        assert await pictures.make(thread_name) == thread_name()
+    pictures.close()
+
+
+async def test_threads_leave_the_loop_free_and_pass_on_what_is_raised(workers: WorkerPool) -> None:
+    pictures = AtOnce(workers, FEW)
+    await pictures.warm_up()
+
+    def refuse() -> None:
+        raise UndecodablePixels("it is none")
+
+    with pictures, pictures:
+        sleeping = asyncio.create_task(pictures.make(time.sleep, 0.5))
+        began = time.perf_counter()
+        await asyncio.sleep(0.01)
+        assert time.perf_counter() - began < 0.4
+        with pytest.raises(UndecodablePixels):
+            await pictures.make(refuse)
+        await sleeping
+    pictures.close()
+
+
+@pytest.mark.parametrize("cores", [FEW, MANY])
+async def test_idle_workers_are_taken_where_they_have_processors_of_their_own(
+    workers: WorkerPool, cores: int
+) -> None:
+    pictures = AtOnce(workers, cores)
+    await pictures.warm_up()
+    with pictures, pictures:
+        making = [asyncio.create_task(pictures.make(time.sleep, 0.3)) for _ in range(THREADS)]
+        await asyncio.sleep(0.01)
+        assert pictures.better == (cores == FEW)
+        working = asyncio.create_task(workers.run(time.sleep, 0.1))
+        await asyncio.sleep(0.01)
+        assert pictures.better
+        await asyncio.gather(working, *making)
+        assert pictures.better
+    pictures.close()
+
+
+async def test_no_more_wait_for_threads_than_are_allowed(
+    workers: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(at_once, "_MOST", 5)
+    pictures = AtOnce(workers, FEW)
+    await pictures.warm_up()
+    with ExitStack() as asked:
+        for _ in range(5):
+            asked.enter_context(pictures)
+        making = [asyncio.create_task(pictures.make(time.sleep, 0.1)) for _ in range(5)]
+        await asyncio.sleep(0.01)
+        assert not pictures.better
+        await asyncio.gather(*making)
+        assert pictures.better
+    pictures.close()

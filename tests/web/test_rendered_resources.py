@@ -1,13 +1,15 @@
 """/rendered and /thumbnail through HTTP. What the pictures look like is tested in tests/dicom."""
 
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
 from pydicom import Dataset, dcmread
 
-from tests.make import encapsulated_pdf, small_image, sr_document
+from tests.make import encapsulated_pdf, small_image, sr_document, study_of
 from tests.web.asking import assert_problem, new_uid, path_of, store
 
 
@@ -56,6 +58,38 @@ def test_png_and_the_accept_parameter(http: httpx.Client, stored: Dataset) -> No
 )
 def test_viewport(http: httpx.Client, stored: Dataset, query: str, size: tuple[int, int]) -> None:
     assert picture(http.get(f"{path_of(stored)}/rendered?{query}")).size == size
+
+
+def test_pictures_made_side_by_side_are_those_made_alone(http: httpx.Client) -> None:
+    """Also where the same slices and windows meet in what threads keep."""
+    slices = study_of(1, 6, seed=61, rows=128, columns=128)
+    store(http, *(each.file() for each in slices))
+    windows = [f"{center},{width},linear" for center in (0, 40) for width in (80, 400, 1500)]
+    urls = [
+        f"/studies/{each.study_uid}/series/{each.series_uid}/instances/{each.sop_uid}"
+        f"/rendered?window={window}"
+        for window in windows
+        for each in slices
+    ]
+
+    def get(url: str, quality: int) -> bytes:
+        answer = http.get(f"{url}&quality={quality}")  # another each time: none is kept
+        assert answer.status_code == 200
+        return picture(answer).tobytes()
+
+    with ThreadPoolExecutor(8) as clients:
+        beside = [list(clients.map(get, urls, [quality] * len(urls))) for quality in (97, 96, 95)]
+    for pictures in beside:
+        assert all(map(alike, pictures, beside[0]))
+    assert len(set(beside[0])) > len(urls) // 2
+    for url, made in zip(urls, beside[-1], strict=True):  # and by themselves, made anew
+        assert alike(get(url, 94), made)
+
+
+def alike(one: bytes, other: bytes) -> bool:
+    """Whether two codings of one picture differ by no more than coding does."""
+    differences = np.abs(np.frombuffer(one, "u1").astype(int) - np.frombuffer(other, "u1"))
+    return bool(differences.mean() < 2)
 
 
 @pytest.mark.parametrize(
