@@ -82,13 +82,14 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
         max_size=settings.database_pool,
         statement_timeout=settings.search_timeout_seconds,
     )
+    leases = SeriesLeases(pool)
+    at_once = AtOnce(workers, cores // settings.workers)
     try:
         workers.start()
         attributes = AttributeList()
         async with acquire(pool) as conn:
             await attributes.reload(conn)
         committer = Committer(pool, blobs, attributes)
-        at_once = AtOnce(workers, cores // settings.workers)
         describer = Describer(workers, settings.inflate_limit_bytes, attributes)
         derived = DerivedCache(
             settings.cache_dir / "derived", settings.cache_limit_bytes, settings.min_free_bytes
@@ -96,7 +97,6 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
         neighbours = (
             Neighbours(pool, blobs) if isinstance(blobs, ExpectedBlobs | NearBlobs) else None
         )
-        leases = SeriesLeases(pool)
         runs_made: Flights[MadeRun] = Flights(2)
         yield Archive(
             settings,
@@ -117,13 +117,13 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
             leases,
             neighbours,
         )
-        await leases.close()
-        at_once.close()
         if neighbours is not None:
             await neighbours.close()
         await runs_made.close()
         await committer.close()
     finally:
+        await leases.close()
+        at_once.close()
         await workers.close()
         await searches.close()
         await pool.close()

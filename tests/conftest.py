@@ -141,7 +141,8 @@ async def database_url(_emptied_url):
     await _administer(
         _emptied_url,
         "DELETE FROM studies; DELETE FROM institutions WHERE code <> 'default'; "
-        "DELETE FROM institution_totals; DELETE FROM indexed_attributes",
+        "DELETE FROM institution_totals; DELETE FROM indexed_attributes; "
+        "DELETE FROM leases",
     )
     return _emptied_url
 

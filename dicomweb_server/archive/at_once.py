@@ -65,16 +65,23 @@ class AtOnce:
             return False
         return self._few_cores or self._making < THREADS or not self._workers.idle
 
-    async def make(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def make(
+        self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T | None:
         """What a short function returns, or raises: on the loop if nobody else asks for pictures.
+        None if others have filled the threads meanwhile.
 
-        In a thread it goes on when the caller is cancelled.
+        Once begun, it goes on when the caller is cancelled.
         """
         if self._asked <= 1:
             return function(*args, **kwargs)
-        self._making += 1
+        if self._making >= _MOST:
+            return None
+        loop = asyncio.get_running_loop()
         making = self._threads.submit(function, *args, **kwargs)
-        try:
-            return await asyncio.wrap_future(making)
-        finally:
-            self._making -= 1
+        self._making += 1
+        making.add_done_callback(lambda _: loop.call_soon_threadsafe(self._made))
+        return await asyncio.wrap_future(making)
+
+    def _made(self) -> None:
+        self._making -= 1

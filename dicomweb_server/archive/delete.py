@@ -1,6 +1,7 @@
 """Delete a study, series or instance. Not in PS3.18; common practice (digest §6.1 [D])."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -9,6 +10,7 @@ import structlog
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.background import to_the_end
 from dicomweb_server.errors import MethodNotAllowed
 from dicomweb_server.index import delete as index
 from dicomweb_server.index.attribute_values import Attributes
@@ -43,16 +45,23 @@ async def delete(
         async with archive.session(principal, Action.DELETE) as session:
             await restating.read(session.conn, session.scope, study, series, instance)
         await restating.describe()
-    async with archive.session(principal, Action.DELETE) as session:
-        keys = await index.delete(session.conn, session.scope, study, series, instance, restating)
-    archive.leases.broke()
-    await archive.leases.outlive()
+    try:
+        async with archive.session(principal, Action.DELETE) as session:
+            uids = study, series, instance
+            keys = await index.delete(session.conn, session.scope, *uids, restating)
+    finally:  # also where another request has just deleted it
+        scope = archive.scope(principal, Action.DELETE)
+        await archive.leases.outlive(scope, {study: time.monotonic()})
+    await to_the_end(asyncio.create_task(_clear(archive, study, keys)))
+    log.info("deleted", instances=len(keys))
+
+
+async def _clear(archive: Archive, study: str, keys: Sequence[str]) -> None:
     try:
         await archive.blobs.delete(keys)
     except OSError as error:
         log.error("blobs of deleted instances stay behind", reason=error.strerror)
     await asyncio.to_thread(archive.derived.forget, study)
-    log.info("deleted", instances=len(keys))
 
 
 async def _describe(

@@ -41,7 +41,7 @@ async def settle(
     looked for `again`.
 
     Unless it is stored no blob of it stays, and its staged file is where it was. What was there
-    before may be had until the leases of its series have run out. Raises Unavailable.
+    before may be had until the leases of its study have run out. Raises Unavailable.
     """
     held = await _find(archive, candidate) if again else existing
     for _ in range(_ROUNDS):
@@ -101,7 +101,6 @@ async def _heal(archive: Archive, candidate: Candidate, held: Existing) -> Resul
             return refused("out_of_resources", entry, str(error))
     async with acquire(archive.pool) as conn:
         healed = await heal_instance(conn, candidate.scope, held, candidate.instance.blob_key)
-    archive.leases.broke()
     log.warning("a damaged file was stored again", blob=held.blob_key, healed=healed)
     return stored(entry, new=True) if healed else None
 
@@ -147,9 +146,7 @@ async def _replace(archive: Archive, candidate: Candidate, held: Existing) -> bo
     await archive.committer.place(candidate, key)
     async with acquire(archive.pool) as conn:
         new = candidate.instance
-        replaced = await replace_instance(conn, candidate.scope, held, new, archive.attributes)
-    archive.leases.broke()
-    return replaced
+        return await replace_instance(conn, candidate.scope, held, new, archive.attributes)
 
 
 async def _commit_again(archive: Archive, candidate: Candidate) -> Existing | None:

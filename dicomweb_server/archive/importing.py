@@ -26,6 +26,7 @@ from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.staging import StagedFile, check_room, in_thread, new_staging
 from dicomweb_server.archive.store import store_files
+from dicomweb_server.archive.turns import Turn
 from dicomweb_server.errors import Refusal, Unavailable, where
 from dicomweb_server.wire.store_report import Stored
 
@@ -160,6 +161,7 @@ async def import_sources(
     scope = archive.scope(principal, Action.STORE)
     tally = Tally()
     zips = _Zips()
+    broken: dict[str, float] = {}
     turn = asyncio.Lock()  # a generator runs in one thread at a time
 
     async def next_source() -> Source | None:
@@ -171,7 +173,7 @@ async def import_sources(
         if staged is None:
             tally.not_dicom += 1
             return
-        [outcome] = await store_files(archive, scope, [staged])
+        [outcome] = await store_files(archive, scope, [staged], turn=Turn(broken=broken))
         if isinstance(outcome, Unavailable):
             raise outcome
         if isinstance(outcome, Stored):
@@ -196,6 +198,7 @@ async def import_sources(
                 group.create_task(one_after_another())
     finally:
         await in_thread(zips.close)
+    await archive.leases.outlive(scope, broken)
     return tally
 
 

@@ -11,6 +11,7 @@ from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.quarantine import Refused, drop, file_of
 from dicomweb_server.archive.staging import StagedFile
 from dicomweb_server.archive.store import store_files
+from dicomweb_server.archive.turns import Turn
 from dicomweb_server.errors import Unavailable
 from dicomweb_server.wire.store_report import Result, Stored
 
@@ -24,8 +25,9 @@ async def release(archive: Archive, entry: Refused) -> Result | Unavailable:
     settings = archive.settings.model_copy(update={"quarantine": False})
     staged = await asyncio.to_thread(stage_again, archive, entry)
     scope = archive.scope(RELEASER, Action.STORE)
-    [result] = await store_files(replace(archive, settings=settings), scope, [staged])
-    await archive.leases.outlive()  # of what it may have replaced
+    turn = Turn()
+    [result] = await store_files(replace(archive, settings=settings), scope, [staged], turn=turn)
+    await archive.leases.outlive(scope, turn.broken)
     if isinstance(result, Stored):
         await asyncio.to_thread(drop, archive.settings.quarantine_dir, entry)
     return result

@@ -99,18 +99,20 @@ async def find_shown(
     number: int | None,
     *,
     follow: bool = True,
+    leased: bool = False,
 ) -> Shown:
     """Frame `number` of an instance, the first for None; of a presentation state the one at that
     place among those that it shows, of a segmentation for None a slice with all its segments.
 
-    `follow`: it may be that of a viewer, who will ask for the neighbours too. Raises NotFound,
+    `follow`: it may be that of a viewer, who will ask for the neighbours too. `leased`: as for
+    ``retrieve.locate``. Raises NotFound,
     also for an instance without frames, NotAcceptable for what is no still image, and
     ImageNotHere for a presentation state of images that are not here.
     """
     uids = study, series, instance
     scope = archive.scope(principal, Action.RETRIEVE)
     try:
-        found, packed = await _located(archive, principal, scope, uids, number or 1)
+        found, packed = await _located(archive, principal, scope, uids, number or 1, leased)
         if archive.neighbours is not None and follow:
             archive.neighbours.follow(scope, found.location, again=found.table.count > 1)
     except NotFound:
@@ -127,14 +129,19 @@ async def find_shown(
 
 
 async def _located(
-    archive: Archive, principal: Principal, scope: Scope, uids: tuple[str, str, str], number: int
+    archive: Archive,
+    principal: Principal,
+    scope: Scope,
+    uids: tuple[str, str, str],
+    number: int,
+    leased: bool,
 ) -> tuple[FrameLocation, bytes]:
     """A frame and the packed metadata that rendering it needs. Raises NotFound."""
-    row = archive.leases.row_of(scope, *uids, rendered=True)
+    row = archive.leases.row_of(scope, *uids, rendered=True) if leased else None
     if row is not None and row["metadata"] is not None:
-        leased = frames_of(row, [number])
-        if leased is not None:
-            return leased, row["metadata"]
+        found = frames_of(row, [number])
+        if found is not None:
+            return found, row["metadata"]
     async with archive.session(principal, Action.RETRIEVE) as session:
         return await index.locate_rendered(session.conn, session.scope, *uids, number)
 

@@ -55,10 +55,15 @@ async def locate(
     instance: str | None = None,
     *,
     after: Position | None = None,
+    leased: bool = False,
 ) -> Page[Location]:
     """The instances of a study, series or instance resource, in the order they are sent
-    (WADO-11), those of a large one in pages. Raises NotFound."""
-    if series is not None and instance is not None:
+    (WADO-11), those of a large one in pages. Raises NotFound.
+
+    `leased`: an instance may be had from the lease of its series; for answers that nothing else
+    is looked up for, so that they are of one version.
+    """
+    if leased and series is not None and instance is not None:
         scope = archive.scope(principal, Action.RETRIEVE)
         row = archive.leases.row_of(scope, study, series, instance)
         if row is not None:
@@ -161,10 +166,13 @@ async def locate_frames(
     series: str,
     instance: str,
     numbers: Sequence[int],
+    *,
+    leased: bool = False,
 ) -> FrameLocation:
-    """Where the frames lie. Raises NotFound for an instance or a frame that is not there."""
+    """Where the frames lie; `leased` as for ``locate``. Raises NotFound for an instance or a frame
+    that is not there."""
     scope = archive.scope(principal, Action.RETRIEVE)
-    row = archive.leases.row_of(scope, study, series, instance)
+    row = archive.leases.row_of(scope, study, series, instance) if leased else None
     found = None if row is None else frames_of(row, numbers)
     if len(numbers) == 1:  # as viewers ask, on several connections at once
         if found is None:

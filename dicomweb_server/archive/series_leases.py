@@ -1,27 +1,35 @@
 """What is known of a series while a viewer goes through it: one statement for many frames.
 
 A lease is for LEASE seconds from before the database was asked: until then a process answers from
-what it was told. Whoever deletes an instance, or puts another in its place, says so only after all
-leases of that time have run out (``outlive``): nothing can be had any more once it is known to be
-gone, whichever process is asked, on whichever host; their clocks need not agree. What has been
-stored since is not in the lease, and is looked up.
+what it was told. It notes in the database that it does so, before it is told. Whoever deletes an
+instance, or puts another in its place, looks for such a note after that, and says what was done
+only when all leases of that time have run out (``outlive``): nothing can be had any more once that
+was answered, whichever process is asked, on whichever host; their clocks need not agree, only go on
+as time does. Before that some answers are of the time before, and some are not; so no answer is
+made of a lease and of what else is looked up. What has been stored since is not in the lease, and
+is looked up.
 """
 
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
 from dicomweb_server.access.policy import Scope
-from dicomweb_server.errors import Refusal, where
-from dicomweb_server.index.database import Pool, acquire
+from dicomweb_server.errors import Refusal, Unavailable, where
+from dicomweb_server.index.database import Connection, Pool, acquire
 from dicomweb_server.index.series_frames import (
     MOST,
+    NOTED,
     StudyVersion,
+    are_leased,
     instances_of,
+    note_lease,
     study_version,
 )
 
@@ -29,12 +37,13 @@ log = structlog.get_logger()
 
 LEASE = 0.1  # seconds
 _MARGIN = 0.005  # seconds, for the steps of clocks
+_OLD = 10.0  # seconds after its end in which a lease may be renewed
 _EARLY = 0.03  # seconds before its end that a lease is renewed
 _OFTEN = 8  # instances asked for in the time of a lease, from which a series is worth one
 _AGAIN = 2  # from which it is worth being renewed
 _TIMES = 32  # instances of a lease that cost as much to be listed as one that is looked up
 _SERIES = 64  # that are watched
-_ROWS = 12_000  # of all leases, which take 15 MB
+_ROWS = 10_000  # of all leases, which take 20 MB
 _METADATA = 16 << 20  # bytes of all leases
 _STUDIES = 16  # of a scope; those of a larger one take long to be compared
 
@@ -50,6 +59,8 @@ class _Series:
     asked: int = 0  # since then
     before: int = 0  # in the window before
     tried: float = 0.0  # when the database was asked last
+    renewing: bool = False
+    noted: float = -NOTED  # when that was noted there
     too_large: bool = False
     rendered: bool = False  # somebody asked for metadata too
     metadata: int = 0  # bytes
@@ -74,7 +85,6 @@ class SeriesLeases:
         self._pool = pool
         self._series: OrderedDict[_Of, _Series] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._broken = -LEASE  # when this process last changed what leases say
 
     def row_of(
         self, scope: Scope, study: str, series: str, instance: str, *, rendered: bool = False
@@ -92,23 +102,30 @@ class SeriesLeases:
         known = self._series.get(of)
         if known is None:
             known = self._watch(of)
+        self._series.move_to_end(of)
         known.count(now)
+        if now > known.until + _OLD:
+            known.version = None
         if rendered and not known.rendered:
             known.rendered, known.version, known.until = True, None, 0.0
         ends = now >= known.until - _EARLY and now >= known.tried + LEASE - _EARLY
         worth = known.wanted >= (_AGAIN if known.rows else _OFTEN)
-        if ends and worth and not known.too_large:
-            known.tried = now
+        if ends and worth and not (known.too_large or known.renewing):
+            known.tried, known.renewing = now, True
             self._begin(of, known)
         return known.rows.get(instance) if now < known.until else None
 
-    def broke(self) -> None:
-        """This process has just deleted instances, or put others in their place."""
-        self._broken = time.monotonic()
-
-    async def outlive(self) -> None:
-        """Wait until no lease is left that was given before the last ``broke``."""
-        await asyncio.sleep(max(0, self._broken + LEASE + _MARGIN - time.monotonic()))
+    async def outlive(self, scope: Scope, broken: Mapping[str, float]) -> None:
+        """Wait until no lease is left of studies whose instances were deleted or replaced; `broken`
+        has their UIDs, and when that was done (time.monotonic)."""
+        if not broken:
+            return
+        with suppress(Unavailable):  # then there may be
+            async with acquire(self._pool) as conn:
+                if not await are_leased(conn, scope, broken):
+                    return
+        ending = max(broken.values()) + LEASE + _MARGIN
+        await asyncio.sleep(max(0, ending - time.monotonic()))
 
     async def close(self) -> None:
         """Give up what is under way."""
@@ -124,7 +141,6 @@ class SeriesLeases:
         return watched
 
     def _begin(self, of: _Of, known: _Series) -> None:
-        self._series.move_to_end(of)
         task = asyncio.create_task(self._renew(of, known))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -136,10 +152,14 @@ class SeriesLeases:
             pass
         except Exception as error:
             log.error("a series could not be listed", where=where(error))
+        finally:
+            known.renewing = False
 
     async def _ask(self, of: _Of, known: _Series) -> None:
         scope, study, series = of
         async with acquire(self._pool) as conn:
+            if not await self._note(conn, scope, study, known):
+                return
             since = time.monotonic()
             version = await study_version(conn, scope, study)
             if version is not None and version == known.version:
@@ -157,6 +177,17 @@ class SeriesLeases:
         known.metadata = sum(len(row["metadata"] or b"") for row in rows) if wanted else 0
         known.version, known.until = version, since + LEASE
         self._make_room()
+
+    async def _note(self, conn: Connection, scope: Scope, study: str, known: _Series) -> bool:
+        """Note that there may be a lease; before anything is asked that it will be made of. False
+        if there is no such study."""
+        now = time.monotonic()
+        if now > known.noted + NOTED / 2:
+            if await study_version(conn, scope, study) is None:
+                return False
+            await note_lease(conn, scope, study)
+            known.noted = now
+        return True
 
     def _make_room(self) -> None:
         """Forget the series that were renewed the longest time ago."""

@@ -1,6 +1,7 @@
 """Store (PS3.18 §10.5): staged files become instances, each on its own."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -163,8 +164,7 @@ class Intake:
                 results += await asyncio.shield(entry)
             else:
                 results.append(entry)
-        if self._turns.any_settled:  # some may have been replaced
-            await self.archive.leases.outlive()
+        await self.archive.leases.outlive(self._scope, self._turns.broken)
         unavailable = [result for result in results if isinstance(result, Unavailable)]
         if unavailable and not any(isinstance(result, Stored) for result in results):
             raise unavailable[0]
@@ -363,6 +363,8 @@ async def _settle(
     except Exception as error:
         log.error("a duplicate could not be dealt with", where=where(error))
         return refused("processing_failure", candidate.instance.entry)
+    finally:  # also where another request put it there, or deletes what is in its way
+        turn.broken[candidate.instance.entry.study_instance_uid] = time.monotonic()
 
 
 _kept: set["asyncio.Task[Any]"] = set()

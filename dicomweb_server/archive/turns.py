@@ -11,9 +11,17 @@ from collections.abc import Sequence
 class Turn:
     """The place of a batch behind others of its request."""
 
-    def __init__(self, earlier: "Sequence[Turn]" = (), settled: set[str] | None = None) -> None:
-        """`settled`: the SOP Instance UIDs for which the request found another instance."""
+    def __init__(
+        self,
+        earlier: "Sequence[Turn]" = (),
+        settled: set[str] | None = None,
+        broken: dict[str, float] | None = None,
+    ) -> None:
+        """`settled`: the SOP Instance UIDs for which the request found another instance.
+        `broken`: the studies of these, and when that was settled last; see
+        ``SeriesLeases.outlive``."""
         self.settled = set() if settled is None else settled
+        self.broken = {} if broken is None else broken
         self._earlier = earlier
         self._handed_over = asyncio.Event()
         self._ended = asyncio.Event()
@@ -50,15 +58,11 @@ class Turns:
     def __init__(self) -> None:
         self._open: list[Turn] = []
         self._settled: set[str] = set()
-
-    @property
-    def any_settled(self) -> bool:
-        """Whether another instance was found for one of the request."""
-        return bool(self._settled)
+        self.broken: dict[str, float] = {}
 
     def next(self) -> Turn:
         """The turn behind all others."""
         self._open = [turn for turn in self._open if not turn.has_ended]
-        turn = Turn(tuple(self._open), self._settled)
+        turn = Turn(tuple(self._open), self._settled, self.broken)
         self._open.append(turn)
         return turn

@@ -170,6 +170,14 @@ ALTER TABLE instances ALTER metadata SET STORAGE EXTERNAL,
 CREATE UNIQUE INDEX instances_uid ON instances (sop_instance_uid, institution_id);
 CREATE INDEX instances_in_series  ON instances (series_id, instance_number);
 
+-- Which studies are being gone through (index.series_frames).
+CREATE TABLE leases (
+  institution_id     integer     NOT NULL,
+  study_instance_uid text        COLLATE "C" NOT NULL,
+  until              timestamptz NOT NULL,
+  PRIMARY KEY (study_instance_uid, institution_id)
+);
+
 -- Versions of instances that newer ones replaced; their blobs stay until they are purged.
 CREATE TABLE superseded (
   id                  bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

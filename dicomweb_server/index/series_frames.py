@@ -4,7 +4,7 @@ To ask whether takes what looking up one frame does; for a series that is being 
 answers for all of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from dicomweb_server.access.policy import Scope
@@ -14,7 +14,6 @@ from dicomweb_server.index.retrieve import (
     LOCATION,
     RECORD,
     STUDY_OF,
-    TABLES,
     FrameLocation,
     frame_location,
     scope_arguments,
@@ -39,11 +38,34 @@ SELECT {LOCATION}, {FRAME_COLUMNS},
          AS frame_ranges,
        CASE WHEN $5 AND sum(octet_length(i.metadata)) OVER () <= {MOST_METADATA} THEN i.metadata END
          AS metadata
-  FROM {TABLES}
+  FROM series e
+ CROSS JOIN LATERAL (SELECT * FROM instances WHERE series_id = e.id LIMIT {MOST + 1}) i
  WHERE e.study_id = {STUDY_OF}
    AND e.series_instance_uid = $4
- LIMIT {MOST + 1}
 """  # noqa: S608
+
+# For how long it is noted that a study may be leased; what was noted long ago goes.
+NOTED = 60  # seconds
+NOTE_LEASE = f"""
+WITH ended AS (
+  DELETE FROM leases
+   WHERE ctid = ANY (ARRAY(SELECT ctid FROM leases
+                            WHERE until < now() - interval '1 hour'
+                              AND (study_instance_uid, institution_id) <> ($2, $1)
+                              FOR UPDATE SKIP LOCKED)))
+INSERT INTO leases AS l (institution_id, study_instance_uid, until)
+VALUES ($1, $2, now() + interval '{NOTED} s')
+    ON CONFLICT (study_instance_uid, institution_id) DO UPDATE
+   SET until = greatest(l.until, EXCLUDED.until)
+"""  # noqa: S608
+
+ARE_LEASED = """
+SELECT EXISTS (
+  SELECT FROM leases
+   WHERE study_instance_uid = ANY ($2::text[])
+     AND institution_id = ANY ($1::integer[])
+     AND until > now())
+"""
 
 StudyVersion = tuple[int, int, tuple[int, int]]
 
@@ -52,6 +74,18 @@ async def study_version(conn: Connection, scope: Scope, study: str) -> StudyVers
     """What is another after each change of a study's instances; None if it is not there."""
     row = await conn.fetchrow(STUDY_VERSION, *scope_arguments(study, scope))
     return None if row is None else tuple(row)
+
+
+async def note_lease(conn: Connection, scope: Scope, study: str) -> None:
+    """Let those who change instances of a study know, for NOTED seconds, that some process may go
+    by what it was told of it. To be done before it is told."""
+    await conn.execute(NOTE_LEASE, scope.home, study)
+
+
+async def are_leased(conn: Connection, scope: Scope, studies: Collection[str]) -> bool:
+    """Whether some process may know what these studies held before they were changed."""
+    leased: bool = await conn.fetchval(ARE_LEASED, list(scope.institution_ids), list(studies))
+    return leased
 
 
 async def instances_of(

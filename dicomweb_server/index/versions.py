@@ -61,15 +61,19 @@ async def replace_instance(
     return await with_arguments(conn, [new], attributes, replace)
 
 
-# The study's row is touched, as with each change of its instances (``series_frames``).
+# The study's row is touched, as with each change of its instances (``series_frames``); before its
+# instance, as everywhere, so that nobody waits for each other.
 HEAL = """
-WITH healed AS (
-  UPDATE instances SET blob_key = $4
-   WHERE institution_id = $1 AND sop_instance_uid = $2 AND blob_key = $3
-  RETURNING study_id)
-UPDATE studies SET updated_at = now()
- WHERE id = (SELECT study_id FROM healed)
-RETURNING id
+WITH study AS (
+  UPDATE studies SET updated_at = now()
+   WHERE id = (SELECT study_id FROM instances
+                WHERE institution_id = $1 AND sop_instance_uid = $2 AND blob_key = $3)
+  RETURNING id)
+UPDATE instances i SET blob_key = $4
+  FROM study
+ WHERE i.study_id = study.id
+   AND i.institution_id = $1 AND i.sop_instance_uid = $2 AND i.blob_key = $3
+RETURNING i.id
 """
 
 

@@ -39,7 +39,7 @@ async def retrieve_frames(request: Request) -> Response:
     numbers = parse_frame_list(request.path_params["frames"])
     since = time.time()
     found = await retrieve.locate_frames(
-        archive, principal_of(request), *triple_of(request), numbers
+        archive, principal_of(request), *triple_of(request), numbers, leased=True
     )
     stored = found.location.transfer_syntax_uid
     choice, encodings = await choice_and_encodings(

@@ -113,11 +113,13 @@ async def _one(request: Request, wanted: Picture, numbers: Sequence[int]) -> Res
     has animations; of a study or series the representative (3.3.6 [D])."""
     archive, principal = archive_of(request), principal_of(request)
     uids = uids_of(request)
+    animated = wanted.media_type == "image/gif" and len(uids) == 3 and not numbers
     if len(uids) == 3:
-        shown = await find_shown(archive, principal, *triple_of(request), (*numbers, None)[0])
+        which = (*numbers, None)[0]
+        leased = not animated
+        shown = await find_shown(archive, principal, *triple_of(request), which, leased=leased)
     else:
         shown = await find_representative(archive, principal, uids[0], (*uids, None)[1])
-    animated = wanted.media_type == "image/gif" and len(uids) == 3 and not numbers
     if animated and isinstance(shown, Frame) and shown.found.table.count > 1:
         return await _animated(request, shown, wanted)
     return await one_picture(request, shown, wanted)

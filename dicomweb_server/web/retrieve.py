@@ -54,7 +54,7 @@ from dicomweb_server.wire.resources import instance_url
 async def retrieve_instances(request: Request) -> Response:
     """GET /studies/{study}[/series/{series}[/instances/{instance}]]."""
     uids = uids_of(request)
-    page = await retrieve.locate(archive_of(request), principal_of(request), *uids)
+    page = await retrieve.locate(archive_of(request), principal_of(request), *uids, leased=True)
     encodings = None
     if len(uids) == 3:
         [location] = page.items

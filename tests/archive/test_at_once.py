@@ -68,14 +68,19 @@ async def test_idle_workers_are_taken_where_they_have_processors_of_their_own(
 ) -> None:
     pictures = AtOnce(workers, cores)
     await pictures.warm_up()
+    finished = threading.Event()
     with pictures, pictures:
-        making = [asyncio.create_task(pictures.make(time.sleep, 0.3)) for _ in range(THREADS)]
+        making = [asyncio.create_task(pictures.make(finished.wait, 30)) for _ in range(THREADS)]
         await asyncio.sleep(0.01)
         assert pictures.better == (cores == FEW)
-        working = asyncio.create_task(workers.run(time.sleep, 0.1))
-        await asyncio.sleep(0.01)
+        working = asyncio.create_task(workers.run(time.sleep, 1))
+        async with asyncio.timeout(20):
+            while workers.idle:
+                await asyncio.sleep(0)
         assert pictures.better
+        finished.set()
         await asyncio.gather(working, *making)
+        await asyncio.sleep(0.01)
         assert pictures.better
     pictures.close()
 
@@ -86,12 +91,18 @@ async def test_no_more_wait_for_threads_than_are_allowed(
     monkeypatch.setattr(at_once, "_MOST", 5)
     pictures = AtOnce(workers, FEW)
     await pictures.warm_up()
+    finished = threading.Event()
     with ExitStack() as asked:
         for _ in range(5):
             asked.enter_context(pictures)
-        making = [asyncio.create_task(pictures.make(time.sleep, 0.1)) for _ in range(5)]
+        assert pictures.better
+        making = [asyncio.create_task(pictures.make(finished.wait, 30)) for _ in range(9)]
         await asyncio.sleep(0.01)
         assert not pictures.better
-        await asyncio.gather(*making)
+        making.pop().cancel()  # of those that were refused
+        finished.set()
+        made = await asyncio.gather(*making)
+        assert sorted(made, key=str) == [None] * 3 + [True] * 5
+        await asyncio.sleep(0.01)
         assert pictures.better
     pictures.close()

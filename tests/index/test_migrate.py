@@ -87,8 +87,9 @@ async def test_migrations_lead_exactly_to_the_schema_on_one_page(conn, empty):
     assert await catalog(empty) == migrated
     assert {row[0] for row in migrated["columns"]} == {
         "attribute_values", "audit", "change_counter", "changes", "indexed_attributes",
-        "institution_totals", "institutions", "instances", "progress", "schema_migrations",
-        "series", "series_requests", "studies", "study_modalities", "superseded",
+        "institution_totals", "institutions", "instances", "leases", "progress",
+        "schema_migrations", "series", "series_requests", "studies", "study_modalities",
+        "superseded",
     }  # fmt: skip
 
 
