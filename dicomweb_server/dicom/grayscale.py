@@ -68,7 +68,9 @@ def grayscale(
 
         def shown(values: Array) -> Array:
             levels = voi(modality(values))
-            grey = np.clip(np.nan_to_num(levels) + 0.5, 0, _WHITE).astype(np.uint8)
+            limited = np.clip(levels + 0.5, 0, _WHITE)
+            limited[np.isnan(limited)] = 0
+            grey = limited.astype(np.uint8)
             if inverted:
                 grey = 255 - grey
             grey[background_of(values, padding)] = 0

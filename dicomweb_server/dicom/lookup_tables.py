@@ -65,7 +65,7 @@ def by_value(
         low, high = max(low & ~_ROUNDED, limits.min), min(high | _ROUNDED, limits.max)
     # In the array's own numbers, which may wrap around: of 64 bits there are none larger
     every = np.arange(high - low + 1).astype(array.dtype) + np.array(low, array.dtype)
-    made = _Outputs(low, high, function(every))
+    made = _outputs_of(low, high, function(every), array.dtype)
     if key is not None and made.outputs.nbytes <= _MAX_KEPT:
         _kept.put((key, array.dtype), made)
     return _taken(array, made)
@@ -73,11 +73,30 @@ def by_value(
 
 @dataclass(frozen=True, slots=True)
 class _Outputs:
-    """What a function gives for each value from `low` to `high`."""
+    """What a function gives for each value from `low` to `high`.
+
+    `by_word`: the outputs stand where the values do if they are taken for unsigned, of 16 bits;
+    else the first is that of `low`.
+    """
 
     low: int
     high: int
     outputs: Array
+    by_word: bool
+
+
+_WORDS = 1 << 16
+
+
+def _outputs_of(low: int, high: int, outputs: Array, dtype: np.dtype[Any]) -> _Outputs:
+    if dtype.itemsize != 2 or not dtype.isnative or outputs.shape[1:] or outputs.itemsize > 1:
+        return _Outputs(low, high, outputs, by_word=False)
+    every = np.zeros(_WORDS, outputs.dtype)
+    begin = low % _WORDS
+    upper = outputs[: _WORDS - begin]
+    every[begin : begin + len(upper)] = upper
+    every[: len(outputs) - len(upper)] = outputs[len(upper) :]  # from 0 on, after negative ones
+    return _Outputs(low, high, every, by_word=True)
 
 
 _KEPT, _MAX_KEPT = 16, 1 << 18  # tables, bytes of one
@@ -116,13 +135,16 @@ def _taken(array: Array, made: _Outputs) -> Array:
     takes as long as all the rest: so part by part, in one place."""
     flat, outputs = array.reshape(-1), made.outputs
     low = np.array(made.low, array.dtype).astype(np.intp)
+    if made.by_word:
+        flat = flat.view(np.uint16)
     taken = np.empty((flat.size, *outputs.shape[1:]), outputs.dtype)
     index = np.empty(min(flat.size, _AT_ONCE), np.intp)
     for begin in range(0, flat.size, _AT_ONCE):
         part = flat[begin : begin + _AT_ONCE]
         at = index[: part.size]
         at[...] = part  # of 64 bits they may wrap around, and back with the next line
-        at -= low
+        if not made.by_word:
+            at -= low
         # All are in range: "wrap" only says that nothing has to be checked before it is written
         outputs.take(at, axis=0, out=taken[begin : begin + part.size], mode="wrap")
     return _reshaped(taken, array)
