@@ -12,8 +12,8 @@ UNKNOWN = "not known"
 SHARED = "servers, their databases and the load generator share the processors"
 
 _FRAME = (
-    "each frame is a request through an HTTP server in Python and a statement in Postgres; "
-    "nginx hands the kernel a file"
+    "each frame is a request through an HTTP server in Python, and is read and sent by it; nginx "
+    "hands the kernel a file"
 )
 
 REASONS: tuple[tuple[str, str, str], ...] = (
@@ -55,8 +55,8 @@ REASONS: tuple[tuple[str, str, str], ...] = (
     (
         "open",
         "p50",
-        "a thousand frames are as many requests through Python and as many statements, on the "
-        "processors that the client uses too",
+        "a thousand frames are as many requests through Python, on the processors that the client "
+        "uses too",
     ),
     ("first-image", "p50", "four requests one after the other, the list of studies the longest"),
     ("metadata", "p50", "a megabyte and more of JSON is sent; the rest is HTTP in Python"),
@@ -68,8 +68,8 @@ REASONS: tuple[tuple[str, str, str], ...] = (
     (
         "ct",
         "codecs alone",
-        "a request, a statement, and the way to a worker process and back come on top of decoding "
-        "and coding, which take few milliseconds of a CT slice",
+        "a request through Python comes on top of decoding and coding, which take few milliseconds "
+        "of a CT slice",
     ),
     ("ct", "orthanc", "to code a JPEG is libjpeg's work on both sides, and a good part of it all"),
     ("mixed", "frame p95", SHARED),
