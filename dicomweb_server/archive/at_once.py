@@ -11,6 +11,7 @@ interpreter is let go, so that the loop goes on and some threads get along with 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from types import TracebackType
 from typing import ParamSpec, TypeVar
 
@@ -77,11 +78,15 @@ class AtOnce:
             return function(*args, **kwargs)
         if self._making >= _MOST:
             return None
-        loop = asyncio.get_running_loop()
         making = self._threads.submit(function, *args, **kwargs)
         self._making += 1
-        making.add_done_callback(lambda _: loop.call_soon_threadsafe(self._made))
+        loop = asyncio.get_running_loop()
+        making.add_done_callback(lambda _: self._made_in(loop))
         return await asyncio.wrap_future(making)
+
+    def _made_in(self, loop: asyncio.AbstractEventLoop) -> None:
+        with suppress(RuntimeError):  # the server has stopped, and the loop is closed
+            loop.call_soon_threadsafe(self._made)
 
     def _made(self) -> None:
         self._making -= 1

@@ -105,9 +105,8 @@ async def find_shown(
     place among those that it shows, of a segmentation for None a slice with all its segments.
 
     `follow`: it may be that of a viewer, who will ask for the neighbours too. `leased`: as for
-    ``retrieve.locate``. Raises NotFound,
-    also for an instance without frames, NotAcceptable for what is no still image, and
-    ImageNotHere for a presentation state of images that are not here.
+    ``retrieve.locate``. Raises NotFound, also for an instance without frames, NotAcceptable for
+    what is no still image, and ImageNotHere for a presentation state of images that are not here.
     """
     uids = study, series, instance
     scope = archive.scope(principal, Action.RETRIEVE)

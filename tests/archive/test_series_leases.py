@@ -294,18 +294,19 @@ async def test_what_is_not_there_leaves_no_note(pool: Pool) -> None:
         assert not await conn.fetchval("SELECT count(*) FROM leases")
 
 
+@pytest.mark.parametrize("resource", [(STUDY,), (STUDY, SERIES, f"{SERIES}.1")])
 async def test_a_second_deletion_is_not_answered_before_the_first(
-    two: tuple[Archive, Archive],
+    two: tuple[Archive, Archive], resource: Sequence[str]
 ) -> None:
     archive, other = two
     for _ in range(5):
         await store(archive, [one(1)])
         async with background(go_on(archive)):
             await go_through(archive)
-            first = asyncio.create_task(remove(other, STUDY))
+            first = asyncio.create_task(remove(other, *resource))
             await until_gone(other)
             with pytest.raises(NotFound):
-                await remove(archive, STUDY)
+                await remove(archive, *resource)
             with pytest.raises(NotFound):
                 await located(archive, 1)
             await first
