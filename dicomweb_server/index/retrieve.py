@@ -16,6 +16,7 @@ import orjson
 
 from dicomweb_server.access.policy import Scope
 from dicomweb_server.dicom.description import BulkValue, FrameTable
+from dicomweb_server.dicom.frames import RECORD
 from dicomweb_server.dicom.transfer_syntaxes import is_video
 from dicomweb_server.errors import NotAcceptable, NotFound
 from dicomweb_server.index.database import Connection
@@ -23,7 +24,6 @@ from dicomweb_server.index.marks import MARK
 
 PAGE = 1000  # instances of one answer of the database: a few megabytes of metadata, mostly
 PAGE_BYTES = 16 << 20  # of packed metadata in one answer, unless it is that of one instance
-RECORD = 20  # bytes of "<QQI", see dicom.description.FrameTable
 _MOST_FRAMES = 2**31 - 1  # what the column frame_count can hold
 
 
@@ -155,7 +155,7 @@ SELECT {LOCATION}, {NUMBERS}
 
 FRAME_COLUMNS = """i.frame_count, i.encapsulated, i.pixel_offset, i.pixel_length,
        i.frame_bits, i.frame_word"""
-RECORD_OF_FRAME = f"substr(i.frame_ranges, (asked.number - 1) * {RECORD} + 1, {RECORD})"
+RECORD_OF_FRAME = f"substr(i.frame_ranges, (asked.number - 1) * {RECORD.size} + 1, {RECORD.size})"
 
 _FRAMES = f"""
 SELECT {LOCATION}, i.metadata, {FRAME_COLUMNS},
@@ -334,7 +334,7 @@ async def locate_rendered(
 
 def representable(numbers: Sequence[int]) -> list[int]:
     """The frame numbers that a frame can have; of others there is nothing to be read."""
-    return [number for number in numbers if 1 <= number <= _MOST_FRAMES // RECORD]
+    return [number for number in numbers if 1 <= number <= _MOST_FRAMES // RECORD.size]
 
 
 def frame_location(

@@ -8,11 +8,11 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from dicomweb_server.access.policy import Scope
+from dicomweb_server.dicom.frames import RECORD
 from dicomweb_server.index.database import Connection
 from dicomweb_server.index.retrieve import (
     FRAME_COLUMNS,
     LOCATION,
-    RECORD,
     STUDY_OF,
     FrameLocation,
     frame_location,
@@ -21,7 +21,7 @@ from dicomweb_server.index.retrieve import (
 
 MOST = 4000  # instances of a series
 MOST_METADATA = 4 << 20  # bytes of packed metadata of a series
-_MOST_RANGES = 64 * RECORD  # bytes of a frame table; longer ones are not returned
+_MOST_RANGES = 64 * RECORD.size  # bytes of a frame table; longer ones are not returned
 
 # What changes instances of a study changes its row too, in the same transaction: each version of a
 # row has the number of the transaction that wrote it (xmin), and a place of its own (ctid).
@@ -106,6 +106,6 @@ def frames_of(row: Any, numbers: Sequence[int]) -> FrameLocation | None:
     if row["encapsulated"]:
         if (ranges := row["frame_ranges"]) is None:
             return None
-        begins = [(number - 1) * RECORD for number in numbers]
-        records = [ranges[begin : begin + RECORD] for begin in begins]
+        size = RECORD.size
+        records = [ranges[(number - 1) * size : number * size] for number in numbers]
     return frame_location(row, row["sop_instance_uid"], numbers, records)
