@@ -4,7 +4,7 @@ picture of it, with a small cache before it."""
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from dicomweb_server.access.policy import Action, Scope
+from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive import work
 from dicomweb_server.archive.archive import Archive
@@ -109,10 +109,10 @@ async def find_shown(
     what is no still image, and ImageNotHere for a presentation state of images that are not here.
     """
     uids = study, series, instance
-    scope = archive.scope(principal, Action.RETRIEVE)
     try:
-        found, packed = await _located(archive, principal, scope, uids, number or 1, leased)
+        found, packed = await _located(archive, principal, uids, number or 1, leased=leased)
         if archive.neighbours is not None and follow:
+            scope = archive.scope(principal, Action.RETRIEVE)
             archive.neighbours.follow(scope, found.location, again=found.table.count > 1)
     except NotFound:
         state = await find_state(archive, principal, *uids)
@@ -128,18 +128,14 @@ async def find_shown(
 
 
 async def _located(
-    archive: Archive,
-    principal: Principal,
-    scope: Scope,
-    uids: tuple[str, str, str],
-    number: int,
-    leased: bool,
+    archive: Archive, principal: Principal, uids: tuple[str, str, str], number: int, *, leased: bool
 ) -> tuple[FrameLocation, bytes]:
     """A frame and the packed metadata that rendering it needs. Raises NotFound."""
-    row = archive.leases.row_of(scope, *uids, rendered=True) if leased else None
-    if row is not None and row["metadata"] is not None:
-        found = frames_of(row, [number])
-        if found is not None:
+    if leased:
+        scope = archive.scope(principal, Action.RETRIEVE)
+        row = archive.leases.row_of(scope, *uids, rendered=True)
+        found = None if row is None else frames_of(row, [number])
+        if row is not None and found is not None and row["metadata"] is not None:
             return found, row["metadata"]
     async with archive.session(principal, Action.RETRIEVE) as session:
         return await index.locate_rendered(session.conn, session.scope, *uids, number)

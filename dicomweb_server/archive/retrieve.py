@@ -174,19 +174,17 @@ async def locate_frames(
     scope = archive.scope(principal, Action.RETRIEVE)
     row = archive.leases.row_of(scope, study, series, instance) if leased else None
     found = None if row is None else frames_of(row, numbers)
-    if len(numbers) == 1:  # as viewers ask, on several connections at once
-        if found is None:
-            asked = AskedFrame(study, series, instance, numbers[0])
-            found = await archive.frame_lookups.locate(scope, asked)
-        if archive.neighbours is not None:
-            archive.neighbours.follow(scope, found.location, again=found.table.count > 1)
-        return found
-    if found is not None:
-        return found
-    async with archive.session(principal, Action.RETRIEVE) as session:
-        return await index.locate_frames(
-            session.conn, session.scope, study, series, instance, numbers
-        )
+    if found is None and len(numbers) != 1:
+        async with archive.session(principal, Action.RETRIEVE) as session:
+            uids = study, series, instance
+            return await index.locate_frames(session.conn, session.scope, *uids, numbers)
+    if found is None:
+        asked = AskedFrame(study, series, instance, numbers[0])
+        found = await archive.frame_lookups.locate(scope, asked)
+    # As viewers ask, on several connections at once
+    if archive.neighbours is not None and len(numbers) == 1:
+        archive.neighbours.follow(scope, found.location, again=found.table.count > 1)
+    return found
 
 
 async def frame_content(

@@ -190,7 +190,7 @@ class SeriesLeases:
         return True
 
     def _make_room(self) -> None:
-        """Forget the series that were renewed the longest time ago."""
+        """Forget the series that nobody has asked for the longest time."""
         all_known = self._series.values()
         while (
             sum(len(known.rows) for known in all_known) > _ROWS
