@@ -31,6 +31,13 @@ async def opened(folder: Path, url: str, **settings: Any) -> AsyncIterator[Archi
         yield archive
 
 
+@asynccontextmanager
+async def opened_twice(folder: Path, url: str) -> AsyncIterator[tuple[Archive, Archive]]:
+    """One archive as two processes know it, which know nothing of each other."""
+    async with opened(folder, url) as one, opened(folder, url) as other:
+        yield one, other
+
+
 async def store(archive: Archive, files: Sequence[bytes]) -> list[Result]:
     """Store files together, as a request does; none may be unavailable."""
     staged = []

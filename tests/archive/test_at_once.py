@@ -52,13 +52,12 @@ async def test_threads_leave_the_loop_free_and_pass_on_what_is_raised(workers: W
         raise UndecodablePixels("it is none")
 
     with pictures, pictures:
-        sleeping = asyncio.create_task(pictures.make(time.sleep, 0.5))
-        began = time.perf_counter()
-        await asyncio.sleep(0.01)
-        assert time.perf_counter() - began < 0.4
+        finished = threading.Event()
+        making = asyncio.create_task(pictures.make(finished.wait, 30))
         with pytest.raises(UndecodablePixels):
             await pictures.make(refuse)
-        await sleeping
+        finished.set()  # as nobody could, if the loop waited
+        assert await making
     pictures.close()
 
 

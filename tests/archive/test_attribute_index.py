@@ -46,7 +46,7 @@ from dicomweb_server.index.database import acquire
 from dicomweb_server.index.indexed_attributes import add_attribute, read_attributes
 from dicomweb_server.index.progress import alone_with_attributes, read_progress
 from dicomweb_server.wire.store_report import Stored
-from tests.archive.opened import TESTER, opened, remove, rows, set_policy, store
+from tests.archive.opened import TESTER, opened_twice, remove, rows, set_policy, store
 from tests.make import instance_with
 
 COMMENTS, OTHER_IDS = (0x00104000,), (0x00101002, 0x00100020)  # of studies
@@ -185,13 +185,11 @@ async def due(archive: Archive, paths: list[Path]) -> Counter[tuple[Any, ...]]:
 async def archives(
     tmp_path: Folder, new_database: Any, template: str
 ) -> AsyncIterator[tuple[Archive, Archive]]:
-    """One archive as two processes know it."""
     async with (
         new_database(template) as url,
-        opened(tmp_path / "data", url) as one,
-        opened(tmp_path / "data", url) as other,
+        opened_twice(tmp_path / "data", url) as both,
     ):
-        yield one, other
+        yield both
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ from dicomweb_server.index.series_frames import (
     study_version,
 )
 from dicomweb_server.index.versions import heal_instance
-from tests.archive.opened import TESTER, opened, remove, rows, set_policy, store
+from tests.archive.opened import TESTER, opened_twice, remove, rows, set_policy, store
 from tests.index.made import new
 from tests.make import instance_with
 
@@ -61,13 +61,11 @@ IMAGE: dict[str, Any] = {
 async def two(
     tmp_path: Path, new_database: Database, template: str
 ) -> AsyncIterator[tuple[Archive, Archive]]:
-    """Two processes' archives on one database and folder; they know nothing of each other."""
     async with (
         new_database(template) as url,
-        opened(tmp_path / "data", url) as first,
-        opened(tmp_path / "data", url) as second,
+        opened_twice(tmp_path / "data", url) as both,
     ):
-        yield first, second
+        yield both
 
 
 async def located(archive: Archive, number: int) -> FrameLocation:
@@ -90,6 +88,10 @@ async def go_through(archive: Archive, number: int = 1) -> None:
             await asyncio.sleep(0.001)
 
 
+async def barred(*_: object) -> None:
+    raise AssertionError("the database was asked")
+
+
 @pytest.fixture
 def long_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a machine that is busy more may come between than a lease is long."""
@@ -104,9 +106,6 @@ async def test_what_is_asked_for_often_is_answered_without_the_database(
     await store(archive, [one(number) for number in (1, 2)])
     looked_up = [await located(archive, number) for number in (1, 2)]
     await go_through(archive)
-
-    async def barred(*_: object) -> None:
-        raise AssertionError("the database was asked")
 
     monkeypatch.setattr(archive.frame_lookups, "locate", barred)
     answers = [await located(archive, number) for number in (1, 2)]
@@ -131,9 +130,6 @@ async def test_what_is_rendered_often_is_found_without_the_database(
     async with asyncio.timeout(20):
         while not metadata_of(archive, 2):
             await asyncio.sleep(0.001)
-
-    async def barred(*_: object) -> None:
-        raise AssertionError("the database was asked")
 
     with monkeypatch.context() as patch:
         patch.setattr(index, "locate_rendered", barred)
@@ -242,6 +238,7 @@ async def test_what_was_replaced_is_had_nowhere_any_more(two: tuple[Archive, Arc
             assert after.location.blob_key == row["blob_key"]
 
 
+@pytest.mark.usefixtures("long_leases")
 async def test_who_deletes_what_nobody_goes_through_does_not_wait(
     two: tuple[Archive, Archive], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,7 +259,7 @@ async def test_who_deletes_what_nobody_goes_through_does_not_wait(
         patch.setattr(series_leases.asyncio, "sleep", sleep)
         await remove(other, STUDY, SERIES, f"{SERIES}.2")
         await remove(other, STUDY)
-    assert len(slept) == 2 and min(slept) > 0 and max(slept) < 2 * LEASE
+    assert len(slept) == 2 and min(slept) > 0 and max(slept) < 2 * series_leases.LEASE
 
 
 async def test_that_a_study_is_leased_is_noted_for_a_while(pool: Pool) -> None:
