@@ -192,7 +192,7 @@ class Returned:
     sop_classes: bool = False  # in study
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Found:
     """One entity that a search found, with the parents' attributes as far as its level has them.
 

@@ -6,7 +6,6 @@ A line feed cannot occur within JSON text, so that attributes are chosen without
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -34,11 +33,9 @@ def document_of(attributes: JsonDataset) -> bytes:
     return b"\n".join(line_of(key, attributes[key]) for key in sorted(attributes))
 
 
-def lines(document: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The attributes of a document: eight digits, and the line."""
-    for line in document.split(b"\n"):
-        if line:
-            yield line[1:9], line
+def lines_by_name(document: bytes) -> dict[bytes, bytes]:
+    """The lines of a document by the names of their attributes, eight digits each."""
+    return {line[1:9]: line for line in document.split(b"\n") if line}
 
 
 def attributes_of(document: bytes) -> JsonDataset:

@@ -5,7 +5,6 @@ measured a hundred times slower than one for this.
 """
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,12 +75,12 @@ async def find(
         rows = await conn.fetch(statement, *arguments)
     except asyncpg.QueryCanceledError:
         raise Unavailable(ADVICE, retry_after=60) from None
-    places = [f"place_{number}" for number in range(len(order_of(query)))]
+    reader = _Reader(query, returned)
     found = []
     for number, row in enumerate(rows):
         if number % _TURN == _TURN - 1:
             await asyncio.sleep(0)
-        found.append(_found(row, query.level, returned, places))
+        found.append(reader.read(row))
     return found
 
 
@@ -152,28 +151,41 @@ async def _cost(conn: Connection, statement: str, arguments: list[object]) -> fl
     return cost
 
 
-def _found(row: Any, level: Level, returned: Returned, places: Sequence[str]) -> Found:
-    below: dict[str, Any] = {}
-    if level >= Level.SERIES:
-        below |= {
-            "series_instance_uid": row["series_instance_uid"],
-            "number_of_series_related_instances": row["number_in_series"],
-        }
-    if level >= Level.INSTANCE:
-        below |= {
-            "sop_instance_uid": row["sop_instance_uid"],
-            "transfer_syntax_uid": row["transfer_syntax_uid"],
-        }
-    if returned.metadata:
-        below["metadata"] = row["metadata"]
-    if returned.sop_classes:
-        below["sop_classes_in_study"] = tuple(row["sop_classes"])
-    return Found(
-        row["study_instance_uid"],
-        tuple(row[place] for place in places),
-        {each: unpack_document(row[each.name.lower()]) for each in returned.documents},
-        tuple(row["modalities"]),
-        number_of_study_related_series=row["number_of_series"],
-        number_of_study_related_instances=row["number_of_instances"],
-        **below,
-    )
+class _Reader:
+    """Reads the rows of a search."""
+
+    def __init__(self, query: SearchQuery, returned: Returned) -> None:
+        self._level = query.level
+        self._returned = returned
+        self._columns = [(level, level.name.lower()) for level in sorted(returned.documents)]
+        self._places = [f"place_{number}" for number in range(len(order_of(query)))]
+        self._above: dict[bytes, bytes] = {}  # documents of parents, which come again and again
+
+    def read(self, row: Any) -> Found:
+        found = Found(
+            row["study_instance_uid"],
+            tuple([row[place] for place in self._places]),
+            {level: self._document(level, row[column]) for level, column in self._columns},
+            tuple(row["modalities"]),
+            number_of_study_related_series=row["number_of_series"],
+            number_of_study_related_instances=row["number_of_instances"],
+        )
+        if self._returned.sop_classes:
+            found.sop_classes_in_study = tuple(row["sop_classes"])
+        if self._level >= Level.SERIES:
+            found.series_instance_uid = row["series_instance_uid"]
+            found.number_of_series_related_instances = row["number_in_series"]
+        if self._level >= Level.INSTANCE:
+            found.sop_instance_uid = row["sop_instance_uid"]
+            found.transfer_syntax_uid = row["transfer_syntax_uid"]
+        if self._returned.metadata:
+            found.metadata = row["metadata"]
+        return found
+
+    def _document(self, level: Level, packed: bytes) -> bytes:
+        if level is self._level:
+            return unpack_document(packed)
+        document = self._above.get(packed)
+        if document is None:
+            document = self._above[packed] = unpack_document(packed)
+        return document

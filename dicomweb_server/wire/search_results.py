@@ -24,7 +24,7 @@ from dicomweb_server.dicom.query import (
     Returned,
     SearchQuery,
 )
-from dicomweb_server.dicom.search_document import json_bytes, line_of, lines
+from dicomweb_server.dicom.search_document import json_bytes, line_of, lines_by_name
 from dicomweb_server.wire.resources import instance_url, series_url, study_url
 
 # Barred from the wire (digest 1.5); what is stored so is had as Explicit VR Little Endian.
@@ -36,6 +36,18 @@ _REQUEST_ATTRIBUTES = 0x00400275
 # Of a sequence, what is returned by default: these of each item, empty if unknown
 _WITHIN: dict[int, dict[str, str]] = {_REQUEST_ATTRIBUTES: {"00400009": "SH", "00401001": "SH"}}
 _CHARACTER_SET = line_of("00080005", {"vr": "CS", "Value": ["ISO_IR 192"]})
+_ONLINE = line_of("00080056", {"vr": "CS", "Value": ["ONLINE"]})
+_URL_LINE = b'"00081190":{"vr":"UR","Value":[%s]}'
+_UID_LINE = b'"%s":{"vr":"UI","Value":[%s]}'
+_COUNT_LINE = b'"%s":{"vr":"IS","Value":[%d]}'
+_UIDS = {Level.STUDY: b"0020000D", Level.SERIES: b"0020000E", Level.INSTANCE: b"00080018"}
+# What the documents of more than one level may have; each has its own.
+_OF_SEVERAL_LEVELS = {
+    attribute.key.encode()
+    for level, table in ATTRIBUTES.items()
+    for tag, attribute in table.items()
+    if any(tag in other for each, other in ATTRIBUTES.items() if each != level)
+}
 
 
 def warning(base_url: str, text: str) -> str:
@@ -94,6 +106,13 @@ class ResultWriter:
                 chosen = _chosen_of(level, asked, level >= first, everything)
                 self._chosen[level], self._computed[level], empty = chosen
                 self._empty.update(empty)
+        # The levels whose documents are read, and what of these is another level's.
+        self._read = [
+            (level, _OF_SEVERAL_LEVELS - chosen.keys())
+            for level, chosen in self._chosen.items()
+            if chosen
+        ]
+        self._names, self._defaults = self._ordered(self._all_names())
         self._trimmed = {
             key: attribute
             for chosen in self._chosen.values()
@@ -106,6 +125,20 @@ class ResultWriter:
         everything = self._query.include_all and attribute.level >= _first_level(self._query)
         return not everything and () not in self._asked.get(attribute.tag, set())
 
+    def _all_names(self) -> set[bytes]:
+        """Of all attributes that a result may have, but for those of the metadata."""
+        names = {key for level, key in _UIDS.items() if level <= self._query.level}
+        names.update(*self._chosen.values(), *self._computed.values())
+        if self._query.level is Level.INSTANCE and _TRANSFER_SYNTAX_UID in self._asked:
+            names.add(b"00020010")  # [D], of the form that can be had
+        return names
+
+    def _ordered(self, names: Iterable[bytes]) -> tuple[list[bytes], list[bytes | None]]:
+        """The names in the order of a result, and the line of each that is there without a
+        value too."""
+        in_order = sorted(names)
+        return in_order, [self._empty.get(name) for name in in_order]
+
     @property
     def returned(self) -> Returned:
         """What of the results is needed."""
@@ -117,23 +150,32 @@ class ResultWriter:
 
     def write(self, found: Found) -> bytes:
         """The JSON text of one result."""
-        result = dict(self._empty)
-        for level, chosen in self._chosen.items():
-            for key, line in lines(found.documents.get(level, b"")):
-                if key in chosen:
-                    result[key] = (
-                        self._trim(self._trimmed[key], line) if key in self._trimmed else line
-                    )
-        result.update(self._computed_lines(found))
+        result = self._kept_lines(found)
+        self._add_computed(result, found)
+        names, defaults = self._names, self._defaults
         if self._paths:
-            for name, value in self._of_metadata(found).items():
-                result[name.encode()] = line_of(name, value)
-        result.update(_uids(found))
-        text = b"{" + b",".join([line for _, line in sorted(result.items())]) + b"}"
+            more = {name.encode(): value for name, value in self._of_metadata(found).items()}
+            result.update((name, line_of(name.decode(), value)) for name, value in more.items())
+            names, defaults = self._ordered({*names, *more})
+        text = b",".join(filter(None, map(result.get, names, defaults)))
         if not text.isascii():  # JSN-31
             result[b"00080005"] = _CHARACTER_SET
-            text = b"{" + b",".join([line for _, line in sorted(result.items())]) + b"}"
-        return text
+            names, defaults = self._ordered({*names, b"00080005"})
+            text = b",".join(filter(None, map(result.get, names, defaults)))
+        return b"{%s}" % text
+
+    def _kept_lines(self, found: Found) -> dict[bytes, bytes]:
+        """What is kept of the entity and those above it, also what is not returned, by name."""
+        result: dict[bytes, bytes] = {}
+        for level, of_others in self._read:
+            kept = lines_by_name(found.documents.get(level, b""))
+            for name in of_others & kept.keys():
+                del kept[name]
+            result.update(kept)
+        for key, attribute in self._trimmed.items():
+            if key in result:
+                result[key] = self._trim(attribute, result[key])
+        return result
 
     def _trim(self, attribute: Attribute, line: bytes) -> bytes:
         """A sequence with nothing in its items but what is asked for, and what comes by default."""
@@ -145,47 +187,45 @@ class ResultWriter:
             _add_defaults(trimmed, whole, within)
         return line_of(attribute.key, trimmed)
 
-    def _computed_lines(self, found: Found) -> list[tuple[bytes, bytes]]:
-        """What is not in the files (digest 2.6), each with its name."""
-        wanted = self._computed
+    def _add_computed(self, result: dict[bytes, bytes], found: Found) -> None:
+        """Add what is not in the files (digest 2.6), and the UIDs of the entity and of all above
+        it (QRY-25)."""
         study, series, instance = (
             found.study_instance_uid,
             found.series_instance_uid,
             found.sop_instance_uid,
         )
-        made: list[tuple[bytes, bytes]] = []
-        if wanted[Level.STUDY]:
-            made += [each for each in self._of_study(found) if each[0] in wanted[Level.STUDY]]
-        if series is not None and wanted.get(Level.SERIES):
-            url = series_url(self._base, study, series)
-            made.append((b"00081190", _line(b"00081190", b"UR", json_bytes(url))))
+        if self._computed[Level.STUDY]:
+            self._add_of_study(result, found)
+        result[b"0020000D"] = _UID_LINE % (b"0020000D", json_bytes(study))
+        if series is None:
+            return
+        result[b"0020000E"] = _UID_LINE % (b"0020000E", json_bytes(series))
+        if self._computed[Level.SERIES]:
+            result[b"00081190"] = _URL_LINE % json_bytes(series_url(self._base, study, series))
             count = found.number_of_series_related_instances
-            made.append((b"00201209", _line(b"00201209", b"IS", b"%d" % count)))
-        if series is not None and instance is not None and wanted.get(Level.INSTANCE):
-            made.append((b"00080056", _ONLINE))
-            url = instance_url(self._base, study, series, instance)
-            made.append((b"00081190", _line(b"00081190", b"UR", json_bytes(url))))
-            syntax = found.transfer_syntax_uid
-            if syntax is not None:
-                sent = _EXPLICIT_VR_LITTLE_ENDIAN if syntax in _NOT_SENT else syntax
-                made.append((b"00083002", _line(b"00083002", b"UI", json_bytes(sent))))
-                if _TRANSFER_SYNTAX_UID in self._asked:  # [D], of the form that can be had
-                    made.append((b"00020010", _line(b"00020010", b"UI", json_bytes(sent))))
-        return made
+            result[b"00201209"] = _COUNT_LINE % (b"00201209", count)
+        if instance is None:
+            return
+        result[b"00080018"] = _UID_LINE % (b"00080018", json_bytes(instance))
+        result[b"00080056"] = _ONLINE
+        url = instance_url(self._base, study, series, instance)
+        result[b"00081190"] = _URL_LINE % json_bytes(url)
+        syntax = found.transfer_syntax_uid
+        if syntax is not None:
+            sent = json_bytes(_EXPLICIT_VR_LITTLE_ENDIAN if syntax in _NOT_SENT else syntax)
+            result[b"00083002"] = _UID_LINE % (b"00083002", sent)
+            result[b"00020010"] = _UID_LINE % (b"00020010", sent)
 
-    def _of_study(self, found: Found) -> list[tuple[bytes, bytes]]:
-        modalities = b",".join(map(json_bytes, sorted({*found.modalities_in_study} - {""})))
-        classes = b",".join(map(json_bytes, found.sop_classes_in_study))
+    def _add_of_study(self, result: dict[bytes, bytes], found: Found) -> None:
         url = json_bytes(study_url(self._base, found.study_instance_uid))
-        number = found.number_of_study_related_series, found.number_of_study_related_instances
-        return [
-            (b"00080056", _ONLINE),
-            (b"00080061", _line(b"00080061", b"CS", modalities)),
-            (b"00080062", _line(b"00080062", b"UI", classes)),
-            (b"00081190", _line(b"00081190", b"UR", url)),
-            (b"00201206", _line(b"00201206", b"IS", b"%d" % number[0])),
-            (b"00201208", _line(b"00201208", b"IS", b"%d" % number[1])),
-        ]
+        result[b"00080056"] = _ONLINE
+        result[b"00080061"] = _modalities_line(found.modalities_in_study)
+        if b"00080062" in self._computed[Level.STUDY]:
+            result[b"00080062"] = _line(b"00080062", b"UI", found.sop_classes_in_study)
+        result[b"00081190"] = _URL_LINE % url
+        result[b"00201206"] = _COUNT_LINE % (b"00201206", found.number_of_study_related_series)
+        result[b"00201208"] = _COUNT_LINE % (b"00201208", found.number_of_study_related_instances)
 
     def _of_metadata(self, found: Found) -> dict[str, Any]:
         """Attributes that are kept at no level, from the metadata of the instance (QRY-20)."""
@@ -212,14 +252,17 @@ def unkept(query: SearchQuery) -> dict[int, set[Path]]:
     }
 
 
-def _line(key: bytes, vr: bytes, values: bytes) -> bytes:
-    """The line of an attribute with these values, JSON texts with commas between."""
-    if not values:
+def _line(key: bytes, vr: bytes, values: Iterable[str]) -> bytes:
+    """The line of an attribute with these values."""
+    texts = b",".join(map(json_bytes, values))
+    if not texts:
         return b'"%s":{"vr":"%s"}' % (key, vr)
-    return b'"%s":{"vr":"%s","Value":[%s]}' % (key, vr, values)
+    return b'"%s":{"vr":"%s","Value":[%s]}' % (key, vr, texts)
 
 
-_ONLINE = _line(b"00080056", b"CS", b'"ONLINE"')
+@lru_cache(maxsize=1000)  # an archive has few combinations
+def _modalities_line(modalities: tuple[str, ...]) -> bytes:
+    return _line(b"00080061", b"CS", sorted({*modalities} - {""}))
 
 
 def _first_level(query: SearchQuery) -> Level:
@@ -300,13 +343,3 @@ def _add_defaults(
         item |= {key: whole.get(key, {"vr": vr}) for key, vr in within.items()}
     if "Value" in trimmed:
         trimmed["Value"] = [dict(sorted(item.items())) for item in trimmed["Value"]]
-
-
-def _uids(found: Found) -> list[tuple[bytes, bytes]]:
-    """The UIDs of the entity and of all above it (QRY-25)."""
-    uids = (
-        (b"0020000D", found.study_instance_uid),
-        (b"0020000E", found.series_instance_uid),
-        (b"00080018", found.sop_instance_uid),
-    )
-    return [(key, _line(key, b"UI", json_bytes(uid))) for key, uid in uids if uid is not None]

@@ -12,7 +12,7 @@ from dicomweb_server.dicom.packing import (
     unpack_document,
     unpack_metadata,
 )
-from dicomweb_server.dicom.search_document import attributes_of, document_of, line_of, lines
+from dicomweb_server.dicom.search_document import attributes_of, document_of, line_of, lines_by_name
 
 # Whatever JSON texts hold: integers beyond 64 bits, and halves of surrogate pairs.
 leaves = st.none() | st.booleans() | st.integers(-(2**80), 2**80) | st.text(max_size=9)
@@ -27,9 +27,9 @@ def test_a_document_is_its_attributes_line_by_line(dataset: dict[str, Any]) -> N
     document = document_of(dataset)
 
     assert attributes_of(document) == dataset
-    found = [(key.decode(), line) for key, line in lines(document)]
-    assert [key for key, _ in found] == sorted(dataset)
-    for key, line in found:
+    found = {key.decode(): line for key, line in lines_by_name(document).items()}
+    assert list(found) == sorted(dataset)
+    for key, line in found.items():
         assert json.loads(b"{" + line + b"}") == {key: dataset[key]}
         assert line == line_of(key, dataset[key])
 
