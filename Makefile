@@ -1,9 +1,9 @@
 # What can be done with this checkout. `make` alone lists it.
 #
-# PYTHON names the interpreter that the environment in .venv is made with (3.11 or newer).
+# PYTHON names the interpreter that the environment in .venv is made with (3.11 or newer); without
+# it that is python3, or another one that is here and much faster (deploy/interpreter.sh).
 # Settings of the server are environment variables (README.md): PORT=8081 make run
 
-PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip -qq --no-input --disable-pip-version-check
@@ -111,8 +111,8 @@ requirements: $(VENV)/.ready-to-develop ## Write the table of mandatory attribut
 LOCK = build/uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(ARGS) pyproject.toml
 
-lock: ## Write the lock files anew from pyproject.toml
-	@$(PYTHON) -m venv build/uv
+lock: $(VENV)/.made ## Write the lock files anew from pyproject.toml
+	@$(PY) -m venv build/uv
 	@build/uv/bin/python -m pip -qq --disable-pip-version-check install uv
 	@$(LOCK) --extra build -o requirements.lock
 	@$(LOCK) -c requirements.lock --all-extras -o requirements-dev.lock
@@ -124,12 +124,15 @@ OURSELVES = $(PIP) install --root-user-action=ignore --no-index --no-deps --no-b
 # The environment. A stamp is there only if all before it went well, so that what was
 # interrupted is done again; what is installed already is not asked for on the network.
 $(VENV)/.made:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo >&2 \
+	@! $(PY) -m pip --version >/dev/null 2>&1 || { touch $@; exit 0; }; \
+	python=$${PYTHON:-$$(deploy/interpreter.sh)}; \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo >&2 \
 	"Python 3.11 or newer is needed. Name one with PYTHON, as in: make run PYTHON=python3.12"; \
-	exit 1; }
-	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
-	{ echo >&2 "Python's venv is missing. On Debian: apt-get install python3-venv"; exit 1; }
-	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	exit 1; }; \
+	$$python -c 'import ensurepip, venv' 2>/dev/null || \
+	{ echo >&2 "Python's venv is missing. On Debian: apt-get install python3-venv"; exit 1; }; \
+	[ "$$python" = python3 ] || echo "Making $(VENV) with $$python"; \
+	$$python -m venv $(VENV)
 	@touch $@
 
 $(VENV)/.ready-to-run: requirements.lock pyproject.toml | $(VENV)/.made
