@@ -52,7 +52,7 @@ bench-publish: $(VENV)/.ready-to-develop ## Write the last run of bench into REA
 	@$(PY) -m conformance.benchmark.public.publish $(ARGS)
 
 bench-store: $(VENV)/.ready-to-develop ## Measure storing and reading beside Orthanc and a bare receiver (ARGS= for options)
-	@$(PY) -m conformance.benchmark --start --two-workers --orthanc --quick $(ARGS)
+	@$(PY) -m conformance.benchmark --start --one-worker --orthanc --quick $(ARGS)
 
 bench-memory: $(VENV)/.ready-to-develop ## Measure the memory that uploads of 10 GB and of 10,000 parts take
 	@$(PY) -m conformance.benchmark --start --memory $(ARGS)

@@ -66,9 +66,9 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
     left = await asyncio.to_thread(sweep, settings.tmp_dir)
     if left:
         log.warning("removed what was left of uploads that were cut off", files=left)
-    cores = len(os.sched_getaffinity(0))
+    cores, processes = len(os.sched_getaffinity(0)), settings.workers or 1
     workers = WorkerPool(
-        settings.cpu_workers or max(1, cores // settings.workers),
+        settings.cpu_workers or max(1, cores // processes),
         timeout=settings.worker_timeout_seconds,
         memory=WORKER_MEMORY,
     )
@@ -83,7 +83,7 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
         statement_timeout=settings.search_timeout_seconds,
     )
     leases = SeriesLeases(pool)
-    at_once = AtOnce(workers, cores // settings.workers)
+    at_once = AtOnce(workers, cores // processes)
     try:
         workers.start()
         attributes = AttributeList()

@@ -44,9 +44,17 @@ class Settings(BaseSettings):
         "",
         description="Address that clients see, as behind a proxy; empty is the one listened on",
     )
-    workers: int = Field(1, ge=1, le=256, description="Processes that answer requests")
+    workers: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="Processes that answer requests; 0 is one per core, four at the most",
+    )
     cpu_workers: int = Field(
-        0, ge=0, le=1024, description="Processes that parse and decode; 0 is one per core"
+        0,
+        ge=0,
+        le=1024,
+        description="Processes of each of them that parse and decode; 0 is one per core in all",
     )
     allow_delete: bool = Field(False, description="Whether studies may be deleted over HTTP")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(

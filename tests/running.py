@@ -62,6 +62,7 @@ class RunningServer:
             "DATA_DIR": str(self.data_dir),
             "PORT": str(self.port),
             "MIN_FREE_BYTES": "0",
+            "WORKERS": "1",  # what one of them holds and refuses is asked of it
             **self._settings,
         }
 

@@ -97,7 +97,7 @@ def test_origins_are_as_browsers_send_them(monkeypatch, given, origins):
         ("CORS_ORIGINS", "a.example"),
         ("PORT", "abc"),
         ("PORT", "65536"),
-        ("WORKERS", "0"),
+        ("WORKERS", "-1"),
         ("LOG_LEVEL", "loud"),
         ("PUBLIC_URL", "pacs.example"),
         ("DATABASE_URL", "mysql://db/name"),

@@ -225,8 +225,15 @@ def test_kill_9_of_the_server_takes_its_workers_and_its_database_along(start):
     start(PORT=str(server.port)).ready()
 
 
-def test_a_worker_that_dies_is_replaced_and_a_closed_terminal_ends_all(start):
+def test_as_many_processes_answer_as_there_are_cores_four_at_the_most(start):
     server = start().ready()
+    for _ in range(200):
+        server.get("/")
+    assert len(server.seen) == min(len(os.sched_getaffinity(0)), 4)
+
+
+def test_a_worker_that_dies_is_replaced_and_a_closed_terminal_ends_all(start):
+    server = start(WORKERS="1").ready()
     worker = server.get("/")
     with pytest.raises(ConnectionError):
         server.get("/crash")

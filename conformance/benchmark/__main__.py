@@ -34,7 +34,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("url", nargs="?", help="http URL that /studies follows")
     add("--start", action="store_true", help="start our own server in a new folder")
-    add("--two-workers", action="store_true", help="with --start: one more, with WORKERS=2")
+    add("--one-worker", action="store_true", help="with --start: one more, with WORKERS=1")
     add("--orthanc", action="store_true", help="start Orthanc too, if Debian's is installed")
     add("--beside", metavar="URL", help="another server, measured in turn")
     add("--pid", type=int, action="append", default=[], help="process of the server at the URL")
@@ -48,8 +48,8 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(given)
     if bool(options.url) == options.start:
         parser.error("either a URL or --start")
-    if (options.memory or options.two_workers) and not options.start:
-        parser.error("--memory and --two-workers are for our own server, with --start")
+    if (options.memory or options.one_worker) and not options.start:
+        parser.error("--memory and --one-worker are for our own server, with --start")
     options.seconds = options.seconds or (1.0 if options.quick else 2.0)
     return options
 
@@ -78,8 +78,8 @@ async def start_targets(
         pids = tuple(options.pid)
         family = (lambda: processes_of(pids)) if pids else set[int]
         targets = [Target(OURS, Address.of(options.url), family)]
-    if options.two_workers:
-        targets.append(await servers.start_ours(stack, folder, workers=2))
+    if options.one_worker:
+        targets.append(await servers.start_ours(stack, folder, one_worker=True))
     if options.orthanc:
         program = orthanc.find_program()
         if program is None:

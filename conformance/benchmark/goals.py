@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 OURS = "ours"
-TWO_WORKERS = "ours, 2 workers"
+ONE_WORKER = "ours, 1 worker"
+"""With WORKERS=1; `OURS` is as it comes, with one per core, four at the most."""
 ORTHANC = "orthanc"
 """Debian's, with its index in Postgres as ours is."""
 ORTHANC_SQLITE = "orthanc, SQLite"

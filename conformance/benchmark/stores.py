@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from conformance.benchmark.client import Address, ask_once
-from conformance.benchmark.goals import ORTHANC, TWO_WORKERS, Goal
+from conformance.benchmark.goals import ORTHANC, Goal
 from conformance.benchmark.items import Item, Stored, instances_ask, store_asks
 from conformance.benchmark.load import Ask
 from tests.make import small_image, study_of, uid
@@ -123,7 +123,7 @@ def store_items(seeds: Iterator[int], *, times: int) -> list[Item]:
             ct,
             Goal("cpu_ms", 2),
             Goal("times_peer", 3, beside=ORTHANC),
-            Goal("rate", 800, label=TWO_WORKERS),
+            Goal("rate", 800),
             clients=4,
         ),
         store_item(

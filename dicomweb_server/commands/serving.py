@@ -36,6 +36,7 @@ from dicomweb_server.index.embedded import (
 from dicomweb_server.index.migrate import migrate
 
 OLDEST_POSTGRES = 15
+MOST_WORKERS = 4  # unless the operator says so
 GRACE_SECONDS = 10  # that requests under way are given when the server stops
 CONNECT_SECONDS = 10.0
 POOLS = 2  # of each process, see app.open_archive
@@ -62,6 +63,8 @@ def run(settings: Settings, load: Load = load_app) -> None:
 
     Raises CannotServeError, EmbeddedPostgresError or SchemaMismatchError.
     """
+    if not settings.workers:
+        settings = settings.model_copy(update={"workers": _workers()})
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
         _stop_on_signals()
         reserved = stack.enter_context(reserve_port(settings.listen_host, settings.port))
@@ -84,6 +87,12 @@ def run(settings: Settings, load: Load = load_app) -> None:
             target=_announce, args=(settings, address, database), daemon=True
         )
         _answer_requests(settings, address, load, announcement.start)
+
+
+def _workers() -> int:
+    """How many processes answer requests if nobody says so. One does not get more than a core;
+    each holds 130 MB, and beyond four the disk and the database have the most to do."""
+    return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
 
 
 @contextlib.contextmanager

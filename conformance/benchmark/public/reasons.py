@@ -22,7 +22,7 @@ REASONS: tuple[tuple[str, str, str], ...] = (
         "CPU",
         "to receive, hash and write half a megabyte in Python takes a good part of that already",
     ),
-    ("STOW CT, 4", "workers", SHARED),
+    ("STOW CT, 4", "/s", SHARED),
     (
         "STOW CT, one",
         "orthanc",

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from conformance.benchmark.goals import ORTHANC, ORTHANC_SQLITE, OURS, TWO_WORKERS
+from conformance.benchmark.goals import ONE_WORKER, ORTHANC, ORTHANC_SQLITE, OURS
 from conformance.benchmark.mixed.people import CONNECTIONS, PICTURES, READING
 from conformance.benchmark.public.machine import in_words
 from conformance.benchmark.report import figure, table
@@ -13,7 +13,7 @@ Data = Mapping[str, Any]
 
 NAMES = {ORTHANC: "Orthanc, PostgreSQL", ORTHANC_SQLITE: "Orthanc, SQLite"}
 PEERS = (ORTHANC, ORTHANC_SQLITE)
-ORDER = (OURS, TWO_WORKERS, *PEERS)
+ORDER = (OURS, ONE_WORKER, *PEERS)
 
 TITLES = {
     "store": "Storing (STOW-RS)",

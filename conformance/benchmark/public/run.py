@@ -148,10 +148,10 @@ class Run:
         with ExitStack() as stack:
             database_url = servers.start_database(stack, self.folder)
             targets = [host.target for host in self.hosts if host.target is not None]
-            two = await servers.start_ours(stack, self.folder, workers=2)
+            one = await servers.start_ours(stack, self.folder, one_worker=True)
             bare = await servers.start_receiver(stack, self.folder)
-            targets += [two, bare]
-            self.about |= {each.label: each.about for each in (two, bare)}
+            targets += [one, bare]
+            self.about |= {each.label: each.about for each in (one, bare)}
             assert self.static is not None and self.static.files is not None
             bench = storing.Bench(
                 targets,
