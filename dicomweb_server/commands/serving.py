@@ -64,7 +64,7 @@ def run(settings: Settings, load: Load = load_app) -> None:
     Raises CannotServeError, EmbeddedPostgresError or SchemaMismatchError.
     """
     if not settings.workers:
-        settings = settings.model_copy(update={"workers": _workers()})
+        settings = settings.model_copy(update={"workers": default_workers()})
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
         _stop_on_signals()
         reserved = stack.enter_context(reserve_port(settings.listen_host, settings.port))
@@ -89,7 +89,7 @@ def run(settings: Settings, load: Load = load_app) -> None:
         _answer_requests(settings, address, load, announcement.start)
 
 
-def _workers() -> int:
+def default_workers() -> int:
     """How many processes answer requests if nobody says so. One does not get more than a core;
     each holds 130 MB, and beyond four the disk and the database have the most to do."""
     return min(len(os.sched_getaffinity(0)), MOST_WORKERS)

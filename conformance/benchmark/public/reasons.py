@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from conformance.benchmark.goals import BARE, ORTHANC
+from conformance.benchmark.goals import BARE, NGINX, ORTHANC
 from conformance.benchmark.public.searching import POSTGRES_ALONE
 from conformance.benchmark.report import figure
+from conformance.benchmark.retrieve.hosts import STATIC
 
 UNKNOWN = "not known"
 
@@ -110,7 +111,22 @@ def shown(goal: str, row: Mapping[str, Any]) -> list[str]:
         facts.append(f"the bare receiver itself is at {figure(times)}×")
     elif bare is not None and "/s" in goal:
         facts.append(f"the bare receiver takes {figure(bare['per_second'])} a second")
+    facts += _of_bare_server(goal, limits)
     alone = limits.get(POSTGRES_ALONE)
     if alone is not None and "p50" in goal:
         facts.append(f"the statement alone takes {figure(alone['p50_ms'])} ms")
     return facts
+
+
+def _of_bare_server(goal: str, limits: Mapping[str, Any]) -> list[str]:
+    """What the same HTTP server takes for the same bytes, read from a file."""
+    bare, nginx = limits.get(STATIC), limits.get(NGINX)
+    if bare is None:
+        return []
+    if "CPU" in goal:
+        return [f"the bare server takes {figure(bare['cpu_ms'])} ms"]
+    if f"× {NGINX}" in goal and nginx is not None:
+        return [f"the bare server itself is at {figure(bare['per_second'] / nginx['per_second'])}×"]
+    if "p50" in goal:
+        return [f"the bare server takes {figure(bare['p50_ms'])} ms"]
+    return []

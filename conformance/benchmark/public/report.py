@@ -30,8 +30,9 @@ noisy the run was. The servers of a round are measured one right after the other
 with another; each is asked for a second before. What the machine allows: for stores a bare
 receiver, which is the same HTTP server program and makes durable what it is sent, with no DICOM and
 no index, and the same files written and flushed by nobody's server; for what is retrieved nginx,
-which has our answers as files; for searches the same statements in our Postgres, asked over the
-same number of connections, with nothing done to the rows; for pictures one process that decodes,
+which has our answers as files, and a bare server, which is the same HTTP server program and reads
+and sends these files; for searches the same statements in our Postgres, asked over the same number
+of connections, with nothing done to the rows; for pictures one process that decodes,
 windows and encodes the same images from memory, and does nothing else. CPU is the processor time of
 all processes of a server for one unit, of it its database's in brackets. RSS is the highest
 resident set of any one process but Postgres'. Servers and load generator share the processors, and

@@ -10,7 +10,7 @@ from typing import Any
 from conformance.benchmark import memory, orthanc, servers
 from conformance.benchmark import run as storing
 from conformance.benchmark.client import AnswerError
-from conformance.benchmark.goals import ORTHANC, OURS
+from conformance.benchmark.goals import NGINX, ORTHANC, OURS
 from conformance.benchmark.items import Corpus
 from conformance.benchmark.load import load
 from conformance.benchmark.memory import Peak
@@ -20,7 +20,7 @@ from conformance.benchmark.public.plan import PARTS, Plan
 from conformance.benchmark.render.__main__ import stores
 from conformance.benchmark.render.run import Bench as RenderBench
 from conformance.benchmark.retrieve import hosts as started
-from conformance.benchmark.retrieve.hosts import STATIC, Host
+from conformance.benchmark.retrieve.hosts import Host
 from conformance.benchmark.retrieve.run import Bench as RetrieveBench
 from conformance.benchmark.retrieve.run import needed
 from conformance.benchmark.run import Progress
@@ -31,10 +31,7 @@ NO_ORTHANC = (
     "Orthanc is not installed (apt-get install orthanc orthanc-dicomweb orthanc-postgresql): "
     "nothing is measured beside it, and no goal beside it is judged."
 )
-NO_NGINX = (
-    "nginx is not installed (apt-get install nginx-light): a static server of ours on granian "
-    "stands in its place, and no goal beside nginx is judged."
-)
+NO_NGINX = "nginx is not installed (apt-get install nginx-light): no goal beside it is judged."
 
 
 @dataclass(slots=True)
@@ -46,7 +43,7 @@ class Run:
     folder: Path
     say: Progress
     hosts: list[Host] = field(default_factory=list)  # with an archive; the first is ours
-    static: Host | None = None
+    static: list[Host] = field(default_factory=list)  # that serve nothing but files
     notes: list[str] = field(default_factory=list)
     about: dict[str, str] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
@@ -99,9 +96,10 @@ class Run:
         for host in self.hosts:
             await self._begin(host)
         self.static = started.static(self.folder)
-        if self.static.label == STATIC:
+        if self.static[0].label != NGINX:
             self.notes.append(NO_NGINX)
-        await self._begin(self.static)
+        for host in self.static:
+            await self._begin(host)
 
     async def _begin(self, host: Host) -> None:
         self.stack.callback(host.stop)
@@ -152,12 +150,13 @@ class Run:
             bare = await servers.start_receiver(stack, self.folder)
             targets += [one, bare]
             self.about |= {each.label: each.about for each in (one, bare)}
-            assert self.static is not None and self.static.files is not None
+            static = self.static[0]
+            assert static.files is not None
             bench = storing.Bench(
                 targets,
                 Corpus((), ()),
-                self.static.address,
-                self.static.files,
+                static.address,
+                static.files,
                 self.folder,
                 database_url,
                 size.seconds,
@@ -168,14 +167,12 @@ class Run:
 
     async def _retrieve(self) -> None:
         size, shelf = self.plan.size, self.plan.shelf()
-        assert self.static is not None
-        bench = RetrieveBench([*self.hosts, self.static], size.seconds, self.say)
+        bench = RetrieveBench([*self.hosts, *self.static], size.seconds, self.say)
         results = await bench.run(self.plan.retrieve_items(shelf), rounds=size.rounds)
         self._keep("retrieve", rows.retrieved_rows(results))
 
     async def _search(self) -> None:
-        assert self.static is not None
-        everyone = [*self.hosts, self.static]
+        everyone = [*self.hosts, *self.static]
         bench = self._searches(everyone, self.folder / "ours")
         items = self.plan.register().items()
         self._keep(

@@ -14,10 +14,10 @@ from pathlib import Path
 from conformance.benchmark import orthanc
 from conformance.benchmark.__main__ import say
 from conformance.benchmark.ending import run_to_the_end
-from conformance.benchmark.goals import OURS
+from conformance.benchmark.goals import NGINX, OURS
 from conformance.benchmark.report import machine
 from conformance.benchmark.retrieve import hosts as started
-from conformance.benchmark.retrieve.hosts import STATIC, Host
+from conformance.benchmark.retrieve.hosts import Host
 from conformance.benchmark.retrieve.items import Item, all_items, chosen
 from conformance.benchmark.retrieve.report import NO_NGINX, NO_ORTHANC, as_data, as_markdown
 from conformance.benchmark.retrieve.run import Bench, needed
@@ -54,7 +54,8 @@ async def benchmark(options: argparse.Namespace, items: Sequence[Item], shelf: S
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=options.scratch)))
         hosts = await start(stack, folder, options, items, shelf)
         results = await Bench(hosts, options.seconds, say).run(items, rounds=options.rounds)
-        notes = [NO_NGINX] if any(host.label == STATIC for host in hosts) else []
+        missing = not options.no_nginx and all(host.label != NGINX for host in hosts)
+        notes = [NO_NGINX] if missing else []
         if orthanc.find_program() is None and not options.no_orthanc:
             notes.append(NO_ORTHANC)
         print(as_markdown(results, hosts, here, notes))
@@ -81,7 +82,7 @@ async def start(
         say(f"storing on {host.label}")
         await shelf.store(host.address, needed(items))
     if not options.no_nginx:
-        hosts.append(started.static(folder))
+        hosts += started.static(folder)
     if options.s3 and any(item.on_s3 for item in items):
         hosts[0].stop()
         started.copy_index(folder)

@@ -18,7 +18,7 @@ from conformance.benchmark.processes import free_port, processes_of, running, wa
 from conformance.benchmark.retrieve.wanted import Wanted
 from conformance.benchmark.run import Target
 
-STATIC = "static server (no nginx)"
+STATIC = "bare server"
 LATENCY_MS = 20
 
 NGINX_CONF = """\
@@ -163,20 +163,23 @@ def find_nginx() -> str | None:
     return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 
 
-def static(folder: Path) -> Host:
-    """nginx, or our own static server where there is none."""
+def static(folder: Path) -> list[Host]:
+    """Servers of nothing but files, which have our answers as such: nginx, if it is installed, and
+    the least that can be done in Python."""
     files = folder / "files"
     files.mkdir()
+    hosts = [Host(STATIC, lambda stack: _static_server(stack, files), files)]
     program = find_nginx()
-    if program is None:
-        return Host(STATIC, lambda stack: _static_server(stack, files), files)
-    port = free_port()
-    return Host(NGINX, lambda stack: _nginx(stack, files, Path(program), port), files)
+    if program is not None:
+        port = free_port()
+        nginx = Host(NGINX, lambda stack: _nginx(stack, files, Path(program), port), files)
+        hosts.insert(0, nginx)
+    return hosts
 
 
 async def _static_server(stack: ExitStack, files: Path) -> Target:
     address, pid = await servers.begin_static(stack, files)
-    about = "conformance/benchmark/static.py on granian: nginx is not installed"
+    about = "granian with as many processes as ours; reads files and sends them, and that is all"
     where = Address(address.host, address.port, "/files")
     return Target(STATIC, where, lambda: processes_of([pid]), peer=True, about=about)
 
