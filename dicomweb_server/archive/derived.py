@@ -15,7 +15,7 @@ import os
 import stat
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from mmap import mmap
 from pathlib import Path
@@ -50,11 +50,32 @@ class Key:
 
 def key_of(study_instance_uid: str, kind: str, *seed: str | int | bytes) -> Key:
     """The key of what follows from `seed`, and from what this version of the server makes of it."""
-    digest = hashlib.sha256()
-    for each in (__version__, kind, *seed):
+    [key] = keys_of(study_instance_uid, kind, seed, [()])
+    return key
+
+
+def keys_of(
+    study_instance_uid: str,
+    kind: str,
+    common: Sequence[str | int | bytes],
+    seeds: Iterable[Sequence[str | int | bytes]],
+) -> list[Key]:
+    """The same for each of `seeds`, before which all have the `common` ones."""
+    begun = hashlib.sha256()
+    _add(begun, __version__, kind, *common)
+    group, since = _group_of(study_instance_uid), time.time()
+    keys = []
+    for seed in seeds:
+        digest = begun.copy()
+        _add(digest, *seed)
+        keys.append(Key(group, digest.digest()[:16], since))
+    return keys
+
+
+def _add(digest: "hashlib._Hash", *seed: str | int | bytes) -> None:
+    for each in seed:
         data = each if isinstance(each, bytes) else str(each).encode()
         digest.update(b"%d:" % len(data) + data)  # so that no two lists look the same
-    return Key(_group_of(study_instance_uid), digest.digest()[:16])
 
 
 def _group_of(study_instance_uid: str) -> bytes:

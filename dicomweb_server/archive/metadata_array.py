@@ -8,13 +8,13 @@ The rows stay, so that nothing has to be moved when a series is quiet, and what 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from typing import NamedTuple
 
 from dicomweb_server.access.policy import Action, Scope
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive, MadeRun
-from dicomweb_server.archive.derived import DerivedCache, Key, key_of
+from dicomweb_server.archive.derived import DerivedCache, Key, keys_of
 from dicomweb_server.archive.metadata import row_text, url_of
 from dicomweb_server.index import metadata_runs as index
 from dicomweb_server.index.database import acquire
@@ -79,18 +79,20 @@ def _stages(runs: Sequence[Run]) -> Iterator[list[Run]]:
 
 async def _read(archive: Archive, scope: Scope, study: str, runs: Sequence[Run]) -> Stage:
     base_url = archive.settings.dicomweb_url
-    keys = [key_of(study, "metadata", base_url, run.digest) for run in runs]
-    read = await asyncio.to_thread(archive.derived.get_many, keys)
+    keys = keys_of(study, "metadata", (base_url,), [(run.digest,) for run in runs])
+    kept = await asyncio.to_thread(archive.derived.get_many, keys)
+    missing = [place for place, data in enumerate(kept) if data is None]
 
-    async def find(place: int) -> MadeRun:
-        data = read[place]
-        if data is not None:
-            return ArrayRun.of_bytes(data), True
-        return await archive.runs_made.once(
+    def make(place: int) -> Awaitable[MadeRun]:
+        return archive.runs_made.once(
             keys[place], lambda: _make(archive, scope, study, runs[place], keys[place])
         )
 
-    found = await asyncio.gather(*map(find, range(len(runs))))
+    made = dict(zip(missing, await asyncio.gather(*map(make, missing)), strict=True))
+    found = [
+        made[place] if data is None else (ArrayRun.of_bytes(data), True)
+        for place, data in enumerate(kept)
+    ]
     return Stage([text for text, _ in found if text], all(same for _, same in found))
 
 

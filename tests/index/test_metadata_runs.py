@@ -1,13 +1,26 @@
 """Runs hold the instances of a resource in order, and change only where something changes."""
 
+import hashlib
+import struct
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dicomweb_server.access.policy import Scope
 from dicomweb_server.errors import NotFound
 from dicomweb_server.index.instances import insert_instances
-from dicomweb_server.index.metadata_runs import LARGEST, LONGEST, list_runs, read_run
+from dicomweb_server.index.marks import ROW_ID
+from dicomweb_server.index.metadata_runs import (
+    ENDING,
+    LARGEST,
+    LONGEST,
+    Run,
+    list_runs,
+    read_run,
+    runs_of,
+)
 from dicomweb_server.index.retrieve import read_metadata
 from tests.index.made import new
 
@@ -107,3 +120,36 @@ async def test_a_run_has_a_limit_in_bytes_but_one_row_at_least(conn):
     runs = await list_runs(conn, SCOPE, "1")
     assert [row.packed[0] for row in await uids_in(conn, runs)] == list(range(len(sizes)))
     assert all(run.count == 1 or run.packed < 4 * LARGEST for run in runs)
+
+
+marks = st.tuples(
+    st.binary(min_size=ROW_ID + 31, max_size=ROW_ID + 31),
+    st.integers(0, 20) | st.integers(0, 255),
+    st.binary(min_size=8, max_size=8),
+    st.sampled_from([0, 1000, LARGEST // 3, LARGEST, 2**32 - 1]),
+)
+
+
+@given(st.lists(marks, max_size=200), st.booleans())
+def test_runs_end_where_the_files_in_them_say(given_marks, never):
+    texts = [
+        head + bytes([ENDING if never else last]) + at + struct.pack(">I", size)
+        for head, last, at, size in given_marks
+    ]
+    expected, run = [], []
+    for text in texts:
+        run.append(text)
+        packed = sum(int.from_bytes(each[-4:]) for each in run)
+        if text[ROW_ID + 31] < ENDING or len(run) == LONGEST or packed >= LARGEST:
+            expected.append(run)
+            run = []
+    expected += [run] if run else []
+
+    assert runs_of(b"".join(texts)) == [
+        Run(
+            hashlib.sha256(b"".join(run)).digest(),
+            sum(int.from_bytes(each[-4:]) for each in run),
+            b"".join(each[:ROW_ID] for each in run),
+        )
+        for run in expected
+    ]
