@@ -47,6 +47,19 @@ def test_another_package_than_the_pinned_one_is_refused(npm: Path, tmp_path: Pat
     assert os.listdir(target.parent) == []
 
 
+@pytest.mark.parametrize("name", ["dist/../../outside", "dist/../../../outside"])
+def test_a_package_cannot_write_beside_its_folder(
+    npm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    package(npm / "package.tgz", {"LICENSE": b"MIT", "dist/index.html": b"", name: b"evil"})
+    content = (npm / "package.tgz").read_bytes()
+    digest = base64.b64encode(hashlib.sha512(content).digest()).decode()
+    monkeypatch.setattr(ohif, "SHA512", digest)
+    with pytest.raises(OhifError, match="outside"):
+        fetch(tmp_path / "data" / "ohif")
+    assert list(tmp_path.rglob("outside")) == []
+
+
 def test_what_npm_cannot_fetch_is_said(npm: Path, tmp_path: Path) -> None:
     with pytest.raises(OhifError, match="could not be fetched with npm"):
         fetch(tmp_path / "ohif")

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import brotli
 
@@ -155,9 +155,26 @@ def _unpack(tarball: Path, folder: Path) -> Path:
     """The pages, with the licence beside them."""
     pages = folder / "package" / "dist"
     with tarfile.open(tarball) as archive:
-        archive.extractall(folder, members=filter(_is_wanted, archive), filter="data")
+        for member in filter(_is_wanted, archive):
+            _write(archive, member, folder)
     (folder / "package" / "LICENSE").rename(pages / "LICENSE")
     return pages
+
+
+def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    """A file of the package; nothing else is taken. Not ``extractall`` with a filter, which Debian
+    12's Python 3.11.2 does not have yet. Raises OhifError for a path that leads out.
+    """
+    path = PurePosixPath(member.name)
+    content = archive.extractfile(member) if member.isfile() else None
+    if content is None:
+        return
+    if path.is_absolute() or ".." in path.parts:
+        raise OhifError(f"the package has a file {member.name!r}")
+    target = folder / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with content, target.open("wb") as file:
+        shutil.copyfileobj(content, file)
 
 
 def _is_wanted(member: tarfile.TarInfo) -> bool:
