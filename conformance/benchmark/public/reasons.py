@@ -60,7 +60,7 @@ REASONS: tuple[tuple[str, str, str], ...] = (
         "uses too",
     ),
     ("first-image", "p50", "four requests one after the other, the list of studies the longest"),
-    ("metadata", "p50", "a megabyte and more of JSON is sent; the rest is HTTP in Python"),
+    ("metadata", "p50", "ten megabytes of JSON are sent; the rest is HTTP in Python"),
     ("stored", "p50", "what is kept ready to be sent has yet to be joined by the last instances"),
     ("list", "p50", "what remains is HTTP in Python, and JSON of 101 studies"),
     ("patient", "p50", "what remains is HTTP in Python"),

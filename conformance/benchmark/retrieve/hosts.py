@@ -95,7 +95,7 @@ def file_of(wanted: Wanted) -> str:
 
 
 def ours(folder: Path) -> Host:
-    """Our own server on the file system, with one worker; on what lies in the folder, or will."""
+    """Our own server as it comes, on the file system; on what lies in the folder, or will."""
     data, port = folder / "ours", free_port()
     data.mkdir(exist_ok=True)
     return Host(OURS, lambda stack: servers.begin_ours(stack, data, port, S3_BUCKET=""))
