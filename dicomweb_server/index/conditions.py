@@ -274,10 +274,19 @@ def _places(column: str) -> tuple[str, str, str]:
 
 def _wanted(group: str, operator: str) -> list[str]:
     """What a component group has to be one of, or to follow one of; nothing if it is empty."""
-    folded = clean(fold(group)).replace("=", " ")
-    if operator != "LIKE":
-        return [folded] if folded else []
-    return [like(each) for each in name_patterns(folded) if each]
+    if operator == "LIKE":
+        return [like(each) for each in patterns_of_group(group)]
+    return [folded] if (folded := _folded(group)) else []
+
+
+def patterns_of_group(group: str) -> list[str]:
+    """The patterns, with ``*`` and ``?``, one of which a group of a name follows that follows
+    `group`."""
+    return [each for each in name_patterns(_folded(group)) if each]
+
+
+def _folded(group: str) -> str:
+    return clean(fold(group)).replace("=", " ")
 
 
 def _name(column: str, text: str, operator: str, arguments: Arguments) -> str:

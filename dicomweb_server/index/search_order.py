@@ -65,6 +65,11 @@ def ordered(terms: tuple[Term, ...], *, by_place: bool = False) -> str:
     return ", ".join(term.ordered(name) for term, name in zip(terms, names, strict=True))
 
 
+def places(terms: tuple[Term, ...]) -> str:
+    """The columns of a page that say where in the order an entity stands."""
+    return ", ".join(f"{term.sql} AS place_{number}" for number, term in enumerate(terms))
+
+
 def after(
     terms: tuple[Term, ...], place: tuple[int | str | None, ...], arguments: Arguments
 ) -> str:

@@ -24,7 +24,9 @@ from dicomweb_server.index.conditions import (
     name_alternatives,
     unpadded,
 )
-from dicomweb_server.index.search_order import Term, after, order_of, ordered
+from dicomweb_server.index.name_keys import ways_by_keys
+from dicomweb_server.index.search_order import Term, after, order_of, ordered, places
+from dicomweb_server.index.search_quarters import by_quarters
 from dicomweb_server.index.search_ways import (
     MODALITIES_IN_STUDY,
     MODALITY,
@@ -33,6 +35,7 @@ from dicomweb_server.index.search_ways import (
     asked,
     begun_name,
     is_of_modality_alone,
+    is_of_time_and_name,
     is_short,
     known_below,
     studies_named,
@@ -44,7 +47,8 @@ from dicomweb_server.index.search_ways import (
 # until the page is full. How many are in an array that a query makes it does not know.
 _FEW_STUDIES = 100
 _FARTHEST = 2**40  # rows; no archive has more, and bigint holds it
-_MERGED = 16  # institutions at the most whose walks are merged; the text grows with them
+_MERGED = 16  # institutions at the most that are each walked, or looked up, for itself
+
 
 _TABLES = {
     Level.STUDY: "studies s",
@@ -102,8 +106,7 @@ def compile_search(query: SearchQuery, scope: Scope, returned: Returned) -> Stat
     columns = [_RETURNED[each] for each in Level if each <= level]
     columns += [_DOCUMENT[each] for each in sorted(returned.documents)]
     columns += ["i.metadata"] * returned.metadata + [_SOP_CLASSES] * returned.sop_classes
-    columns += [f"{term.sql} AS place_{number}" for number, term in enumerate(terms)]
-    select = f"SELECT {', '.join(columns)}"
+    select = f"SELECT {', '.join([*columns, places(terms)])}"
     if is_short(query, scope):
         where = _institutions(query, scope, arguments)
         where += _where(query, scope, terms, arguments, walked=False)
@@ -126,8 +129,17 @@ def _limits(query: SearchQuery, arguments: Arguments) -> tuple[str, str]:
 def _page(query: SearchQuery, scope: Scope, terms: tuple[Term, ...], arguments: Arguments) -> str:
     if is_of_modality_alone(query, scope):
         return _series_of_studies(query, scope, terms, arguments)
-    if begun_name(query, scope) and 0 < len(scope.institution_ids) <= _MERGED:
-        return _named(query, scope, terms, arguments)
+    if 0 < len(scope.institution_ids) <= _MERGED:
+        ways = ways_by_keys(query, scope)
+        # Of several institutions each name begun by itself takes longer to plan than to find.
+        alone = len(scope.institution_ids) == 1 and is_of_time_and_name(query)
+        if begun_name(query, scope) and (ways is None or alone):
+            return _named(query, scope, terms, arguments)
+        if ways is not None:  # each looked up in each quarter
+            where = _where(query, scope, terms, arguments, walked=False)
+            along = [each for each in where if _is_along(each)]
+            page = _limits(query, arguments)
+            return by_quarters(scope.institution_ids, ways, where, along, terms, page, arguments)
     modalities = walked_modalities(query, scope)
     where = _where(query, scope, terms, arguments, walked=modalities is not None)
     limit, offset = _limits(query, arguments)
@@ -180,14 +192,18 @@ def _named(query: SearchQuery, scope: Scope, terms: tuple[Term, ...], arguments:
     return _page_of(walks, terms, limit, offset, distinct=True)
 
 
+def _is_along(condition: str) -> bool:
+    """Whether an index that is in the order of results answers it by itself."""
+    return "SELECT" not in condition and not _NOT_IN_WALK.search(condition)
+
+
 def _walk(
     query: SearchQuery, terms: tuple[Term, ...], where: list[str], most: str, *, walked: bool
 ) -> str:
     """What an institution has at the most of a page, in order."""
-    places = ", ".join(f"{term.sql} AS place_{number}" for number, term in enumerate(terms))
     source = _source(query.level, where, walked=walked)
     return (
-        f"SELECT {_KEY[query.level]} AS key, {places} FROM {source} "  # noqa: S608
+        f"SELECT {_KEY[query.level]} AS key, {places(terms)} FROM {source} "  # noqa: S608
         f"ORDER BY {ordered(terms)} LIMIT {most}"
     )
 

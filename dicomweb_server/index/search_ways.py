@@ -16,6 +16,7 @@ from dicomweb_server.index.conditions import level_at, unpadded
 
 MODALITY, MODALITIES_IN_STUDY = (0x00080060,), (0x00080061,)
 STUDY_UID = (0x0020000D,)
+STUDY_DATE = (0x00080020,)
 PATIENT_NAME = (0x00100010,)
 _NAMES = frozenset({PATIENT_NAME, (0x00080090,)})
 # Keys of which few entities have the same value.
@@ -124,3 +125,8 @@ def begun_name(query: SearchQuery, scope: Scope) -> tuple[str, str] | None:
         case Wildcard((text,)) if "=" not in text and not text.startswith(("*", "?")):
             return text, "LIKE"
     return None
+
+
+def is_of_time_and_name(query: SearchQuery) -> bool:
+    """Whether nothing is asked but a patient's name and when, which an index of names has."""
+    return not query.indexed and asked(query).keys() <= {PATIENT_NAME, STUDY_DATE}

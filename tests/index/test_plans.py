@@ -63,12 +63,13 @@ SEARCHES = {
     "ideographic": (
         Level.STUDY, {NAME: Wildcard(("山田^12*",))}, "studies_patient_name_ideographic"
     ),
-    "name infix": (Level.STUDY, {NAME: Wildcard(("*ABCDE*",))}, "studies_patient_name_infix"),
+    "name infix": (Level.STUDY, {NAME: Wildcard(("*ABCDE*",))}, "studies_name_keys"),
+    "short name infix": (Level.STUDY, {NAME: Wildcard(("*AB*",))}, "studies_newest"),
     "referring": (Level.STUDY, {REFERRING: Wildcard(("ABC*",))}, "studies_referring"),
     "rare modality": (Level.STUDY, {(0x00080061,): Equal(("ECG",))}, "study_modalities_newest"),
     "modality": (Level.STUDY, {(0x00080061,): Equal(("CT",))}, "study_modalities_newest"),
     "modalities": (Level.STUDY, {(0x00080061,): Equal(("CT", "ECG"))}, "study_modalities_newest"),
-    "fuzzy": (Level.STUDY, {NAME: Fuzzy((frozenset({"ABCDE"}),))}, "studies_patient_name_tokens"),
+    "fuzzy": (Level.STUDY, {NAME: Fuzzy((frozenset({"ABCDE"}),))}, "studies_name_keys"),
     "rare series": (Level.SERIES, {(0x00080060,): Equal(("ECG",))}, "study_modalities_newest"),
     "a series": (Level.SERIES, {(0x0020000E,): UidList(("1.7.1",))}, "series_uid"),
     "study of a series": (Level.STUDY, {(0x0020000E,): UidList(("1.7.1",))}, "series_uid"),

@@ -303,8 +303,12 @@ institutions = itertools.count(100)
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-@given(seed=st.integers(0, 10**6), asked=st.lists(queries(), min_size=8, max_size=16))
-async def test_sql_finds_what_the_matcher_matches(shared_pool, seed, asked):
+@given(
+    seed=st.integers(0, 10**6),
+    asked=st.lists(queries(), min_size=8, max_size=16),
+    others=st.sampled_from([(), (10**6, 10**6 + 1)]),  # institutions that have nothing
+)
+async def test_sql_finds_what_the_matcher_matches(shared_pool, seed, asked, others):
     group = archive(random.Random(seed))  # far cheaper than drawn value by value
     institution = next(institutions)  # each example has an archive of its own
     entities = Entities.stored_as(group)
@@ -312,8 +316,8 @@ async def test_sql_finds_what_the_matcher_matches(shared_pool, seed, asked):
         await conn.execute(
             "INSERT INTO institutions VALUES ($1, $2)", institution, str(institution)
         )
-        scope = Scope((institution,))
-        await insert_instances(conn, scope, group)
+        await insert_instances(conn, Scope((institution,)), group)
+        scope = Scope((institution, *others))
         for query in asked:
             expected = {
                 uid

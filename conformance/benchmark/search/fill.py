@@ -95,6 +95,7 @@ SELECT (e.id - 1) * $4 + t.instance_number, e.id, e.study_id, e.institution_id, 
  CROSS JOIN LATERAL (SELECT e.series_instance_uid || '.' || t.instance_number) AS u (uid)
  WHERE e.id BETWEEN ($1::bigint - 1) * $3 + 1 AND $2::bigint * $3
 """
+_NO_STATISTICS = "ALTER INDEX studies_name_keys ALTER COLUMN 1 SET STATISTICS 0"
 _TOTALS = """
 INSERT INTO institution_totals (institution_id, studies, series, instances)
 SELECT institution_id, count(*), sum(number_of_series), sum(number_of_instances)
@@ -264,6 +265,7 @@ async def _build(url: str, say: Progress) -> None:
 
 async def _finish(conn: Connection, say: Progress) -> None:
     await conn.execute(_TOTALS, timeout=3600)
+    await conn.execute(_NO_STATISTICS)
     for count, table in enumerate(COLUMNS, 1):
         await conn.execute(f"VACUUM (ANALYZE) {table}", timeout=3600)
         if table != "study_modalities":

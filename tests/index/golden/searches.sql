@@ -287,15 +287,39 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $1 = 'ABC%'
 --   $2 = 21
 --   $3 = 0
+--   $4 = [1, 2, 3, 4, 5]
+--   $5 = 'ABC'
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
+  FROM (WITH RECURSIVE found (begin) AS (SELECT quarter_of((SELECT s.sort_key
   FROM studies s
-  WHERE ((s.patient_name <> ''
+  WHERE TRUE
+  ORDER BY s.sort_key DESC
+  LIMIT 1)) UNION ALL SELECT quarter_of((SELECT s.sort_key
+  FROM studies s
+  WHERE s.sort_key < found.begin
+  ORDER BY s.sort_key DESC
+  LIMIT 1))
+  FROM found
+  WHERE found.begin IS NOT NULL), quarters AS (SELECT begin
+  FROM found
+  WHERE begin IS NOT NULL
+  ORDER BY begin DESC OFFSET 0) SELECT studies.key
+  FROM quarters
+  CROSS JOIN LATERAL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM unnest($4::int[]) AS own (id)
+  CROSS JOIN LATERAL (SELECT name_place(own.id, quarters.begin) AS place) AS places
+  CROSS JOIN LATERAL (SELECT ARRAY[place + name_key($5::text, 1)] AS key_0 OFFSET 0) AS keys
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies s
+  WHERE (name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_0) OFFSET 0) AS s
+  WHERE quarter_of(s.sort_key) = quarters.begin
+  AND s.institution_id = own.id
+  AND ((s.patient_name <> ''
   AND s.patient_name LIKE $1 OR s.patient_name_other IS NOT NULL
   AND (split_part(s.patient_name_other, '=', 1) <> ''
   AND split_part(s.patient_name_other, '=', 1) LIKE $1 OR split_part(s.patient_name_other, '=', 2) <> ''
-  AND split_part(s.patient_name_other, '=', 2) LIKE $1)))
-  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  AND split_part(s.patient_name_other, '=', 2) LIKE $1)))) AS studies
+  ORDER BY quarters.begin DESC, place_0 DESC, place_1, place_2
   LIMIT $2::bigint OFFSET $3::bigint) AS page
   CROSS JOIN LATERAL (SELECT *
   FROM studies
@@ -306,17 +330,42 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $1 = '%ABCDE%'
 --   $2 = 21
 --   $3 = 0
---   $4 = 1
+--   $4 = [1]
+--   $5 = 'ABC'
+--   $6 = 'CDE'
+--   $7 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
+  FROM (WITH RECURSIVE found (begin) AS (SELECT quarter_of((SELECT s.sort_key
   FROM studies s
-  WHERE s.institution_id = $4
+  WHERE s.institution_id = $7
+  ORDER BY s.sort_key DESC
+  LIMIT 1)) UNION ALL SELECT quarter_of((SELECT s.sort_key
+  FROM studies s
+  WHERE s.sort_key < found.begin
+  AND s.institution_id = $7
+  ORDER BY s.sort_key DESC
+  LIMIT 1))
+  FROM found
+  WHERE found.begin IS NOT NULL), quarters AS (SELECT begin
+  FROM found
+  WHERE begin IS NOT NULL
+  ORDER BY begin DESC OFFSET 0) SELECT studies.key
+  FROM quarters
+  CROSS JOIN LATERAL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM unnest($4::int[]) AS own (id)
+  CROSS JOIN LATERAL (SELECT name_place(own.id, quarters.begin) AS place) AS places
+  CROSS JOIN LATERAL (SELECT ARRAY[place + name_key($5::text, 1), place + name_key($6::text, 1)] AS key_0 OFFSET 0) AS keys
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies s
+  WHERE (name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_0) OFFSET 0) AS s
+  WHERE quarter_of(s.sort_key) = quarters.begin
+  AND s.institution_id = own.id
   AND ((s.patient_name <> ''
   AND s.patient_name LIKE $1 OR s.patient_name_other IS NOT NULL
   AND (split_part(s.patient_name_other, '=', 1) <> ''
   AND split_part(s.patient_name_other, '=', 1) LIKE $1 OR split_part(s.patient_name_other, '=', 2) <> ''
-  AND split_part(s.patient_name_other, '=', 2) LIKE $1)))
-  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  AND split_part(s.patient_name_other, '=', 2) LIKE $1)))) AS studies
+  ORDER BY quarters.begin DESC, place_0 DESC, place_1, place_2
   LIMIT $2::bigint OFFSET $3::bigint) AS page
   CROSS JOIN LATERAL (SELECT *
   FROM studies
@@ -347,14 +396,44 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $2 = ['JOHN', '~J4N']
 --   $3 = 21
 --   $4 = 0
---   $5 = 1
+--   $5 = [1]
+--   $6 = 'ABC'
+--   $7 = 'CDE'
+--   $8 = '~3BKD'
+--   $9 = 'JOH'
+--   $10 = 'OHN'
+--   $11 = '~J4N'
+--   $12 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
+  FROM (WITH RECURSIVE found (begin) AS (SELECT quarter_of((SELECT s.sort_key
   FROM studies s
-  WHERE s.institution_id = $5
+  WHERE s.institution_id = $12
+  ORDER BY s.sort_key DESC
+  LIMIT 1)) UNION ALL SELECT quarter_of((SELECT s.sort_key
+  FROM studies s
+  WHERE s.sort_key < found.begin
+  AND s.institution_id = $12
+  ORDER BY s.sort_key DESC
+  LIMIT 1))
+  FROM found
+  WHERE found.begin IS NOT NULL), quarters AS (SELECT begin
+  FROM found
+  WHERE begin IS NOT NULL
+  ORDER BY begin DESC OFFSET 0) SELECT studies.key
+  FROM quarters
+  CROSS JOIN LATERAL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM unnest($5::int[]) AS own (id)
+  CROSS JOIN LATERAL (SELECT name_place(own.id, quarters.begin) AS place) AS places
+  CROSS JOIN LATERAL (SELECT ARRAY[place + name_key($6::text, 1), place + name_key($7::text, 1)] AS key_0, ARRAY[place + name_key($8::text, 0)] AS key_1, ARRAY[place + name_key($9::text, 1), place + name_key($10::text, 1)] AS key_2, ARRAY[place + name_key($11::text, 0)] AS key_3 OFFSET 0) AS keys
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies s
+  WHERE (name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_0 OR name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) && keys.key_1)
+  AND (name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_2 OR name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) && keys.key_3) OFFSET 0) AS s
+  WHERE quarter_of(s.sort_key) = quarters.begin
+  AND s.institution_id = own.id
   AND s.patient_name_tokens && $1::text[]
-  AND s.patient_name_tokens && $2::text[]
-  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  AND s.patient_name_tokens && $2::text[]) AS studies
+  ORDER BY quarters.begin DESC, place_0 DESC, place_1, place_2
   LIMIT $3::bigint OFFSET $4::bigint) AS page
   CROSS JOIN LATERAL (SELECT *
   FROM studies
@@ -366,17 +445,45 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $2 = '%ABCDE%'
 --   $3 = 21
 --   $4 = 0
---   $5 = 1
+--   $5 = [1]
+--   $6 = 'ABC'
+--   $7 = 'CDE'
+--   $8 = '~3BKD'
+--   $9 = 'ABC'
+--   $10 = 'CDE'
+--   $11 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
+  FROM (WITH RECURSIVE found (begin) AS (SELECT quarter_of((SELECT s.sort_key
   FROM studies s
-  WHERE s.institution_id = $5
+  WHERE s.institution_id = $11
+  ORDER BY s.sort_key DESC
+  LIMIT 1)) UNION ALL SELECT quarter_of((SELECT s.sort_key
+  FROM studies s
+  WHERE s.sort_key < found.begin
+  AND s.institution_id = $11
+  ORDER BY s.sort_key DESC
+  LIMIT 1))
+  FROM found
+  WHERE found.begin IS NOT NULL), quarters AS (SELECT begin
+  FROM found
+  WHERE begin IS NOT NULL
+  ORDER BY begin DESC OFFSET 0) SELECT studies.key
+  FROM quarters
+  CROSS JOIN LATERAL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM unnest($5::int[]) AS own (id)
+  CROSS JOIN LATERAL (SELECT name_place(own.id, quarters.begin) AS place) AS places
+  CROSS JOIN LATERAL (SELECT ARRAY[place + name_key($6::text, 1), place + name_key($7::text, 1)] AS key_0, ARRAY[place + name_key($8::text, 0)] AS key_1, ARRAY[place + name_key($9::text, 1), place + name_key($10::text, 1)] AS key_2 OFFSET 0) AS keys
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies s
+  WHERE (name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_0 OR name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) && keys.key_1) OR (name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_2) OFFSET 0) AS s
+  WHERE quarter_of(s.sort_key) = quarters.begin
+  AND s.institution_id = own.id
   AND (s.patient_name_tokens && $1::text[] OR (s.patient_name <> ''
   AND s.patient_name LIKE $2 OR s.patient_name_other IS NOT NULL
   AND (split_part(s.patient_name_other, '=', 1) <> ''
   AND split_part(s.patient_name_other, '=', 1) LIKE $2 OR split_part(s.patient_name_other, '=', 2) <> ''
-  AND split_part(s.patient_name_other, '=', 2) LIKE $2)))
-  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  AND split_part(s.patient_name_other, '=', 2) LIKE $2)))) AS studies
+  ORDER BY quarters.begin DESC, place_0 DESC, place_1, place_2
   LIMIT $3::bigint OFFSET $4::bigint) AS page
   CROSS JOIN LATERAL (SELECT *
   FROM studies

@@ -1,0 +1,160 @@
+"""Keys of names: who meets a condition has them, and pages by them are in the order of time."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dicomweb_server.access.policy import Scope
+from dicomweb_server.dicom.name_tokens import query_tokens
+from dicomweb_server.dicom.query import Equal, Fuzzy, Level, Range, Returned, SearchQuery, Wildcard
+from dicomweb_server.index import search as index
+from dicomweb_server.index.conditions import Arguments, compile_condition
+from dicomweb_server.index.instances import insert_instances
+from dicomweb_server.index.name_keys import compile_keys, ways_by_keys
+from dicomweb_server.index.rows import STUDY_COLUMNS, entry_of
+from tests.index.made import described, new
+
+NAME = (0x00100010,)
+SCOPE = Scope((1,))
+
+letters = st.sampled_from("ABEIORSTÉßöЖあ山´'’-_%\\ ^=*\u200d")
+names = st.text(letters, min_size=1, max_size=30)
+
+
+@st.composite
+def conditions(draw, name):
+    """What may be asked for of someone with that name: a part of it, or anything."""
+    start = draw(st.integers(0, len(name) - 1) | st.just(0))
+    part = name[start : draw(st.integers(start + 1, len(name)))]
+    text = draw(st.sampled_from([part, part.lower(), part[:2] + "*" + part[3:], draw(names)]))
+    if draw(st.booleans()):
+        return Wildcard((draw(st.sampled_from(["*{}*", "{}*", "?{}*"])).format(text),))
+    words = query_tokens(text)
+    return Fuzzy(words, draw(st.sampled_from([None, f"*{text}*"]))) if words else Wildcard(("*",))
+
+
+ROW = """
+SELECT {meets} AS meets, {having} AS having
+  FROM (SELECT $1::int AS institution_id, $2::bigint AS sort_key, $3::text AS patient_name,
+               $4::text AS patient_name_other, $5::text[] AS patient_name_tokens) AS s
+ CROSS JOIN LATERAL (SELECT name_place(s.institution_id, quarter_of(s.sort_key)) AS place) AS places
+ CROSS JOIN LATERAL (SELECT {keys}) AS keys
+"""
+
+
+@settings(
+    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data(), name=names, institution=st.integers(1, 2**31 - 1))
+async def test_who_meets_a_condition_has_its_keys(conn, data, name, institution):
+    condition = data.draw(conditions(name))
+    ways = ways_by_keys(SearchQuery(Level.STUDY, {NAME: condition}), SCOPE)
+    if ways is None:
+        return
+    day = data.draw(st.sampled_from([None, "00010101", "20240331", "20240401", "99991231"]))
+    of_study = {"PatientName": name, "StudyDate": day, "StudyTime": "235959"}
+    row = dict(zip(STUDY_COLUMNS, entry_of(described(of_study=of_study)).study, strict=True))
+    arguments = Arguments([institution, row["sort_key"], row["patient_name"]])
+    arguments += [row["patient_name_other"], row["patient_name_tokens"]]
+    keys, having = compile_keys(ways, arguments)
+    meets = compile_condition(NAME, condition, arguments)
+
+    found = await conn.fetchrow(ROW.format(keys=keys, having=having, meets=meets), *arguments)
+
+    assert found["having"] or not found["meets"]
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("D'ANGELO^MARIA", Fuzzy(query_tokens("dangelo"))),
+        ("D'ANGELO^MARIA", Fuzzy(query_tokens("angelo mari"))),
+        ("MEYER^ANNA", Fuzzy(query_tokens("maier"))),
+        ("DOE^JOHN", Wildcard(("*OE^JO*",))),
+        ("DOE^JOHN", Wildcard(("?OE*OHN",))),
+        ("YAMADA^TAROU=山田先生^太郎", Wildcard(("*田先生*",))),
+        ("YAMADA^TAROU=山田^太郎=やまだ", Wildcard(("山田*",))),
+        ("YAMADA^TAROU=山田^太郎=やまだ", Wildcard(("やま*",))),
+    ],
+)
+async def test_a_part_of_a_name_is_found_by_keys(conn, name, asked):
+    await insert_instances(conn, SCOPE, [new("1.1", of_study={"PatientName": name})])
+    query = SearchQuery(Level.STUDY, {NAME: asked})
+
+    assert ways_by_keys(query, SCOPE)
+    assert len(await find(conn, SCOPE, query)) == 1
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        Wildcard(("*",)),
+        Wildcard(("*AB*",)),
+        Wildcard(("A*",)),
+        Wildcard(("*ABC*", "*AB*")),
+        Wildcard(("*ABC*=*",)),
+        Fuzzy(query_tokens("ab")),
+        Fuzzy(query_tokens("abc"), "*ab*"),
+    ],
+)
+def test_what_has_no_keys_is_searched_in_another_way(asked):
+    assert ways_by_keys(SearchQuery(Level.STUDY, {NAME: asked}), SCOPE) is None
+
+
+async def find(conn, scope, query):
+    found = await index.find(conn, scope, query, Returned(frozenset({query.level})))
+    return [each.study_instance_uid for each in found]
+
+
+# Studies of some years and institutions: every third has the name, two have no date.
+DAYS = [None, None] + [f"{2020 + n // 9}{1 + n % 12:02}{1 + n % 28:02}" for n in range(40)]
+
+
+def institution_of(n):
+    return 1 + n // 3 % 3
+
+
+@pytest.fixture
+async def years(conn):
+    await conn.execute("INSERT INTO institutions VALUES (2, '2'), (3, '3')")
+    for n, day in enumerate(DAYS):
+        name = "ROSSI^ANNA" if n % 3 == 0 else "OTHER^ONE"
+        of_study = {"StudyDate": day, "PatientName": name}
+        study = new(f"1.{n}", f"2.{n}", f"3.{n}", of_study=of_study, of_series={"Modality": "CT"})
+        await insert_instances(conn, Scope((institution_of(n),)), [study])
+    return conn
+
+
+EVERYBODY = [Scope((1, 2)), Scope((1, 2, 3)), Scope((1, 2, 3), everything=True)]
+COMMON = [
+    {NAME: Wildcard(("*OSS*",))},
+    {NAME: Fuzzy(query_tokens("rossi"))},
+    {NAME: Fuzzy(query_tokens("anna"), "*oss*")},
+    {NAME: Wildcard(("ROSSI*",)), (0x00080061,): Equal(("CT",))},
+    {NAME: Wildcard(("RO*",)), (0x00080060,): Equal(("CT",))},
+]
+
+
+@pytest.mark.parametrize("scope", EVERYBODY)
+@pytest.mark.parametrize("asked", COMMON)
+@pytest.mark.parametrize("period", [None, Range("20210215", "20230701"), Range(None, "20220331")])
+async def test_pages_go_through_the_quarters_in_the_order_of_time(years, scope, asked, period):
+    conditions = asked | ({(0x00080020,): period} if period else {})
+    low = (period and period.low) or "00000000"
+    high = (period and period.high) or "99999999"
+    expected = [
+        f"1.{n}"
+        for n, day in enumerate(DAYS)
+        if n % 3 == 0
+        and institution_of(n) in scope.institution_ids
+        and (period is None or (day is not None and low <= day <= high))
+    ]
+    expected.sort()
+    expected.sort(key=lambda uid: DAYS[int(uid[2:])] or "", reverse=True)
+
+    pages = []
+    for offset in range(0, len(expected) + 3, 3):
+        query = SearchQuery(Level.STUDY, conditions, limit=3, offset=offset)
+        pages += (await find(years, scope, query))[:3]
+
+    assert pages == expected
