@@ -20,6 +20,7 @@ from dicomweb_server.index.search_ways import PATIENT_NAME, is_exact
 
 _RUN, _BEGINNING = 3, 2  # characters
 _MOST_RUNS = 6  # of one word or pattern; more would not make it rarer
+_MOST_WAYS = 8  # each is another look into each quarter
 _WILDCARDS = re.compile(r"[*?]")
 _INDEXED = (
     "name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, "
@@ -54,7 +55,7 @@ def ways_by_keys(query: SearchQuery, scope: Scope) -> Sequence[Way] | None:
         return None
     condition = query.conditions.get(PATIENT_NAME)
     ways = list(_ways(condition)) if isinstance(condition, Fuzzy | Wildcard) else []
-    return ways if ways and all(ways) else None
+    return ways if 0 < len(ways) <= _MOST_WAYS and all(ways) else None
 
 
 def _ways(condition: Condition) -> Iterator[Way]:

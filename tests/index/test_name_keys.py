@@ -93,6 +93,7 @@ async def test_a_part_of_a_name_is_found_by_keys(conn, name, asked):
         Wildcard(("A*",)),
         Wildcard(("*ABC*", "*AB*")),
         Wildcard(("*ABC*=*",)),
+        Wildcard(tuple(f"*ABC{n}*" for n in range(9))),
         Fuzzy(query_tokens("ab")),
         Fuzzy(query_tokens("abc"), "*ab*"),
     ],
