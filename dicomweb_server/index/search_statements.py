@@ -9,6 +9,7 @@ is in the order that is asked for, one walked for ANY of several is not. So seve
 each for itself, a page of each at most (LATERAL), unless a key is so exact that order does not
 matter. Likewise each of several modalities. Walks of a few institutions are merged as they go
 (UNION ALL), so that a deep offset costs what it passes over, and not that for each of them.
+By a part of a name they go through the quarters of years (`search_quarters`).
 """
 
 import re
@@ -48,7 +49,6 @@ from dicomweb_server.index.search_ways import (
 _FEW_STUDIES = 100
 _FARTHEST = 2**40  # rows; no archive has more, and bigint holds it
 _MERGED = 16  # institutions at the most that are each walked, or looked up, for itself
-
 
 _TABLES = {
     Level.STUDY: "studies s",

@@ -68,6 +68,7 @@ async def test_who_meets_a_condition_has_its_keys(conn, data, name, institution)
     ("name", "asked"),
     [
         ("D'ANGELO^MARIA", Fuzzy(query_tokens("dangelo"))),
+        ("DELL'ACQUA^MARIA", Fuzzy(query_tokens("dellacq"))),  # which sounds otherwise
         ("D'ANGELO^MARIA", Fuzzy(query_tokens("angelo mari"))),
         ("MEYER^ANNA", Fuzzy(query_tokens("maier"))),
         ("DOE^JOHN", Wildcard(("*OE^JO*",))),
