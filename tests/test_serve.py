@@ -32,7 +32,8 @@ ROOT = Path(__file__).parent.parent
 
 # An application that tells which process it is, can be slow, and can be made to crash.
 STAND_IN = """
-import asyncio, os, sys
+import asyncio, multiprocessing, os, sys, time
+import granian.server.mp
 from dicomweb_server.__main__ import plain_failures, read_settings
 from dicomweb_server.commands.serving import run
 
@@ -54,6 +55,16 @@ def load():
     if "BROKEN" in os.environ:
         raise RuntimeError("no application today")
     return app
+
+configure_logging = granian.server.mp.configure_logging  # a worker's first step
+
+def late(*arguments):
+    if "LATE" in os.environ and multiprocessing.current_process().name == "granian-worker":
+        print("late begins", flush=True)
+        time.sleep(2)
+    configure_logging(*arguments)
+
+granian.server.mp.configure_logging = late
 
 try:
     with plain_failures():
@@ -186,6 +197,14 @@ def test_it_says_where_everything_is_and_a_signal_stops_everything(start, data_d
     idle.close()
     assert not any(alive(pid) for pid in processes)
     assert "rror" not in server.said
+    assert "Killing" not in server.said
+
+
+def test_processes_stop_that_have_hardly_begun(start):
+    server = start(LATE="1")
+    server.read_to("late begins")
+    server.process.send_signal(signal.SIGTERM)
+    assert server.end() == 0
     assert "Killing" not in server.said
 
 

@@ -242,6 +242,7 @@ def _answer_requests(
             signal.signal(signal.SIGHUP, server.signal_handler_interrupt)
         started()
 
+    _let_forks_be_stopped()
     try:
         server.serve(target_loader=_in_worker(load), wrap_loader=False)
     except SystemExit:
@@ -254,8 +255,6 @@ def _answer_requests(
 
 def _in_worker(load: Load) -> Load:
     def loader() -> Any:
-        # Of the main process they are inherited, and until granian's are set would do nothing.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         _share_heaps()
         os.setpgid(0, 0)  # Ctrl-C is for the main process, which lets requests finish
@@ -265,6 +264,25 @@ def _in_worker(load: Load) -> Load:
         return app
 
     return loader
+
+
+def _let_forks_be_stopped() -> None:
+    """Let SIGTERM end a worker from its first moment until granian handles it there: what the main
+    process does with the signal is inherited, and would make the worker go on until it is killed.
+    """
+    held: list[set[int]] = []
+
+    def hold() -> None:
+        held.append(signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM}))
+
+    def release() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held.pop())
+
+    def release_with_default() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        release()
+
+    os.register_at_fork(before=hold, after_in_parent=release, after_in_child=release_with_default)
 
 
 def _collect_seldom() -> None:
