@@ -20,6 +20,7 @@ import asyncpg
 from dicomweb_server.index.database import Connection
 from dicomweb_server.index.fill_documents import fill_documents
 from dicomweb_server.index.leading_spaces import mend_leading_spaces
+from dicomweb_server.index.name_places import place_names
 
 _NAME = re.compile(r"(\d{4})_\w+\.sql", re.ASCII)
 _LOCK = 0x4449434F4D  # any number that no other program takes for an advisory lock
@@ -95,6 +96,7 @@ def _is_comment(line: str) -> bool:
 _IN_PYTHON = (
     Migration(5, "0005_search_documents", "fill_documents, version 1", fill_documents),
     Migration(9, "0009_leading_spaces", "leading_spaces, version 1", mend_leading_spaces),
+    Migration(14, "0014_name_places_index", "name_places, version 1", place_names),
 )
 
 

@@ -25,17 +25,24 @@ CREATE TABLE institutions (
 );
 INSERT INTO institutions (id, code) VALUES (1, 'default');
 
--- The first moment of the quarter of a year, as a sort_key is one.
+-- The first moment of the quarter of a year, as a sort_key is one. All years before 1900 are one
+-- quarter, as is what has no date, and all after 2100 another: dates that nobody meant would make
+-- forty thousand, and each is looked at.
 CREATE FUNCTION quarter_of(p_sort_key bigint) RETURNS bigint
   LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN p_sort_key / 10000000000 * 10000000000
-       + ((p_sort_key / 100000000 % 100 + 2) / 3 * 3 - 2) * 100000000;
+RETURN CASE WHEN p_sort_key < 19000000000000 THEN 0
+            WHEN p_sort_key >= 21010000000000 THEN 21010100000000
+            ELSE p_sort_key / 10000000000 * 10000000000
+                 + ((p_sort_key / 100000000 % 100 + 2) / 3 * 3 - 2) * 100000000 END;
 
 -- What the keys of names begin with, of an institution and a quarter: so they lie together.
+-- Quarters are counted, four of a year.
 CREATE FUNCTION name_place(p_institution integer, p_sort_key bigint) RETURNS bigint
   LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN (p_institution % 32768)::bigint * 281474976710656
-       + (p_sort_key / 10000000000 * 4 + (p_sort_key / 100000000 % 100 + 2) / 3) % 65536 * 4294967296;
+RETURN (p_institution % 32768)::bigint * 281474976710656 + 4294967296 *
+       CASE WHEN p_sort_key < 19000000000000 THEN 0
+            WHEN p_sort_key >= 21010000000000 THEN 8405
+            ELSE p_sort_key / 10000000000 * 4 + (p_sort_key / 100000000 % 100 + 2) / 3 END;
 
 -- What a key of a name ends with.
 CREATE FUNCTION name_key(p_text text, p_kind bigint) RETURNS bigint
@@ -50,9 +57,10 @@ CREATE FUNCTION name_keys(
   p_institution integer, p_sort_key bigint, p_name text, p_other text, p_tokens text[]
 ) RETURNS bigint[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE COST 1000 AS $$
 DECLARE
-  v_place bigint :=
-    (p_institution % 32768)::bigint * 281474976710656
-    + (p_sort_key / 10000000000 * 4 + (p_sort_key / 100000000 % 100 + 2) / 3) % 65536 * 4294967296;
+  v_place bigint := (p_institution % 32768)::bigint * 281474976710656 + 4294967296 *
+       CASE WHEN p_sort_key < 19000000000000 THEN 0
+            WHEN p_sort_key >= 21010000000000 THEN 8405
+            ELSE p_sort_key / 10000000000 * 4 + (p_sort_key / 100000000 % 100 + 2) / 3 END;
   v_keys  bigint[] := '{}';
   v_text  text;
 BEGIN

@@ -234,4 +234,9 @@ def test_a_step_of_python_is_known_by_its_name_and_version():
             "0009_leading_spaces",
             "4f26e8f14f8c778d1588f3a748953fb715373c4df00c2872482fa821e9df74a8",
         ),
+        (
+            14,
+            "0014_name_places_index",
+            "544d79694b1f31d2307fead2c3afdb1e49381b0e45467eddcb3441a6606ac54b",
+        ),
     ]
