@@ -342,11 +342,16 @@ def _moments(day: Column, condition: DateTimeRange, arguments: Arguments) -> str
     time = COLUMNS[condition.time_path[0]]
     moment = f"({day.sql} || coalesce({time.sql}, '000000.000000'))"
     parts = [f"{day.sql} IS NOT NULL", *_bounds(moment, low, high, arguments)]
-    if day.kind == "day":  # to the second, and in the order of an index
-        first = None if low is None else int(low[:14])
-        last = None if high is None else int(high[:14])
-        parts += _bounds("s.sort_key", first, last, arguments)
+    if day.kind == "day":
+        parts += seconds_between(condition, arguments)
     return " AND ".join(parts)
+
+
+def seconds_between(condition: DateTimeRange, arguments: Arguments) -> list[str]:
+    """What an interval over a study's date and time says to the second, in the order of studies."""
+    first = None if condition.low is None else int(condition.low[:14])
+    last = None if condition.high is None else int(condition.high[:14])
+    return _bounds("s.sort_key", first, last, arguments)
 
 
 def _item(conditions: Mapping[Path, Condition], arguments: Arguments) -> str:

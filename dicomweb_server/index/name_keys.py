@@ -5,13 +5,15 @@ of three characters, and the first two, each hashed together with its institutio
 (``name_keys`` in SQL). So those of one institution and quarter that have a part of a name are
 found without a look at others, and of a name that many have no more quarters are looked at than a
 page takes. What has the keys is asked again: who meets a condition has them, the reverse need not
-hold.
+hold. So of several words only the longest is looked up: Postgres knows nothing of how rare they
+are, and would make the keys of every study found anew to compare the others.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import chain
 
 from dicomweb_server.access.policy import Scope
 from dicomweb_server.dicom.query import Condition, Fuzzy, Level, SearchQuery, Wildcard
@@ -20,7 +22,7 @@ from dicomweb_server.index.search_ways import PATIENT_NAME, is_exact
 
 _RUN, _BEGINNING = 3, 2  # characters
 _MOST_RUNS = 6  # of one word or pattern; more would not make it rarer
-_MOST_WAYS = 8  # each is another look into each quarter
+_MOST = 8  # each is another look into each quarter
 _WILDCARDS = re.compile(r"[*?]")
 _INDEXED = (
     "name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, "
@@ -44,33 +46,32 @@ class Keys:
     texts: tuple[str, ...]
 
 
-Word = tuple[Keys, ...]  # one of which is enough
-Way = tuple[Word, ...]  # all of which are needed
-
-
-def ways_by_keys(query: SearchQuery, scope: Scope) -> Sequence[Way] | None:
-    """The ways to meet the condition on the patient's name; None if another kind of search is
-    better, or if there is a way that has no keys."""
+def keys_of(query: SearchQuery, scope: Scope) -> Sequence[Keys] | None:
+    """The keys of which whoever meets the condition on the patient's name has one; None if
+    another kind of search is better, or if there is a way to meet it that has no keys."""
     if query.order or query.level is not Level.STUDY or is_exact(query, scope):
         return None
     condition = query.conditions.get(PATIENT_NAME)
     ways = list(_ways(condition)) if isinstance(condition, Fuzzy | Wildcard) else []
-    return ways if 0 < len(ways) <= _MOST_WAYS and all(ways) else None
+    keys = list(chain.from_iterable(ways))
+    return keys if all(ways) and 0 < len(keys) <= _MOST else None
 
 
-def _ways(condition: Condition) -> Iterator[Way]:
+def _ways(condition: Condition) -> Iterator[tuple[Keys, ...]]:
+    """The ways to meet a condition, and of each the keys of which it has one."""
     match condition:
         case Fuzzy(words, pattern):
-            yield tuple(keys for word in words if (keys := _keys_of_word(word)))
+            keys = [_keys_of_word(word) for word in words]
+            yield max(keys, key=_runs_in, default=())
             if pattern is not None:
                 yield from _ways(Wildcard((pattern,)))
         case Wildcard(patterns):
             for pattern in patterns:
                 wanted = [] if "=" in pattern else patterns_of_group(pattern)
-                yield from (_way_of_pattern(each) for each in wanted or [""])
+                yield from (_keys_of_pattern(each) for each in wanted or [""])
 
 
-def _keys_of_word(tokens: Iterable[str]) -> Word:
+def _keys_of_word(tokens: Iterable[str]) -> tuple[Keys, ...]:
     """Nothing for a word so short that every tenth name has one that begins so."""
     begun = sorted(token for token in tokens if not token.startswith("~"))
     if any(len(token) < _RUN for token in begun):
@@ -80,12 +81,16 @@ def _keys_of_word(tokens: Iterable[str]) -> Word:
     return (*words, Keys(Kind.SOUND, sounds)) if sounds else words
 
 
-def _way_of_pattern(pattern: str) -> Way:
+def _runs_in(word: tuple[Keys, ...]) -> int:
+    return min((len(keys.texts) for keys in word if keys.kind is Kind.RUN), default=0)
+
+
+def _keys_of_pattern(pattern: str) -> tuple[Keys, ...]:
     pieces = _WILDCARDS.split(pattern)
     if runs := tuple(dict.fromkeys(run for piece in pieces for run in _runs(piece))):
-        return ((Keys(Kind.RUN, runs[:_MOST_RUNS]),),)
+        return (Keys(Kind.RUN, runs[:_MOST_RUNS]),)
     beginning = pieces[0][:_BEGINNING]
-    return ((Keys(Kind.BEGINNING, (beginning,)),),) if len(beginning) == _BEGINNING else ()
+    return (Keys(Kind.BEGINNING, (beginning,)),) if len(beginning) == _BEGINNING else ()
 
 
 def _runs(text: str) -> tuple[str, ...]:
@@ -95,21 +100,16 @@ def _runs(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text[start : start + _RUN] for start in starts))[:_MOST_RUNS]
 
 
-def compile_keys(ways: Sequence[Way], arguments: Arguments) -> tuple[str, str]:
+def compile_keys(wanted: Sequence[Keys], arguments: Arguments) -> tuple[str, str]:
     """The keys as columns of ``keys``, hashed for a ``place`` (``name_place`` in SQL), and the
     expression that studies s have to meet which have them."""
-    columns: list[str] = []
-
-    def asked(keys: Keys) -> str:
+    columns, found = [], []
+    for number, keys in enumerate(wanted):
         # With known texts Postgres hashes them once, as it plans.
         hashes = [
             f"place + name_key({arguments.add(text)}::text, {keys.kind:d})" for text in keys.texts
         ]
-        columns.append(f"ARRAY[{', '.join(hashes)}] AS key_{len(columns)}")
+        columns.append(f"ARRAY[{', '.join(hashes)}] AS key_{number}")
         operator = "&&" if keys.kind is Kind.SOUND else "@>"
-        return f"{_INDEXED} {operator} keys.key_{len(columns) - 1}"
-
-    found = " OR ".join(
-        " AND ".join(f"({' OR '.join(map(asked, word))})" for word in way) for way in ways
-    )
-    return ", ".join(columns), found
+        found.append(f"{_INDEXED} {operator} keys.key_{number}")
+    return ", ".join(columns), f"({' OR '.join(found)})"

@@ -1,11 +1,14 @@
 """The order of search results, and what comes after a place in it (digest 4.7)."""
 
+import re
 from dataclasses import dataclass
 
 from dicomweb_server.dicom.query import Level, SearchQuery
 from dicomweb_server.errors import InvalidParameter
 from dicomweb_server.index.conditions import COLUMNS, Arguments
 
+# A column of studies that the indexes in the order of results do not have.
+NOT_IN_ORDER = re.compile(r"\bs\.(?!(?:id|sort_key|institution_id|study_instance_uid)\b)")
 _ORDERED_BY = frozenset({"text", "uid", "name", "number", "day", "date", "time"})
 
 

@@ -12,7 +12,6 @@ matter. Likewise each of several modalities. Walks of a few institutions are mer
 By a part of a name they go through the quarters of years (`search_quarters`).
 """
 
-import re
 from dataclasses import replace
 
 from dicomweb_server.access.policy import Scope
@@ -25,8 +24,8 @@ from dicomweb_server.index.conditions import (
     name_alternatives,
     unpadded,
 )
-from dicomweb_server.index.name_keys import ways_by_keys
-from dicomweb_server.index.search_order import Term, after, order_of, ordered, places
+from dicomweb_server.index.name_keys import keys_of
+from dicomweb_server.index.search_order import NOT_IN_ORDER, Term, after, order_of, ordered, places
 from dicomweb_server.index.search_quarters import by_quarters
 from dicomweb_server.index.search_ways import (
     MODALITIES_IN_STUDY,
@@ -59,7 +58,6 @@ _TABLES = {
 # The walk through the studies of a modality: it has the columns that the order goes by, under
 # the same names; t has the others.
 _BYMODALITY = "study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid)"
-_NOT_IN_WALK = re.compile(r"\bs\.(?!(?:id|sort_key|institution_id|study_instance_uid)\b)")
 
 # The rows of a page, each looked up by its key and those above it by theirs. OFFSET 0 keeps the
 # planner from joining them in any other way: one that takes the tables for empty, as they were
@@ -130,16 +128,15 @@ def _page(query: SearchQuery, scope: Scope, terms: tuple[Term, ...], arguments: 
     if is_of_modality_alone(query, scope):
         return _series_of_studies(query, scope, terms, arguments)
     if 0 < len(scope.institution_ids) <= _MERGED:
-        ways = ways_by_keys(query, scope)
+        keys = keys_of(query, scope)
         # Of several institutions each name begun by itself takes longer to plan than to find.
         alone = len(scope.institution_ids) == 1 and is_of_time_and_name(query)
-        if begun_name(query, scope) and (ways is None or alone):
+        if begun_name(query, scope) and (keys is None or alone):
             return _named(query, scope, terms, arguments)
-        if ways is not None:  # each looked up in each quarter
+        if keys is not None:  # each looked up in each quarter
             where = _where(query, scope, terms, arguments, walked=False)
-            along = [each for each in where if _is_along(each)]
             page = _limits(query, arguments)
-            return by_quarters(scope.institution_ids, ways, where, along, terms, page, arguments)
+            return by_quarters(query, scope, keys, where, terms, page, arguments)
     modalities = walked_modalities(query, scope)
     where = _where(query, scope, terms, arguments, walked=modalities is not None)
     limit, offset = _limits(query, arguments)
@@ -190,11 +187,6 @@ def _named(query: SearchQuery, scope: Scope, terms: tuple[Term, ...], arguments:
     found = [[way, *where] for way in ways]
     walks = _merged(query, scope, terms, found, f"{limit} + {offset}", arguments)
     return _page_of(walks, terms, limit, offset, distinct=True)
-
-
-def _is_along(condition: str) -> bool:
-    """Whether an index that is in the order of results answers it by itself."""
-    return "SELECT" not in condition and not _NOT_IN_WALK.search(condition)
 
 
 def _walk(
@@ -276,7 +268,7 @@ def _source(level: Level, where: list[str], *, walked: bool) -> str:
     condition = " AND ".join(where) or "TRUE"
     tables = _TABLES[level]
     if walked:
-        condition = _NOT_IN_WALK.sub("t.", condition.replace("s.modality =", "\0"))
+        condition = NOT_IN_ORDER.sub("t.", condition.replace("s.modality =", "\0"))
         condition = condition.replace("\0", "s.modality =")
         rest = " JOIN studies t ON t.id = s.id" if "t." in condition else ""
         tables = tables.replace("studies s", f"{_BYMODALITY}{rest}", 1)

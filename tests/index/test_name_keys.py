@@ -1,17 +1,33 @@
 """Keys of names: who meets a condition has them, and pages by them are in the order of time."""
 
+import json
+
+import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dicomweb_server.access.policy import Scope
 from dicomweb_server.dicom.name_tokens import query_tokens
-from dicomweb_server.dicom.query import Equal, Fuzzy, Level, Range, Returned, SearchQuery, Wildcard
+from dicomweb_server.dicom.query import (
+    DateTimeRange,
+    Equal,
+    Fuzzy,
+    Level,
+    Range,
+    Returned,
+    SearchQuery,
+    Wildcard,
+)
 from dicomweb_server.index import search as index
+from dicomweb_server.index import search_quarters
 from dicomweb_server.index.conditions import Arguments, compile_condition
 from dicomweb_server.index.instances import insert_instances
-from dicomweb_server.index.name_keys import compile_keys, ways_by_keys
+from dicomweb_server.index.migrate import migrate
+from dicomweb_server.index.name_keys import compile_keys, keys_of
 from dicomweb_server.index.rows import STUDY_COLUMNS, entry_of
+from dicomweb_server.index.search_statements import compile_search
+from tests.index import earlier
 from tests.index.made import described, new
 
 NAME = (0x00100010,)
@@ -48,18 +64,18 @@ SELECT {meets} AS meets, {having} AS having
 @given(data=st.data(), name=names, institution=st.integers(1, 2**31 - 1))
 async def test_who_meets_a_condition_has_its_keys(conn, data, name, institution):
     condition = data.draw(conditions(name))
-    ways = ways_by_keys(SearchQuery(Level.STUDY, {NAME: condition}), SCOPE)
-    if ways is None:
+    keys = keys_of(SearchQuery(Level.STUDY, {NAME: condition}), SCOPE)
+    if keys is None:
         return
     day = data.draw(st.sampled_from([None, "00010101", "20240331", "20240401", "99991231"]))
     of_study = {"PatientName": name, "StudyDate": day, "StudyTime": "235959"}
     row = dict(zip(STUDY_COLUMNS, entry_of(described(of_study=of_study)).study, strict=True))
     arguments = Arguments([institution, row["sort_key"], row["patient_name"]])
     arguments += [row["patient_name_other"], row["patient_name_tokens"]]
-    keys, having = compile_keys(ways, arguments)
+    hashed, having = compile_keys(keys, arguments)
     meets = compile_condition(NAME, condition, arguments)
 
-    found = await conn.fetchrow(ROW.format(keys=keys, having=having, meets=meets), *arguments)
+    found = await conn.fetchrow(ROW.format(keys=hashed, having=having, meets=meets), *arguments)
 
     assert found["having"] or not found["meets"]
 
@@ -82,7 +98,7 @@ async def test_a_part_of_a_name_is_found_by_keys(conn, name, asked):
     await insert_instances(conn, SCOPE, [new("1.1", of_study={"PatientName": name})])
     query = SearchQuery(Level.STUDY, {NAME: asked})
 
-    assert ways_by_keys(query, SCOPE)
+    assert keys_of(query, SCOPE)
     assert len(await find(conn, SCOPE, query)) == 1
 
 
@@ -100,16 +116,17 @@ async def test_a_part_of_a_name_is_found_by_keys(conn, name, asked):
     ],
 )
 def test_what_has_no_keys_is_searched_in_another_way(asked):
-    assert ways_by_keys(SearchQuery(Level.STUDY, {NAME: asked}), SCOPE) is None
+    assert keys_of(SearchQuery(Level.STUDY, {NAME: asked}), SCOPE) is None
 
 
 async def find(conn, scope, query):
-    found = await index.find(conn, scope, query, Returned(frozenset({query.level})))
+    found = await index.find(conn, scope, query, Returned(frozenset()))
     return [each.study_instance_uid for each in found]
 
 
 # Studies of some years and institutions: every third has the name, two have no date.
-DAYS = [None, None] + [f"{2020 + n // 9}{1 + n % 12:02}{1 + n % 28:02}" for n in range(40)]
+DAYS = [None, None, "00070101", "18991231", "21010101", "99991231"]
+DAYS += [f"{2020 + n // 9}{1 + n % 12:02}{1 + n % 28:02}" for n in range(40)]
 
 
 def institution_of(n):
@@ -127,7 +144,7 @@ async def years(conn):
     return conn
 
 
-EVERYBODY = [Scope((1, 2)), Scope((1, 2, 3)), Scope((1, 2, 3), everything=True)]
+EVERYBODY = [Scope((1,)), Scope((1, 2)), Scope((1, 2, 3)), Scope((1, 2, 3), everything=True)]
 COMMON = [
     {NAME: Wildcard(("*OSS*",))},
     {NAME: Fuzzy(query_tokens("rossi"))},
@@ -135,12 +152,22 @@ COMMON = [
     {NAME: Wildcard(("ROSSI*",)), (0x00080061,): Equal(("CT",))},
     {NAME: Wildcard(("RO*",)), (0x00080060,): Equal(("CT",))},
 ]
+PERIODS = [
+    None,
+    Range("20210215", "20230701"),
+    Range(None, "20220331"),
+    DateTimeRange((0x00080030,), "20210215000000.000000", "20230701235959.999999"),
+]
 
 
 @pytest.mark.parametrize("scope", EVERYBODY)
 @pytest.mark.parametrize("asked", COMMON)
-@pytest.mark.parametrize("period", [None, Range("20210215", "20230701"), Range(None, "20220331")])
-async def test_pages_go_through_the_quarters_in_the_order_of_time(years, scope, asked, period):
+@pytest.mark.parametrize("period", PERIODS)
+@pytest.mark.parametrize("most", [1, search_quarters.MOST])
+async def test_pages_go_through_the_quarters_in_the_order_of_time(
+    years, monkeypatch, scope, asked, period, most
+):
+    monkeypatch.setattr(search_quarters, "MOST", most)
     conditions = asked | ({(0x00080020,): period} if period else {})
     low = (period and period.low) or "00000000"
     high = (period and period.high) or "99999999"
@@ -149,7 +176,7 @@ async def test_pages_go_through_the_quarters_in_the_order_of_time(years, scope, 
         for n, day in enumerate(DAYS)
         if n % 3 == 0
         and institution_of(n) in scope.institution_ids
-        and (period is None or (day is not None and low <= day <= high))
+        and (period is None or (day is not None and low[:8] <= day <= high[:8]))
     ]
     expected.sort()
     expected.sort(key=lambda uid: DAYS[int(uid[2:])] or "", reverse=True)
@@ -160,3 +187,84 @@ async def test_pages_go_through_the_quarters_in_the_order_of_time(years, scope, 
         pages += (await find(years, scope, query))[:3]
 
     assert pages == expected
+
+
+# An archive without dates: of every two studies one has the name, of every hundred the other.
+FILL = """
+INSERT INTO studies (institution_id, study_instance_uid, sort_key, patient_name, document,
+                     number_of_series, number_of_instances, bytes)
+SELECT 1 + n % $1::int, '1.' || to_char(n, 'FM00000'), 0,
+       'NAME' || CASE WHEN n % 2 = 0 THEN '^ANONYM' ELSE '' END
+              || CASE WHEN n % 100 = 0 THEN '^LEE' ELSE '' END, '', 0, 0, 0
+  FROM generate_series(1, 3000) AS n
+"""
+
+
+@pytest.mark.parametrize("institutions", [1, 2])
+@pytest.mark.parametrize(("asked", "every"), [("*NONYM*", 2), ("*^LEE*", 100)])
+async def test_of_a_quarter_that_is_full_of_a_name_few_are_fetched(
+    conn, monkeypatch, institutions, asked, every
+):
+    monkeypatch.setattr(search_quarters, "MOST", 200)
+    monkeypatch.setattr(search_quarters, "NEWEST", 100)
+    await conn.execute("INSERT INTO institutions VALUES (2, '2')")
+    await conn.execute(FILL, institutions)
+    await conn.execute("ANALYZE studies")
+    scope = Scope(tuple(range(1, institutions + 1)))
+    query = SearchQuery(Level.STUDY, {NAME: Wildcard((asked,))}, limit=20)
+
+    found = await find(conn, scope, query)
+    statement, arguments = compile_search(query, scope, Returned(frozenset()))
+    plan = await conn.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *arguments)
+
+    assert found[:20] == [f"1.{n * every:05}" for n in range(1, 21)]
+    passed = list(passed_over(json.loads(plan)[0]["Plan"]))
+    assert 0 < max(passed) <= 200
+
+
+def passed_over(node):
+    """How many studies each step of a plan has read."""
+    if node.get("Relation Name") == "studies":
+        yield (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+    for inner in node.get("Plans", ()):
+        yield from passed_over(inner)
+
+
+async def test_the_quarters_are_counted(conn):
+    days = "SELECT year * 10000000000 + month * 100000000 + 1000000 AS day"
+    months = f"{days} FROM generate_series(1, 9999) AS year, generate_series(1, 12) AS month"
+    counted = await conn.fetchrow(
+        "SELECT count(DISTINCT quarter_of(day)) AS quarters, count(DISTINCT name_place(1, day)) "
+        f"AS places, bool_and(quarter_of(day) <= day) AS begun FROM ({months}) AS days"
+    )
+    assert dict(counted) == {"quarters": 201 * 4 + 2, "places": 201 * 4 + 2, "begun": True}
+
+
+@pytest.fixture
+async def old(new_database):
+    """A connection to an empty database without a schema."""
+    async with new_database() as url:
+        conn = await asyncpg.connect(url)
+        yield conn
+        await conn.close()
+
+
+async def test_keys_of_years_that_nobody_meant_are_brought_to_their_places(old):
+    await earlier.bring_to(old, 12)
+    days = [0, 70101000000, 18500101000000, 20240101000000, 99991231000000]
+    await old.execute(
+        "INSERT INTO studies (institution_id, study_instance_uid, sort_key, patient_name, document,"
+        " number_of_series, number_of_instances, bytes)"
+        " SELECT 1, '1.' || day, day, 'ROSSI', '', 0, 0, 0 FROM unnest($1::bigint[]) AS day",
+        days,
+    )
+    # As a step leaves it that was broken off.
+    await old.execute("CREATE INDEX studies_name_keys_ccnew ON studies (id)")
+    heard = []
+
+    await migrate(old, heard.append)
+
+    assert any("before 1900" in each for each in heard)
+    assert await old.fetchval("SELECT to_regclass('studies_name_keys_ccnew')") is None
+    query = SearchQuery(Level.STUDY, {NAME: Wildcard(("*OSSI*",))})
+    assert await find(old, SCOPE, query) == [f"1.{day}" for day in reversed(days)]

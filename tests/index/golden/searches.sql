@@ -288,37 +288,59 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $2 = 21
 --   $3 = 0
 --   $4 = [1, 2, 3, 4, 5]
---   $5 = 'ABC'
+--   $5 = 5000
+--   $6 = 'ABC'
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (WITH RECURSIVE found (begin) AS (SELECT quarter_of((SELECT s.sort_key
+  FROM (WITH RECURSIVE found (begin, beyond) AS (SELECT quarter_of((SELECT s.sort_key
   FROM studies s
   WHERE TRUE
   ORDER BY s.sort_key DESC
-  LIMIT 1)) UNION ALL SELECT quarter_of((SELECT s.sort_key
+  LIMIT 1)), 9223372036854775807
+  WHERE TRUE UNION ALL SELECT quarter_of((SELECT s.sort_key
   FROM studies s
   WHERE s.sort_key < found.begin
   ORDER BY s.sort_key DESC
-  LIMIT 1))
+  LIMIT 1)), found.begin
   FROM found
-  WHERE found.begin IS NOT NULL), quarters AS (SELECT begin
+  WHERE found.begin IS NOT NULL), quarters AS (SELECT *
   FROM found
   WHERE begin IS NOT NULL
-  ORDER BY begin DESC OFFSET 0) SELECT studies.key
+  ORDER BY begin DESC OFFSET 0) SELECT studies.*
   FROM quarters
-  CROSS JOIN LATERAL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM unnest($4::int[]) AS own (id)
-  CROSS JOIN LATERAL (SELECT name_place(own.id, quarters.begin) AS place) AS places
-  CROSS JOIN LATERAL (SELECT ARRAY[place + name_key($5::text, 1)] AS key_0 OFFSET 0) AS keys
-  CROSS JOIN LATERAL (SELECT *
-  FROM studies s
-  WHERE (name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_0) OFFSET 0) AS s
-  WHERE quarter_of(s.sort_key) = quarters.begin
+  CROSS JOIN unnest($4::int[]) AS own (id)
+  CROSS JOIN LATERAL (WITH keyed AS MATERIALIZED (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2, quarter_of(s.sort_key) = quarters.begin
   AND s.institution_id = own.id
   AND ((s.patient_name <> ''
   AND s.patient_name LIKE $1 OR s.patient_name_other IS NOT NULL
   AND (split_part(s.patient_name_other, '=', 1) <> ''
   AND split_part(s.patient_name_other, '=', 1) LIKE $1 OR split_part(s.patient_name_other, '=', 2) <> ''
-  AND split_part(s.patient_name_other, '=', 2) LIKE $1)))) AS studies
+  AND split_part(s.patient_name_other, '=', 2) LIKE $1))) AS meant
+  FROM (SELECT name_place(own.id, quarters.begin) AS place) AS places
+  CROSS JOIN LATERAL (SELECT ARRAY[place + name_key($6::text, 1)] AS key_0 OFFSET 0) AS keys
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies s
+  WHERE (name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_0) OFFSET 0) AS s
+  LIMIT $5::bigint) SELECT key, place_0, place_1, place_2
+  FROM keyed
+  WHERE meant
+  AND (SELECT count(*)
+  FROM keyed) < $5::bigint UNION ALL SELECT key, place_0, place_1, place_2
+  FROM (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT *
+  FROM studies s
+  WHERE s.institution_id = own.id
+  AND s.sort_key >= quarters.begin
+  AND s.sort_key < quarters.beyond
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id OFFSET 0) AS s
+  WHERE ((s.patient_name <> ''
+  AND s.patient_name LIKE $1 OR s.patient_name_other IS NOT NULL
+  AND (split_part(s.patient_name_other, '=', 1) <> ''
+  AND split_part(s.patient_name_other, '=', 1) LIKE $1 OR split_part(s.patient_name_other, '=', 2) <> ''
+  AND split_part(s.patient_name_other, '=', 2) LIKE $1)))
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $2::bigint + $3::bigint) AS passed
+  WHERE (SELECT count(*)
+  FROM keyed) = $5::bigint) AS studies
   ORDER BY quarters.begin DESC, place_0 DESC, place_1, place_2
   LIMIT $2::bigint OFFSET $3::bigint) AS page
   CROSS JOIN LATERAL (SELECT *
@@ -330,42 +352,93 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $1 = '%ABCDE%'
 --   $2 = 21
 --   $3 = 0
---   $4 = [1]
---   $5 = 'ABC'
---   $6 = 'CDE'
---   $7 = 1
+--   $4 = 1
+--   $5 = 1000
+--   $6 = [1]
+--   $7 = 5000
+--   $8 = 'ABC'
+--   $9 = 'CDE'
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (WITH RECURSIVE found (begin) AS (SELECT quarter_of((SELECT s.sort_key
+  FROM (WITH RECURSIVE near AS MATERIALIZED (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.*
   FROM studies s
-  WHERE s.institution_id = $7
+  WHERE s.institution_id = $4
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $5 OFFSET 0) AS s
+  WHERE (SELECT s.sort_key / 1000000
+  FROM studies s
+  WHERE s.institution_id = $4
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT 1 OFFSET 0) = (SELECT s.sort_key / 1000000
+  FROM studies s
+  WHERE s.institution_id = $4
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT 1 OFFSET $5)
+  AND ((s.patient_name <> ''
+  AND s.patient_name LIKE $1 OR s.patient_name_other IS NOT NULL
+  AND (split_part(s.patient_name_other, '=', 1) <> ''
+  AND split_part(s.patient_name_other, '=', 1) LIKE $1 OR split_part(s.patient_name_other, '=', 2) <> ''
+  AND split_part(s.patient_name_other, '=', 2) LIKE $1)))
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $2::bigint + $3::bigint), found (begin, beyond) AS (SELECT quarter_of((SELECT s.sort_key
+  FROM studies s
+  WHERE s.institution_id = $4
   ORDER BY s.sort_key DESC
-  LIMIT 1)) UNION ALL SELECT quarter_of((SELECT s.sort_key
+  LIMIT 1)), 9223372036854775807
+  WHERE NOT (SELECT count(*)
+  FROM near) >= $2::bigint + $3::bigint UNION ALL SELECT quarter_of((SELECT s.sort_key
   FROM studies s
   WHERE s.sort_key < found.begin
-  AND s.institution_id = $7
+  AND s.institution_id = $4
   ORDER BY s.sort_key DESC
-  LIMIT 1))
+  LIMIT 1)), found.begin
   FROM found
-  WHERE found.begin IS NOT NULL), quarters AS (SELECT begin
+  WHERE found.begin IS NOT NULL), quarters AS (SELECT *
   FROM found
   WHERE begin IS NOT NULL
-  ORDER BY begin DESC OFFSET 0) SELECT studies.key
+  ORDER BY begin DESC OFFSET 0) SELECT key
+  FROM (SELECT *
+  FROM near
+  WHERE (SELECT count(*)
+  FROM near) >= $2::bigint + $3::bigint UNION ALL (SELECT studies.*
   FROM quarters
-  CROSS JOIN LATERAL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM unnest($4::int[]) AS own (id)
-  CROSS JOIN LATERAL (SELECT name_place(own.id, quarters.begin) AS place) AS places
-  CROSS JOIN LATERAL (SELECT ARRAY[place + name_key($5::text, 1), place + name_key($6::text, 1)] AS key_0 OFFSET 0) AS keys
-  CROSS JOIN LATERAL (SELECT *
-  FROM studies s
-  WHERE (name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_0) OFFSET 0) AS s
-  WHERE quarter_of(s.sort_key) = quarters.begin
+  CROSS JOIN unnest($6::int[]) AS own (id)
+  CROSS JOIN LATERAL (WITH keyed AS MATERIALIZED (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2, quarter_of(s.sort_key) = quarters.begin
   AND s.institution_id = own.id
   AND ((s.patient_name <> ''
   AND s.patient_name LIKE $1 OR s.patient_name_other IS NOT NULL
   AND (split_part(s.patient_name_other, '=', 1) <> ''
   AND split_part(s.patient_name_other, '=', 1) LIKE $1 OR split_part(s.patient_name_other, '=', 2) <> ''
-  AND split_part(s.patient_name_other, '=', 2) LIKE $1)))) AS studies
+  AND split_part(s.patient_name_other, '=', 2) LIKE $1))) AS meant
+  FROM (SELECT name_place(own.id, quarters.begin) AS place) AS places
+  CROSS JOIN LATERAL (SELECT ARRAY[place + name_key($8::text, 1), place + name_key($9::text, 1)] AS key_0 OFFSET 0) AS keys
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies s
+  WHERE (name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_0) OFFSET 0) AS s
+  LIMIT $7::bigint) SELECT key, place_0, place_1, place_2
+  FROM keyed
+  WHERE meant
+  AND (SELECT count(*)
+  FROM keyed) < $7::bigint UNION ALL SELECT key, place_0, place_1, place_2
+  FROM (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT *
+  FROM studies s
+  WHERE s.institution_id = own.id
+  AND s.sort_key >= quarters.begin
+  AND s.sort_key < quarters.beyond
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id OFFSET 0) AS s
+  WHERE ((s.patient_name <> ''
+  AND s.patient_name LIKE $1 OR s.patient_name_other IS NOT NULL
+  AND (split_part(s.patient_name_other, '=', 1) <> ''
+  AND split_part(s.patient_name_other, '=', 1) LIKE $1 OR split_part(s.patient_name_other, '=', 2) <> ''
+  AND split_part(s.patient_name_other, '=', 2) LIKE $1)))
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $2::bigint + $3::bigint) AS passed
+  WHERE (SELECT count(*)
+  FROM keyed) = $7::bigint) AS studies
   ORDER BY quarters.begin DESC, place_0 DESC, place_1, place_2
+  LIMIT $2::bigint + $3::bigint)) AS studies
+  ORDER BY place_0 DESC, place_1, place_2
   LIMIT $2::bigint OFFSET $3::bigint) AS page
   CROSS JOIN LATERAL (SELECT *
   FROM studies
@@ -396,44 +469,85 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $2 = ['JOHN', '~J4N']
 --   $3 = 21
 --   $4 = 0
---   $5 = [1]
---   $6 = 'ABC'
---   $7 = 'CDE'
---   $8 = '~3BKD'
---   $9 = 'JOH'
---   $10 = 'OHN'
---   $11 = '~J4N'
---   $12 = 1
+--   $5 = 1
+--   $6 = 1000
+--   $7 = [1]
+--   $8 = 5000
+--   $9 = 'ABC'
+--   $10 = 'CDE'
+--   $11 = '~3BKD'
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (WITH RECURSIVE found (begin) AS (SELECT quarter_of((SELECT s.sort_key
+  FROM (WITH RECURSIVE near AS MATERIALIZED (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.*
   FROM studies s
-  WHERE s.institution_id = $12
+  WHERE s.institution_id = $5
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $6 OFFSET 0) AS s
+  WHERE (SELECT s.sort_key / 1000000
+  FROM studies s
+  WHERE s.institution_id = $5
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT 1 OFFSET 0) = (SELECT s.sort_key / 1000000
+  FROM studies s
+  WHERE s.institution_id = $5
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT 1 OFFSET $6)
+  AND s.patient_name_tokens && $1::text[]
+  AND s.patient_name_tokens && $2::text[]
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $3::bigint + $4::bigint), found (begin, beyond) AS (SELECT quarter_of((SELECT s.sort_key
+  FROM studies s
+  WHERE s.institution_id = $5
   ORDER BY s.sort_key DESC
-  LIMIT 1)) UNION ALL SELECT quarter_of((SELECT s.sort_key
+  LIMIT 1)), 9223372036854775807
+  WHERE NOT (SELECT count(*)
+  FROM near) >= $3::bigint + $4::bigint UNION ALL SELECT quarter_of((SELECT s.sort_key
   FROM studies s
   WHERE s.sort_key < found.begin
-  AND s.institution_id = $12
+  AND s.institution_id = $5
   ORDER BY s.sort_key DESC
-  LIMIT 1))
+  LIMIT 1)), found.begin
   FROM found
-  WHERE found.begin IS NOT NULL), quarters AS (SELECT begin
+  WHERE found.begin IS NOT NULL), quarters AS (SELECT *
   FROM found
   WHERE begin IS NOT NULL
-  ORDER BY begin DESC OFFSET 0) SELECT studies.key
+  ORDER BY begin DESC OFFSET 0) SELECT key
+  FROM (SELECT *
+  FROM near
+  WHERE (SELECT count(*)
+  FROM near) >= $3::bigint + $4::bigint UNION ALL (SELECT studies.*
   FROM quarters
-  CROSS JOIN LATERAL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM unnest($5::int[]) AS own (id)
-  CROSS JOIN LATERAL (SELECT name_place(own.id, quarters.begin) AS place) AS places
-  CROSS JOIN LATERAL (SELECT ARRAY[place + name_key($6::text, 1), place + name_key($7::text, 1)] AS key_0, ARRAY[place + name_key($8::text, 0)] AS key_1, ARRAY[place + name_key($9::text, 1), place + name_key($10::text, 1)] AS key_2, ARRAY[place + name_key($11::text, 0)] AS key_3 OFFSET 0) AS keys
-  CROSS JOIN LATERAL (SELECT *
-  FROM studies s
-  WHERE (name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_0 OR name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) && keys.key_1)
-  AND (name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_2 OR name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) && keys.key_3) OFFSET 0) AS s
-  WHERE quarter_of(s.sort_key) = quarters.begin
+  CROSS JOIN unnest($7::int[]) AS own (id)
+  CROSS JOIN LATERAL (WITH keyed AS MATERIALIZED (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2, quarter_of(s.sort_key) = quarters.begin
   AND s.institution_id = own.id
   AND s.patient_name_tokens && $1::text[]
-  AND s.patient_name_tokens && $2::text[]) AS studies
+  AND s.patient_name_tokens && $2::text[] AS meant
+  FROM (SELECT name_place(own.id, quarters.begin) AS place) AS places
+  CROSS JOIN LATERAL (SELECT ARRAY[place + name_key($9::text, 1), place + name_key($10::text, 1)] AS key_0, ARRAY[place + name_key($11::text, 0)] AS key_1 OFFSET 0) AS keys
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies s
+  WHERE (name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_0 OR name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) && keys.key_1) OFFSET 0) AS s
+  LIMIT $8::bigint) SELECT key, place_0, place_1, place_2
+  FROM keyed
+  WHERE meant
+  AND (SELECT count(*)
+  FROM keyed) < $8::bigint UNION ALL SELECT key, place_0, place_1, place_2
+  FROM (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT *
+  FROM studies s
+  WHERE s.institution_id = own.id
+  AND s.sort_key >= quarters.begin
+  AND s.sort_key < quarters.beyond
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id OFFSET 0) AS s
+  WHERE s.patient_name_tokens && $1::text[]
+  AND s.patient_name_tokens && $2::text[]
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $3::bigint + $4::bigint) AS passed
+  WHERE (SELECT count(*)
+  FROM keyed) = $8::bigint) AS studies
   ORDER BY quarters.begin DESC, place_0 DESC, place_1, place_2
+  LIMIT $3::bigint + $4::bigint)) AS studies
+  ORDER BY place_0 DESC, place_1, place_2
   LIMIT $3::bigint OFFSET $4::bigint) AS page
   CROSS JOIN LATERAL (SELECT *
   FROM studies
@@ -445,45 +559,96 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $2 = '%ABCDE%'
 --   $3 = 21
 --   $4 = 0
---   $5 = [1]
---   $6 = 'ABC'
---   $7 = 'CDE'
---   $8 = '~3BKD'
+--   $5 = 1
+--   $6 = 1000
+--   $7 = [1]
+--   $8 = 5000
 --   $9 = 'ABC'
 --   $10 = 'CDE'
---   $11 = 1
+--   $11 = '~3BKD'
+--   $12 = 'ABC'
+--   $13 = 'CDE'
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (WITH RECURSIVE found (begin) AS (SELECT quarter_of((SELECT s.sort_key
+  FROM (WITH RECURSIVE near AS MATERIALIZED (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT s.*
   FROM studies s
-  WHERE s.institution_id = $11
+  WHERE s.institution_id = $5
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $6 OFFSET 0) AS s
+  WHERE (SELECT s.sort_key / 1000000
+  FROM studies s
+  WHERE s.institution_id = $5
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT 1 OFFSET 0) = (SELECT s.sort_key / 1000000
+  FROM studies s
+  WHERE s.institution_id = $5
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT 1 OFFSET $6)
+  AND (s.patient_name_tokens && $1::text[] OR (s.patient_name <> ''
+  AND s.patient_name LIKE $2 OR s.patient_name_other IS NOT NULL
+  AND (split_part(s.patient_name_other, '=', 1) <> ''
+  AND split_part(s.patient_name_other, '=', 1) LIKE $2 OR split_part(s.patient_name_other, '=', 2) <> ''
+  AND split_part(s.patient_name_other, '=', 2) LIKE $2)))
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $3::bigint + $4::bigint), found (begin, beyond) AS (SELECT quarter_of((SELECT s.sort_key
+  FROM studies s
+  WHERE s.institution_id = $5
   ORDER BY s.sort_key DESC
-  LIMIT 1)) UNION ALL SELECT quarter_of((SELECT s.sort_key
+  LIMIT 1)), 9223372036854775807
+  WHERE NOT (SELECT count(*)
+  FROM near) >= $3::bigint + $4::bigint UNION ALL SELECT quarter_of((SELECT s.sort_key
   FROM studies s
   WHERE s.sort_key < found.begin
-  AND s.institution_id = $11
+  AND s.institution_id = $5
   ORDER BY s.sort_key DESC
-  LIMIT 1))
+  LIMIT 1)), found.begin
   FROM found
-  WHERE found.begin IS NOT NULL), quarters AS (SELECT begin
+  WHERE found.begin IS NOT NULL), quarters AS (SELECT *
   FROM found
   WHERE begin IS NOT NULL
-  ORDER BY begin DESC OFFSET 0) SELECT studies.key
+  ORDER BY begin DESC OFFSET 0) SELECT key
+  FROM (SELECT *
+  FROM near
+  WHERE (SELECT count(*)
+  FROM near) >= $3::bigint + $4::bigint UNION ALL (SELECT studies.*
   FROM quarters
-  CROSS JOIN LATERAL (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM unnest($5::int[]) AS own (id)
-  CROSS JOIN LATERAL (SELECT name_place(own.id, quarters.begin) AS place) AS places
-  CROSS JOIN LATERAL (SELECT ARRAY[place + name_key($6::text, 1), place + name_key($7::text, 1)] AS key_0, ARRAY[place + name_key($8::text, 0)] AS key_1, ARRAY[place + name_key($9::text, 1), place + name_key($10::text, 1)] AS key_2 OFFSET 0) AS keys
-  CROSS JOIN LATERAL (SELECT *
-  FROM studies s
-  WHERE (name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_0 OR name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) && keys.key_1) OR (name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_2) OFFSET 0) AS s
-  WHERE quarter_of(s.sort_key) = quarters.begin
+  CROSS JOIN unnest($7::int[]) AS own (id)
+  CROSS JOIN LATERAL (WITH keyed AS MATERIALIZED (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2, quarter_of(s.sort_key) = quarters.begin
   AND s.institution_id = own.id
   AND (s.patient_name_tokens && $1::text[] OR (s.patient_name <> ''
   AND s.patient_name LIKE $2 OR s.patient_name_other IS NOT NULL
   AND (split_part(s.patient_name_other, '=', 1) <> ''
   AND split_part(s.patient_name_other, '=', 1) LIKE $2 OR split_part(s.patient_name_other, '=', 2) <> ''
-  AND split_part(s.patient_name_other, '=', 2) LIKE $2)))) AS studies
+  AND split_part(s.patient_name_other, '=', 2) LIKE $2))) AS meant
+  FROM (SELECT name_place(own.id, quarters.begin) AS place) AS places
+  CROSS JOIN LATERAL (SELECT ARRAY[place + name_key($9::text, 1), place + name_key($10::text, 1)] AS key_0, ARRAY[place + name_key($11::text, 0)] AS key_1, ARRAY[place + name_key($12::text, 1), place + name_key($13::text, 1)] AS key_2 OFFSET 0) AS keys
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies s
+  WHERE (name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_0 OR name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) && keys.key_1 OR name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_2) OFFSET 0) AS s
+  LIMIT $8::bigint) SELECT key, place_0, place_1, place_2
+  FROM keyed
+  WHERE meant
+  AND (SELECT count(*)
+  FROM keyed) < $8::bigint UNION ALL SELECT key, place_0, place_1, place_2
+  FROM (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM (SELECT *
+  FROM studies s
+  WHERE s.institution_id = own.id
+  AND s.sort_key >= quarters.begin
+  AND s.sort_key < quarters.beyond
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id OFFSET 0) AS s
+  WHERE (s.patient_name_tokens && $1::text[] OR (s.patient_name <> ''
+  AND s.patient_name LIKE $2 OR s.patient_name_other IS NOT NULL
+  AND (split_part(s.patient_name_other, '=', 1) <> ''
+  AND split_part(s.patient_name_other, '=', 1) LIKE $2 OR split_part(s.patient_name_other, '=', 2) <> ''
+  AND split_part(s.patient_name_other, '=', 2) LIKE $2)))
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $3::bigint + $4::bigint) AS passed
+  WHERE (SELECT count(*)
+  FROM keyed) = $8::bigint) AS studies
   ORDER BY quarters.begin DESC, place_0 DESC, place_1, place_2
+  LIMIT $3::bigint + $4::bigint)) AS studies
+  ORDER BY place_0 DESC, place_1, place_2
   LIMIT $3::bigint OFFSET $4::bigint) AS page
   CROSS JOIN LATERAL (SELECT *
   FROM studies
