@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dicomweb_server.dicom.attributes import level_of
 from dicomweb_server.dicom.description import BULK_BASE
 from dicomweb_server.dicom.matching import matches_dataset
-from dicomweb_server.dicom.packing import unpack_metadata
+from dicomweb_server.dicom.packing import unpack_document, unpack_metadata
 from dicomweb_server.dicom.query import Condition, Found, Level, Path, Reading, SearchQuery
 from dicomweb_server.dicom.search_document import attributes_of, read_json
 
@@ -56,7 +56,7 @@ def _meets(what: Judge, row: Found, seen: dict[tuple[Level, bytes], bool]) -> bo
         document = row.documents[level]
         key = (level, document)
         if key not in seen:
-            attributes = attributes_of(document)
+            attributes = attributes_of(unpack_document(document))
             seen[key] = matches_dataset(conditions, attributes, what.reading)
         if not seen[key]:
             return False

@@ -32,7 +32,7 @@ from dicomweb_server.index.search_order import order_of
 _FIRST_STEP, _LONGEST_STEP = 64, 256  # rows
 _LONGEST_WITH_METADATA = 128  # rows, of which each is parsed whole
 _COUNTED = 2_000  # rows that are looked at to count what remains: some tenths of a second
-_MOST_HERE = 512 << 10  # bytes of documents that are judged on the event loop
+_MOST_HERE = 128 << 10  # bytes of packed documents that are judged on the event loop
 _ROUNDS = 3  # of a step, while the list of indexed attributes changes
 
 

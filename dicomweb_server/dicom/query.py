@@ -196,8 +196,9 @@ class Returned:
 class Found:
     """One entity that a search found, with the parents' attributes as far as its level has them.
 
-    `documents`: attributes of its level and those above (``dicom.search_document``), as far as
-    they are returned; what is computed stands beside them. `place`: where it stands in the order
+    `documents`: attributes of its level and those above (``dicom.search_document``), packed as
+    they are kept (``dicom.packing``), as far as they are returned; what is computed stands beside
+    them. `place`: where it stands in the order
     of the search.
     """
 

@@ -12,7 +12,6 @@ import asyncpg
 import orjson
 
 from dicomweb_server.access.policy import Scope
-from dicomweb_server.dicom.packing import unpack_document
 from dicomweb_server.dicom.query import Found, Level, Returned, SearchQuery
 from dicomweb_server.errors import NotFound, Unavailable
 from dicomweb_server.index.database import Connection
@@ -159,13 +158,12 @@ class _Reader:
         self._returned = returned
         self._columns = [(level, level.name.lower()) for level in sorted(returned.documents)]
         self._places = [f"place_{number}" for number in range(len(order_of(query)))]
-        self._above: dict[bytes, bytes] = {}  # documents of parents, which come again and again
 
     def read(self, row: Any) -> Found:
         found = Found(
             row["study_instance_uid"],
             tuple([row[place] for place in self._places]),
-            {level: self._document(level, row[column]) for level, column in self._columns},
+            {level: row[column] for level, column in self._columns},
             tuple(row["modalities"]),
             number_of_study_related_series=row["number_of_series"],
             number_of_study_related_instances=row["number_of_instances"],
@@ -181,11 +179,3 @@ class _Reader:
         if self._returned.metadata:
             found.metadata = row["metadata"]
         return found
-
-    def _document(self, level: Level, packed: bytes) -> bytes:
-        if level is self._level:
-            return unpack_document(packed)
-        document = self._above.get(packed)
-        if document is None:
-            document = self._above[packed] = unpack_document(packed)
-        return document

@@ -7,6 +7,7 @@ silently dropped would show other patients (QRY-02, QRY-11).
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
@@ -31,6 +32,7 @@ MAX_PARAMETERS = 1000
 MAX_DEPTH = 8  # tags of a dotted path
 MAX_OFFSET = 10**18
 MAX_ORDER = 8  # attributes
+_SHORT_NAME = 80  # characters of a name that is remembered
 
 SPECIFIC_CHARACTER_SET, TIMEZONE_OFFSET = 0x00080005, 0x00080201
 STUDY_INSTANCE_UID, SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
@@ -217,6 +219,10 @@ def _is_creator(tag: int) -> bool:
 def attribute_path(name: str) -> tuple[Path, str] | None:
     """Where a dotted name of keywords and tags points, and the VR there; None if there is no
     such attribute: a part in no dictionary, or one that is no sequence before the last."""
+    return _path_of_short(name) if len(name) <= _SHORT_NAME else _path_of(name)
+
+
+def _path_of(name: str) -> tuple[Path, str] | None:
     parts = name.split(".", MAX_DEPTH)
     if len(parts) > MAX_DEPTH:
         return None
@@ -229,6 +235,12 @@ def attribute_path(name: str) -> tuple[Path, str] | None:
         vr = _vr(tag)
         path.append(tag)
     return None if vr is None else (tuple(path), vr)
+
+
+_path_of_short = lru_cache(maxsize=1000)(_path_of)  # clients ask for the same over and over
+
+
+_path_of_short = lru_cache(maxsize=1000)(_path_of)  # clients ask for the same over and over
 
 
 def _match_key(name: str, value: str, fixed: dict[int, str | None], collected: _Collected) -> None:

@@ -14,6 +14,7 @@ from dicomweb_server.dicom.description import Description
 from dicomweb_server.dicom.matching import matches_query
 from dicomweb_server.dicom.moments import date_bounds, time_bounds
 from dicomweb_server.dicom.name_tokens import query_tokens
+from dicomweb_server.dicom.packing import unpack_document
 from dicomweb_server.dicom.query import (
     DateTimeRange,
     Empty,
@@ -448,9 +449,13 @@ async def test_what_is_found_comes_with_all_above_it(dated):
     [found] = (await search(dated, SCOPE, query)).found
 
     assert found.study_instance_uid == "1.2"
-    assert attributes_of(found.documents[Level.STUDY])["00080020"]["Value"] == ["20200101"]
-    assert attributes_of(found.documents[Level.SERIES])["00200011"]["Value"] == [9]
-    assert attributes_of(found.documents[Level.INSTANCE])["00200013"]["Value"] == [-2]
+    assert attributes_of(unpack_document(found.documents[Level.STUDY]))["00080020"]["Value"] == [
+        "20200101"
+    ]
+    assert attributes_of(unpack_document(found.documents[Level.SERIES]))["00200011"]["Value"] == [9]
+    assert attributes_of(unpack_document(found.documents[Level.INSTANCE]))["00200013"]["Value"] == [
+        -2
+    ]
     assert found.modalities_in_study == ("M2",)
     assert found.number_of_study_related_series == 3
     assert found.number_of_study_related_instances == 6

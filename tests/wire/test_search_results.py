@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dicomweb_server.dicom.attributes import ATTRIBUTES
 from dicomweb_server.dicom.description import JsonDataset
-from dicomweb_server.dicom.packing import pack_metadata
+from dicomweb_server.dicom.packing import pack_document, pack_metadata, unpack_document
 from dicomweb_server.dicom.query import Found, Level, SearchQuery
 from dicomweb_server.dicom.search_document import document_of, line_of
 from dicomweb_server.wire.search import parse_search
@@ -71,13 +71,13 @@ def found(
     study: JsonDataset = STUDY_JSON,
     syntax: str = "1.2.840.10008.1.2.4.80",
 ) -> Found:
-    documents = {Level.STUDY: document_of(study)}
+    documents = {Level.STUDY: pack_document(document_of(study))}
     below: dict[str, Any] = {}
     if level >= Level.SERIES:
-        documents[Level.SERIES] = document_of(SERIES_JSON)
+        documents[Level.SERIES] = pack_document(document_of(SERIES_JSON))
         below |= {"series_instance_uid": SERIES, "number_of_series_related_instances": 30}
     if level >= Level.INSTANCE:
-        documents[Level.INSTANCE] = document_of(INSTANCE_JSON)
+        documents[Level.INSTANCE] = pack_document(document_of(INSTANCE_JSON))
         text = json.dumps(METADATA).encode().replace(rb"\u0001", b"\x01")
         below |= {
             "sop_instance_uid": INSTANCE,
@@ -309,10 +309,12 @@ def test_the_time_zone_is_returned_at_every_level_if_known() -> None:
     for level, zone in zones.items():
         entity = found(level)
         documents = {
-            each: b"\n".join(
-                sorted([document, line_of("00080201", {"vr": "SH", "Value": [zones[each]]})])
+            each: pack_document(
+                unpack_document(packed)
+                + b"\n"
+                + line_of("00080201", {"vr": "SH", "Value": [zones[each]]})
             )
-            for each, document in entity.documents.items()
+            for each, packed in entity.documents.items()
         }
         query = parse_search(level, "", study_instance_uid=STUDY).query
         answer = write(query, replace(entity, documents=documents))
@@ -358,3 +360,47 @@ def test_any_includes_add_and_never_take_away(names: list[str], level: Level, fi
         key: value for key, value in plain.items() if key != "00400275"
     }
     assert list(answer) == sorted(answer)
+
+
+def test_what_is_written_again_is_written_as_what_was_found_now() -> None:
+    """Results that were written are kept: whatever they are made of tells them apart."""
+    first = found(Level.INSTANCE)
+    others = [
+        replace(first, study_instance_uid="1.9"),
+        replace(first, series_instance_uid="1.9"),
+        replace(first, sop_instance_uid="1.9"),
+        replace(first, modalities_in_study=("US",)),
+        replace(first, number_of_study_related_series=9),
+        replace(first, number_of_study_related_instances=9),
+        replace(first, number_of_series_related_instances=9),
+        replace(first, transfer_syntax_uid="1.2.840.10008.1.2.4.70"),
+        replace(first, sop_classes_in_study=("1.9",)),
+    ]
+    for level in Level:
+        changed = pack_document(line_of("00081030", {"vr": "LO", "Value": ["Other"]}))
+        others.append(replace(first, documents={**first.documents, level: changed}))
+    query = parse_search(Level.INSTANCE, "includefield=all").query
+    written = [ResultWriter(query, BASE).write(each) for each in [first, *others]]
+
+    assert len(set(written)) == len(written)
+    assert [ResultWriter(query, BASE).write(each) for each in [first, *others]] == written
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "includefield=all",
+        "includefield=GantryID",
+        "GantryID=",
+        "includefield=RequestAttributesSequence",
+    ],
+)
+def test_what_is_written_again_is_written_as_it_is_asked_for_now(asked: str) -> None:
+    plain = write(parse_search(Level.SERIES, "").query, found(Level.SERIES))
+    of_study = parse_search(Level.SERIES, "", study_instance_uid=STUDY).query
+
+    assert write(parse_search(Level.SERIES, asked).query, found(Level.SERIES)) != plain
+    assert write(of_study, found(Level.SERIES)) != plain
+    elsewhere = ResultWriter(parse_search(Level.SERIES, "").query, "https://elsewhere")
+    assert b"https://elsewhere/studies" in elsewhere.write(found(Level.SERIES))
+    assert write(parse_search(Level.SERIES, "").query, found(Level.SERIES)) == plain
