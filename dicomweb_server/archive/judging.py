@@ -51,6 +51,17 @@ def judge(what: Judge, rows: Sequence[Found]) -> list[bool]:
     return [_meets(what, row, seen) for row in rows]
 
 
+def are_small(rows: Sequence[Found], most: int) -> bool:
+    """Whether the documents of `rows` have no more than `most` bytes together, each once. Packed
+    a long one may be short."""
+    left = most
+    for packed in {document for row in rows for document in row.documents.values()}:
+        if left <= 0 or len(packed) > left:
+            return False
+        left -= len(unpack_document(packed, left + 1))
+    return left >= 0
+
+
 def _meets(what: Judge, row: Found, seen: dict[tuple[Level, bytes], bool]) -> bool:
     for level, conditions in what.kept.items():
         document = row.documents[level]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive, Session
-from dicomweb_server.archive.judging import Judge, judge
+from dicomweb_server.archive.judging import Judge, are_small, judge
 from dicomweb_server.dicom.query import (
     Condition,
     DateTimeRange,
@@ -32,7 +32,7 @@ from dicomweb_server.index.search_order import order_of
 _FIRST_STEP, _LONGEST_STEP = 64, 256  # rows
 _LONGEST_WITH_METADATA = 128  # rows, of which each is parsed whole
 _COUNTED = 2_000  # rows that are looked at to count what remains: some tenths of a second
-_MOST_HERE = 128 << 10  # bytes of packed documents that are judged on the event loop
+_MOST_HERE = 512 << 10  # bytes of documents that are judged on the event loop
 _ROUNDS = 3  # of a step, while the list of indexed attributes changes
 
 
@@ -132,8 +132,7 @@ class _Scan:
 
     async def _judged(self, rows: Sequence[Found]) -> list[bool]:
         """Here only what takes some milliseconds: texts may be long, and patterns costly."""
-        size = sum(len(document) for row in rows for document in row.documents.values())
-        if self.judge.metadata or size > _MOST_HERE:
+        if self.judge.metadata or not are_small(rows, _MOST_HERE):
             return await self.archive.workers.run(judge, self.judge, rows)
         return judge(self.judge, rows)
 

@@ -79,12 +79,12 @@ def pack_document(document: bytes) -> bytes:
     return bytes([_DEFLATED_1]) + packed
 
 
-def unpack_document(packed: bytes) -> bytes:
-    """The document of `pack_document`."""
+def unpack_document(packed: bytes, most: int = 0) -> bytes:
+    """The document of `pack_document`, or its first `most` bytes if that is not 0."""
     if packed[0] == _PLAIN:
-        return packed[1:]
+        return packed[1 : most + 1] if most else packed[1:]
     assert packed[0] == _DEFLATED_1
-    return zlib_ng.decompressobj(-15, zdict=_DICTIONARY_1).decompress(packed[1:])
+    return zlib_ng.decompressobj(-15, zdict=_DICTIONARY_1).decompress(packed[1:], most)
 
 
 def pack_metadata(metadata: bytes) -> bytes:

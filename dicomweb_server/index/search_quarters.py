@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from dicomweb_server.access.policy import Scope
 from dicomweb_server.dicom.query import DateTimeRange, SearchQuery
 from dicomweb_server.index.conditions import Arguments, seconds_between
-from dicomweb_server.index.name_keys import Keys, compile_keys
+from dicomweb_server.index.name_keys import Way, compile_keys
 from dicomweb_server.index.search_order import NOT_IN_ORDER, Term, ordered, places
 from dicomweb_server.index.search_ways import STUDY_DATE
 
@@ -31,7 +31,7 @@ class _Parts:
     """What the parts of the statement are made of; conditions are on studies s."""
 
     institutions: Sequence[int]
-    keys: Sequence[Keys]  # of which what meets the conditions has one
+    ways: Sequence[Way]  # to have the keys
     where: Sequence[str]  # all conditions
     along: Sequence[str]  # those that the order of time answers
     terms: tuple[Term, ...]
@@ -42,7 +42,7 @@ class _Parts:
 def by_quarters(
     query: SearchQuery,
     scope: Scope,
-    keys: Sequence[Keys],
+    ways: Sequence[Way],
     where: Sequence[str],
     terms: tuple[Term, ...],
     page: tuple[str, str],
@@ -52,7 +52,7 @@ def by_quarters(
     limit, offset = page
     wanted = f"{limit} + {offset}"
     along = _along(query, where, arguments)
-    parts = _Parts(scope.institution_ids, keys, where, along, terms, wanted, arguments)
+    parts = _Parts(scope.institution_ids, ways, where, along, terms, wanted, arguments)
     if len(scope.institution_ids) > 1:
         # The quarters of all in the archive: a look at one index, not at one for each, and where
         # they have nothing there is nothing found.
@@ -128,7 +128,7 @@ def _far(parts: _Parts) -> str:
 
 def _keyed(parts: _Parts) -> str:
     """What an institution has with the keys in a quarter, and whether it meets all conditions."""
-    hashed, having = compile_keys(parts.keys, parts.arguments)
+    hashed, having = compile_keys(parts.ways, parts.arguments)
     # A key is a hash, and lets others in.
     meant = ["quarter_of(s.sort_key) = quarters.begin", "s.institution_id = own.id", *parts.where]
     return (

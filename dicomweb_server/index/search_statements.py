@@ -24,7 +24,7 @@ from dicomweb_server.index.conditions import (
     name_alternatives,
     unpadded,
 )
-from dicomweb_server.index.name_keys import keys_of
+from dicomweb_server.index.name_keys import ways_by_keys
 from dicomweb_server.index.search_order import NOT_IN_ORDER, Term, after, order_of, ordered, places
 from dicomweb_server.index.search_quarters import by_quarters
 from dicomweb_server.index.search_ways import (
@@ -128,15 +128,15 @@ def _page(query: SearchQuery, scope: Scope, terms: tuple[Term, ...], arguments: 
     if is_of_modality_alone(query, scope):
         return _series_of_studies(query, scope, terms, arguments)
     if 0 < len(scope.institution_ids) <= _MERGED:
-        keys = keys_of(query, scope)
+        ways = ways_by_keys(query, scope)
         # Of several institutions each name begun by itself takes longer to plan than to find.
         alone = len(scope.institution_ids) == 1 and is_of_time_and_name(query)
-        if begun_name(query, scope) and (keys is None or alone):
+        if begun_name(query, scope) and (ways is None or alone):
             return _named(query, scope, terms, arguments)
-        if keys is not None:  # each looked up in each quarter
+        if ways is not None:  # each looked up in each quarter
             where = _where(query, scope, terms, arguments, walked=False)
             page = _limits(query, arguments)
-            return by_quarters(query, scope, keys, where, terms, page, arguments)
+            return by_quarters(query, scope, ways, where, terms, page, arguments)
     modalities = walked_modalities(query, scope)
     where = _where(query, scope, terms, arguments, walked=modalities is not None)
     limit, offset = _limits(query, arguments)

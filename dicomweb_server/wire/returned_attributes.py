@@ -9,7 +9,7 @@ from dicomweb_server.dicom.query import Condition, Item, Level, Path, Returned, 
 from dicomweb_server.dicom.search_document import line_of
 
 TRANSFER_SYNTAX_UID = 0x00020010
-_FEW = 64  # attributes of a query that is remembered
+_FEW = 64  # paths of a query that is remembered
 _REQUEST_ATTRIBUTES = 0x00400275
 # Of a sequence, what is returned by default: these of each item, empty if unknown
 WITHIN: dict[int, dict[str, str]] = {_REQUEST_ATTRIBUTES: {"00400009": "SH", "00401001": "SH"}}
@@ -66,7 +66,8 @@ class Returning:
 def returning(query: SearchQuery) -> Returning:
     """What `query` wants returned."""
     asked = frozenset((tag, frozenset(paths)) for tag, paths in _asked(query).items())
-    found = _returning_few if len(asked) <= _FEW else _returning
+    few = sum(len(paths) for _, paths in asked) <= _FEW
+    found = _returning_few if few else _returning
     return found(query.level, _first_level(query), query.include_all, asked)
 
 

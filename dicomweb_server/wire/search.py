@@ -240,9 +240,6 @@ def _path_of(name: str) -> tuple[Path, str] | None:
 _path_of_short = lru_cache(maxsize=1000)(_path_of)  # clients ask for the same over and over
 
 
-_path_of_short = lru_cache(maxsize=1000)(_path_of)  # clients ask for the same over and over
-
-
 def _match_key(name: str, value: str, fixed: dict[int, str | None], collected: _Collected) -> None:
     """Take one match key, or note why it is not matched."""
     found = attribute_path(name)

@@ -28,6 +28,7 @@ from dicomweb_server.wire.returned_attributes import WITHIN, returning
 from dicomweb_server.wire.written_results import WrittenResults
 
 _WRITTEN = WrittenResults(8 << 20)  # bytes: some 4,000 results
+_LONGEST = 2000  # characters of a query, and of the base URL, whose results are kept
 
 # Barred from the wire (digest 1.5); what is stored so is had as Explicit VR Little Endian.
 _NOT_SENT = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.2"})
@@ -63,8 +64,10 @@ class ResultWriter:
         self._query = query
         self._base = base_url
         self._returning = returning(query)
-        creators = tuple(sorted(query.reading.creators.items()))
-        self._same = (self._returning.signature, base_url, creators, query.reading.zone)
+        reading = f"{sorted(query.reading.creators.items())} {query.reading.zone}"
+        self._same = (self._returning.signature, base_url, reading)
+        # What was asked at length is hardly asked again; and each text would keep it.
+        self._is_kept = not self._returning.metadata and sum(map(len, self._same)) <= _LONGEST
 
     @property
     def returned(self) -> Returned:
@@ -73,16 +76,17 @@ class ResultWriter:
 
     def write(self, found: Found) -> bytes:
         """The JSON text of one result."""
-        if self._returning.metadata:
+        if not self._is_kept:
             return self._write(found)
-        documents = found.documents.values()
+        documents = [found.documents.get(level, b"") for level, _ in self._returning.read]
+        classes = found.sop_classes_in_study
         key = (
             self._same,
             found.study_instance_uid,
             found.series_instance_uid,
             found.sop_instance_uid,
             found.modalities_in_study,
-            found.sop_classes_in_study,
+            classes,
             found.number_of_study_related_series,
             found.number_of_study_related_instances,
             found.number_of_series_related_instances,
@@ -92,7 +96,7 @@ class ResultWriter:
         text = _WRITTEN.get(key)
         if text is None:
             text = self._write(found)
-            _WRITTEN.put(key, text, sum(map(len, documents)))
+            _WRITTEN.put(key, text, sum(map(len, [*documents, *classes])))
         return text
 
     def _write(self, found: Found) -> bytes:

@@ -1,5 +1,6 @@
 """Keys of names: who meets a condition has them, and pages by them are in the order of time."""
 
+import asyncio
 import json
 
 import asyncpg
@@ -24,7 +25,7 @@ from dicomweb_server.index import search_quarters
 from dicomweb_server.index.conditions import Arguments, compile_condition
 from dicomweb_server.index.instances import insert_instances
 from dicomweb_server.index.migrate import migrate
-from dicomweb_server.index.name_keys import compile_keys, keys_of
+from dicomweb_server.index.name_keys import compile_keys, ways_by_keys
 from dicomweb_server.index.rows import STUDY_COLUMNS, entry_of
 from dicomweb_server.index.search_statements import compile_search
 from tests.index import earlier
@@ -64,15 +65,15 @@ SELECT {meets} AS meets, {having} AS having
 @given(data=st.data(), name=names, institution=st.integers(1, 2**31 - 1))
 async def test_who_meets_a_condition_has_its_keys(conn, data, name, institution):
     condition = data.draw(conditions(name))
-    keys = keys_of(SearchQuery(Level.STUDY, {NAME: condition}), SCOPE)
-    if keys is None:
+    ways = ways_by_keys(SearchQuery(Level.STUDY, {NAME: condition}), SCOPE)
+    if ways is None:
         return
     day = data.draw(st.sampled_from([None, "00010101", "20240331", "20240401", "99991231"]))
     of_study = {"PatientName": name, "StudyDate": day, "StudyTime": "235959"}
     row = dict(zip(STUDY_COLUMNS, entry_of(described(of_study=of_study)).study, strict=True))
     arguments = Arguments([institution, row["sort_key"], row["patient_name"]])
     arguments += [row["patient_name_other"], row["patient_name_tokens"]]
-    hashed, having = compile_keys(keys, arguments)
+    hashed, having = compile_keys(ways, arguments)
     meets = compile_condition(NAME, condition, arguments)
 
     found = await conn.fetchrow(ROW.format(keys=hashed, having=having, meets=meets), *arguments)
@@ -98,7 +99,7 @@ async def test_a_part_of_a_name_is_found_by_keys(conn, name, asked):
     await insert_instances(conn, SCOPE, [new("1.1", of_study={"PatientName": name})])
     query = SearchQuery(Level.STUDY, {NAME: asked})
 
-    assert keys_of(query, SCOPE)
+    assert ways_by_keys(query, SCOPE)
     assert len(await find(conn, SCOPE, query)) == 1
 
 
@@ -116,7 +117,7 @@ async def test_a_part_of_a_name_is_found_by_keys(conn, name, asked):
     ],
 )
 def test_what_has_no_keys_is_searched_in_another_way(asked):
-    assert keys_of(SearchQuery(Level.STUDY, {NAME: asked}), SCOPE) is None
+    assert ways_by_keys(SearchQuery(Level.STUDY, {NAME: asked}), SCOPE) is None
 
 
 async def find(conn, scope, query):
@@ -249,7 +250,7 @@ async def old(new_database):
         await conn.close()
 
 
-async def test_keys_of_years_that_nobody_meant_are_brought_to_their_places(old):
+async def test_ways_by_keys_years_that_nobody_meant_are_brought_to_their_places(old):
     await earlier.bring_to(old, 12)
     days = [0, 70101000000, 18500101000000, 20240101000000, 99991231000000]
     await old.execute(
@@ -268,3 +269,26 @@ async def test_keys_of_years_that_nobody_meant_are_brought_to_their_places(old):
     assert await old.fetchval("SELECT to_regclass('studies_name_keys_ccnew')") is None
     query = SearchQuery(Level.STUDY, {NAME: Wildcard(("*OSSI*",))})
     assert await find(old, SCOPE, query) == [f"1.{day}" for day in reversed(days)]
+
+
+async def test_what_is_stored_while_places_change_is_found_as_well(new_database):
+    """A server of the version before is in the midst of storing when another one upgrades."""
+    async with new_database() as url:
+        old, storing = await asyncpg.connect(url), await asyncpg.connect(url)
+        await earlier.bring_to(old, 12)
+        transaction = storing.transaction()
+        await transaction.start()
+        await storing.execute(
+            "INSERT INTO studies (institution_id, study_instance_uid, sort_key, patient_name,"
+            " document, number_of_series, number_of_instances, bytes)"
+            " VALUES (1, '1.7', 18500101000000, 'ROSSI', '', 0, 0, 0)"
+        )
+        upgrade = asyncio.create_task(migrate(old))
+        await asyncio.wait([upgrade], timeout=2)
+        assert not upgrade.done()
+        await transaction.commit()
+        await upgrade
+        query = SearchQuery(Level.STUDY, {NAME: Wildcard(("*OSSI*",))})
+        assert await find(old, SCOPE, query) == ["1.7"]
+        await old.close()
+        await storing.close()

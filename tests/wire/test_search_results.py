@@ -7,14 +7,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.datadict import DicomDictionary
 
 from dicomweb_server.dicom.attributes import ATTRIBUTES
 from dicomweb_server.dicom.description import JsonDataset
 from dicomweb_server.dicom.packing import pack_document, pack_metadata, unpack_document
 from dicomweb_server.dicom.query import Found, Level, SearchQuery
 from dicomweb_server.dicom.search_document import document_of, line_of
+from dicomweb_server.wire import search_results
 from dicomweb_server.wire.search import parse_search
 from dicomweb_server.wire.search_results import ResultWriter, remaining_text, warning
+from dicomweb_server.wire.written_results import WrittenResults
 
 BASE = "http://h:8080/dicomweb"
 STUDY, SERIES, INSTANCE = "1.2", "1.2.3", "1.2.3.4"
@@ -404,3 +407,15 @@ def test_what_is_written_again_is_written_as_it_is_asked_for_now(asked: str) -> 
     elsewhere = ResultWriter(parse_search(Level.SERIES, "").query, "https://elsewhere")
     assert b"https://elsewhere/studies" in elsewhere.write(found(Level.SERIES))
     assert write(parse_search(Level.SERIES, "").query, found(Level.SERIES)) == plain
+
+
+def test_what_was_asked_at_length_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each text would keep the query."""
+    monkeypatch.setattr(search_results, "_WRITTEN", WrittenResults(8 << 20))
+    items = ",".join(f"00400275.{tag:08X}" for tag in sorted(DicomDictionary)[500:800])
+    queries = ["", f"includefield={items}"]
+    sizes = []
+    for query_string in queries:
+        write(parse_search(Level.SERIES, query_string).query, found(Level.SERIES))
+        sizes.append(search_results._WRITTEN.size)
+    assert 0 < sizes[0] == sizes[1]

@@ -319,7 +319,7 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   CROSS JOIN LATERAL (SELECT ARRAY[place + name_key($6::text, 1)] AS key_0 OFFSET 0) AS keys
   CROSS JOIN LATERAL (SELECT *
   FROM studies s
-  WHERE (name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_0) OFFSET 0) AS s
+  WHERE ((name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_0)) OFFSET 0) AS s
   LIMIT $5::bigint) SELECT key, place_0, place_1, place_2
   FROM keyed
   WHERE meant
@@ -414,7 +414,7 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   CROSS JOIN LATERAL (SELECT ARRAY[place + name_key($8::text, 1), place + name_key($9::text, 1)] AS key_0 OFFSET 0) AS keys
   CROSS JOIN LATERAL (SELECT *
   FROM studies s
-  WHERE (name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_0) OFFSET 0) AS s
+  WHERE ((name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_0)) OFFSET 0) AS s
   LIMIT $7::bigint) SELECT key, place_0, place_1, place_2
   FROM keyed
   WHERE meant
@@ -476,6 +476,9 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $9 = 'ABC'
 --   $10 = 'CDE'
 --   $11 = '~3BKD'
+--   $12 = 'JOH'
+--   $13 = 'OHN'
+--   $14 = '~J4N'
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM (WITH RECURSIVE near AS MATERIALIZED (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM (SELECT s.*
@@ -523,10 +526,11 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   AND s.patient_name_tokens && $1::text[]
   AND s.patient_name_tokens && $2::text[] AS meant
   FROM (SELECT name_place(own.id, quarters.begin) AS place) AS places
-  CROSS JOIN LATERAL (SELECT ARRAY[place + name_key($9::text, 1), place + name_key($10::text, 1)] AS key_0, ARRAY[place + name_key($11::text, 0)] AS key_1 OFFSET 0) AS keys
+  CROSS JOIN LATERAL (SELECT ARRAY[place + name_key($9::text, 1), place + name_key($10::text, 1)] AS key_0, ARRAY[place + name_key($11::text, 0)] AS key_1, ARRAY[place + name_key($12::text, 1), place + name_key($13::text, 1)] AS key_2, ARRAY[place + name_key($14::text, 0)] AS key_3 OFFSET 0) AS keys
   CROSS JOIN LATERAL (SELECT *
   FROM studies s
-  WHERE (name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_0 OR name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) && keys.key_1) OFFSET 0) AS s
+  WHERE ((name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_0 OR name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) && keys.key_1)
+  AND (name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_2 OR name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) && keys.key_3)) OFFSET 0) AS s
   LIMIT $8::bigint) SELECT key, place_0, place_1, place_2
   FROM keyed
   WHERE meant
@@ -624,7 +628,7 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   CROSS JOIN LATERAL (SELECT ARRAY[place + name_key($9::text, 1), place + name_key($10::text, 1)] AS key_0, ARRAY[place + name_key($11::text, 0)] AS key_1, ARRAY[place + name_key($12::text, 1), place + name_key($13::text, 1)] AS key_2 OFFSET 0) AS keys
   CROSS JOIN LATERAL (SELECT *
   FROM studies s
-  WHERE (name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_0 OR name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) && keys.key_1 OR name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_2) OFFSET 0) AS s
+  WHERE ((name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_0 OR name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) && keys.key_1) OR (name_keys(s.institution_id, s.sort_key, s.patient_name, s.patient_name_other, s.patient_name_tokens) @> keys.key_2)) OFFSET 0) AS s
   LIMIT $8::bigint) SELECT key, place_0, place_1, place_2
   FROM keyed
   WHERE meant
