@@ -26,7 +26,6 @@ from dicomweb_server.archive.flights import Flights
 from dicomweb_server.archive.frame_lookups import FrameLookups
 from dicomweb_server.archive.near_blobs import NearBlobs
 from dicomweb_server.archive.neighbours import Neighbours
-from dicomweb_server.archive.pictures import PictureCache
 from dicomweb_server.archive.preparing import preparing
 from dicomweb_server.archive.scratch import sweep
 from dicomweb_server.archive.series_leases import SeriesLeases
@@ -38,6 +37,7 @@ from dicomweb_server.config import Settings
 from dicomweb_server.errors import Refusal
 from dicomweb_server.index.database import acquire, open_pool
 from dicomweb_server.index.indexed_attributes import AttributeList
+from dicomweb_server.recent import RecentBytes
 from dicomweb_server.web.errors import damaged, refuse, refuse_http
 from dicomweb_server.web.logs import configure_logs
 from dicomweb_server.web.middleware import RequestLog, TrailingSlash
@@ -106,7 +106,7 @@ async def open_archive(settings: Settings) -> AsyncIterator[Archive]:
             workers,
             describer,
             committer,
-            PictureCache(PICTURES),
+            RecentBytes(PICTURES, PICTURES // 8),
             at_once,
             derived,
             copies,

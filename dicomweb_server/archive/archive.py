@@ -19,7 +19,6 @@ from dicomweb_server.archive.frame_lookups import FrameLookups
 from dicomweb_server.archive.kept_planes import KeptPlanes
 from dicomweb_server.archive.neighbours import Neighbours
 from dicomweb_server.archive.new_series import NewSeries
-from dicomweb_server.archive.pictures import PictureCache
 from dicomweb_server.archive.scratch import scratch_path
 from dicomweb_server.archive.series_leases import SeriesLeases
 from dicomweb_server.archive.workers import WorkerPool
@@ -27,6 +26,7 @@ from dicomweb_server.blobs.store import BlobStore
 from dicomweb_server.config import Settings
 from dicomweb_server.index.database import Connection, Pool, acquire
 from dicomweb_server.index.indexed_attributes import AttributeList
+from dicomweb_server.recent import RecentBytes
 from dicomweb_server.wire.array_runs import ArrayRun
 
 # The text of some instances' metadata, if any is left, and whether it is of those that were meant.
@@ -52,7 +52,7 @@ class Archive:
     workers: WorkerPool
     describer: Describer
     committer: Committer
-    pictures: PictureCache
+    pictures: RecentBytes  # rendered
     at_once: AtOnce
     derived: DerivedCache
     copies: BoundedFolder  # of blobs that are far away

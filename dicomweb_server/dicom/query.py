@@ -198,8 +198,7 @@ class Found:
 
     `documents`: attributes of its level and those above (``dicom.search_document``), packed as
     they are kept (``dicom.packing``), as far as they are returned; what is computed stands beside
-    them. `place`: where it stands in the order
-    of the search.
+    them. `place`: where it stands in the order of the search.
     """
 
     study_instance_uid: str

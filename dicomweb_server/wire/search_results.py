@@ -23,11 +23,14 @@ from dicomweb_server.dicom.query import (
     SearchQuery,
 )
 from dicomweb_server.dicom.search_document import json_bytes, line_of, lines_by_name
+from dicomweb_server.recent import RecentBytes
 from dicomweb_server.wire.resources import instance_url, series_url, study_url
 from dicomweb_server.wire.returned_attributes import WITHIN, returning
-from dicomweb_server.wire.written_results import WrittenResults
 
-_WRITTEN = WrittenResults(8 << 20)  # bytes: some 4,000 results
+# Texts that were written before: work lists show the same studies to everybody, and again a minute
+# later. What a text is made of is its key, so that nothing has to be told when an entity changes.
+_WRITTEN = RecentBytes(8 << 20, largest=64 << 10)  # some 4,000 results
+_BESIDE = 600  # bytes, about, of a key besides documents
 _LONGEST = 2000  # characters of a query, and of the base URL, whose results are kept
 
 # Barred from the wire (digest 1.5); what is stored so is had as Explicit VR Little Endian.
@@ -96,7 +99,7 @@ class ResultWriter:
         text = _WRITTEN.get(key)
         if text is None:
             text = self._write(found)
-            _WRITTEN.put(key, text, sum(map(len, [*documents, *classes])))
+            _WRITTEN.put(key, text, _BESIDE + sum(map(len, [*documents, *classes])))
         return text
 
     def _write(self, found: Found) -> bytes:

@@ -36,7 +36,7 @@ async def test_who_leaves_ends_the_work(tmp_path: Path, database_url: str) -> No
         numbers = [(await anext(parts)).number for _ in range(3)]
         await parts.aclose()
         assert numbers == [1, 2, 3]
-        assert len(archive.pictures._pictures) <= 3 + MOST_FRAMES
+        assert len(archive.pictures) <= 3 + MOST_FRAMES
 
 
 async def test_all_frames_come_in_their_order(tmp_path: Path, database_url: str) -> None:

@@ -14,10 +14,10 @@ from dicomweb_server.dicom.description import JsonDataset
 from dicomweb_server.dicom.packing import pack_document, pack_metadata, unpack_document
 from dicomweb_server.dicom.query import Found, Level, SearchQuery
 from dicomweb_server.dicom.search_document import document_of, line_of
+from dicomweb_server.recent import RecentBytes
 from dicomweb_server.wire import search_results
 from dicomweb_server.wire.search import parse_search
 from dicomweb_server.wire.search_results import ResultWriter, remaining_text, warning
-from dicomweb_server.wire.written_results import WrittenResults
 
 BASE = "http://h:8080/dicomweb"
 STUDY, SERIES, INSTANCE = "1.2", "1.2.3", "1.2.3.4"
@@ -411,7 +411,7 @@ def test_what_is_written_again_is_written_as_it_is_asked_for_now(asked: str) -> 
 
 def test_what_was_asked_at_length_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each text would keep the query."""
-    monkeypatch.setattr(search_results, "_WRITTEN", WrittenResults(8 << 20))
+    monkeypatch.setattr(search_results, "_WRITTEN", RecentBytes(8 << 20, largest=64 << 10))
     items = ",".join(f"00400275.{tag:08X}" for tag in sorted(DicomDictionary)[500:800])
     queries = ["", f"includefield={items}"]
     sizes = []
