@@ -71,15 +71,6 @@ async def catalog(conn):
     }
 
 
-@pytest.fixture
-async def empty(new_database):
-    """A connection to a database of this test's own, without a schema."""
-    async with new_database() as url:
-        conn = await asyncpg.connect(url)
-        yield conn
-        await conn.close()
-
-
 async def test_migrations_lead_exactly_to_the_schema_on_one_page(conn, empty):
     await empty.execute(SCHEMA.read_text())
     migrated = await catalog(conn)

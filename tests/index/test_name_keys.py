@@ -25,7 +25,7 @@ from dicomweb_server.index import search_quarters
 from dicomweb_server.index.conditions import Arguments, compile_condition
 from dicomweb_server.index.instances import insert_instances
 from dicomweb_server.index.migrate import migrate
-from dicomweb_server.index.name_keys import compile_keys, ways_by_keys
+from dicomweb_server.index.name_keys import Kind, compile_keys, ways_by_keys
 from dicomweb_server.index.rows import STUDY_COLUMNS, entry_of
 from dicomweb_server.index.search_statements import compile_search
 from tests.index import earlier
@@ -241,34 +241,53 @@ async def test_the_quarters_are_counted(conn):
     assert dict(counted) == {"quarters": 201 * 4 + 2, "places": 201 * 4 + 2, "begun": True}
 
 
-@pytest.fixture
-async def old(new_database):
-    """A connection to an empty database without a schema."""
-    async with new_database() as url:
-        conn = await asyncpg.connect(url)
-        yield conn
-        await conn.close()
+@pytest.mark.parametrize("institution", [1, 32769])
+async def test_keys_begin_with_the_place_of_their_quarter(conn, institution):
+    for day in [0, 10101, 18991231, 19000101, 20240331, 20240401, 21001231, 21010101, 99991231]:
+        row = await conn.fetchrow(
+            "SELECT name_keys($1, $2, 'ABC', NULL, NULL) AS keys, name_place($1, $2) AS place,"
+            " name_place($1, quarter_of($2)) AS place_of_quarter",
+            institution,
+            day * 1_000_000 + (235959 if day else 0),
+        )
+        assert row["place"] == row["place_of_quarter"]
+        assert row["keys"]
+        assert {key >> 32 for key in row["keys"]} == {row["place"] >> 32}
 
 
-async def test_ways_by_keys_years_that_nobody_meant_are_brought_to_their_places(old):
-    await earlier.bring_to(old, 12)
+@pytest.mark.parametrize(
+    ("text", "looked_up"),
+    [
+        ("anonymous patient 30000", [("300", "000"), ("ANO", "NYM", "OUS")]),
+        ("rossi anna", [("ROS", "SSI"), ("ANN", "NNA")]),
+        ("jo rossi", [("ROS", "SSI")]),
+    ],
+)
+def test_of_several_words_those_are_looked_up_that_promise_to_be_rare(text, looked_up):
+    [way] = ways_by_keys(SearchQuery(Level.STUDY, {NAME: Fuzzy(query_tokens(text))}), SCOPE)
+
+    assert [keys.texts for word in way for keys in word if keys.kind is Kind.RUN] == looked_up
+
+
+async def test_keys_of_years_that_nobody_meant_are_brought_to_their_places(empty):
+    await earlier.bring_to(empty, 12)
     days = [0, 70101000000, 18500101000000, 20240101000000, 99991231000000]
-    await old.execute(
+    await empty.execute(
         "INSERT INTO studies (institution_id, study_instance_uid, sort_key, patient_name, document,"
         " number_of_series, number_of_instances, bytes)"
         " SELECT 1, '1.' || day, day, 'ROSSI', '', 0, 0, 0 FROM unnest($1::bigint[]) AS day",
         days,
     )
     # As a step leaves it that was broken off.
-    await old.execute("CREATE INDEX studies_name_keys_ccnew ON studies (id)")
+    await empty.execute("CREATE INDEX studies_name_keys_ccnew ON studies (id)")
     heard = []
 
-    await migrate(old, heard.append)
+    await migrate(empty, heard.append)
 
     assert any("before 1900" in each for each in heard)
-    assert await old.fetchval("SELECT to_regclass('studies_name_keys_ccnew')") is None
+    assert await empty.fetchval("SELECT to_regclass('studies_name_keys_ccnew')") is None
     query = SearchQuery(Level.STUDY, {NAME: Wildcard(("*OSSI*",))})
-    assert await find(old, SCOPE, query) == [f"1.{day}" for day in reversed(days)]
+    assert await find(empty, SCOPE, query) == [f"1.{day}" for day in reversed(days)]
 
 
 async def test_what_is_stored_while_places_change_is_found_as_well(new_database):

@@ -449,13 +449,10 @@ async def test_what_is_found_comes_with_all_above_it(dated):
     [found] = (await search(dated, SCOPE, query)).found
 
     assert found.study_instance_uid == "1.2"
-    assert attributes_of(unpack_document(found.documents[Level.STUDY]))["00080020"]["Value"] == [
-        "20200101"
-    ]
-    assert attributes_of(unpack_document(found.documents[Level.SERIES]))["00200011"]["Value"] == [9]
-    assert attributes_of(unpack_document(found.documents[Level.INSTANCE]))["00200013"]["Value"] == [
-        -2
-    ]
+    kept = {each: attributes_of(unpack_document(it)) for each, it in found.documents.items()}
+    assert kept[Level.STUDY]["00080020"]["Value"] == ["20200101"]
+    assert kept[Level.SERIES]["00200011"]["Value"] == [9]
+    assert kept[Level.INSTANCE]["00200013"]["Value"] == [-2]
     assert found.modalities_in_study == ("M2",)
     assert found.number_of_study_related_series == 3
     assert found.number_of_study_related_instances == 6
