@@ -28,6 +28,8 @@ PROGRAMS = ("ceph", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-ad
 PACKAGES = "ceph-common ceph-mon ceph-osd radosgw"
 STEP_SECONDS = 60
 
+# The monitor leaves without a word where a twentieth or less of its disk is free (its default
+# of mon_data_avail_crit), though it needs some megabytes only.
 CONF = """\
 [global]
 fsid = {fsid}
@@ -40,6 +42,7 @@ auth_cluster_required = none
 auth_service_required = none
 auth_client_required = none
 mon_allow_pool_size_one = true
+mon_data_avail_crit = 0
 mon_max_pg_per_osd = 1000
 osd_pool_default_size = 1
 osd_pool_default_min_size = 1
@@ -121,9 +124,9 @@ class Ceph:
                 self._give_up(f"{program} {args[0]}: {type(error).__name__}")
 
     def _give_up(self, why: str) -> NoReturn:
-        """Leave with the last words of all programs."""
-        for file in sorted(self._folder.glob("*.said")):
-            print(f"--- {file.stem}\n{file.read_text(errors='replace')[-2000:]}", file=sys.stderr)
+        """Leave with the last words of all programs, on their terminals and in their logs."""
+        for file in sorted([*self._folder.glob("*.said"), *self._folder.glob("*.log")]):
+            print(f"--- {file.name}\n{file.read_text(errors='replace')[-2000:]}", file=sys.stderr)
         sys.exit(why)
 
     def _begin(self, program: str, *args: str) -> "subprocess.Popen[bytes]":
