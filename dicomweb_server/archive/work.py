@@ -216,7 +216,7 @@ def small_picture(packed_metadata: bytes, frame: bytes, *args: Any) -> bytes | N
     plain = image.kind == "integer" and image.samples_per_pixel == 1 and image.bits_allocated <= 16
     if not plain or image.rows * image.columns > _SMALL_MATRIX or _SLOW_STEPS & dataset.keys():
         return None
-    return picture_of(dataset, frame, *args)
+    return picture_of(dataset, frame, *args, image=image)
 
 
 def representative_frame(packed_metadata: bytes, count: int) -> int:

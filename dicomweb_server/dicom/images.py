@@ -11,7 +11,7 @@ from dicomweb_server.dicom.colour_profiles import managed, source_profile
 from dicomweb_server.dicom.description import BULK_BASE, JsonDataset
 from dicomweb_server.dicom.json_values import first_number
 from dicomweb_server.dicom.picture_files import encode
-from dicomweb_server.dicom.pixels import decode_frame, image_pixel
+from dicomweb_server.dicom.pixels import ImagePixel, decode_frame, image_pixel
 from dicomweb_server.dicom.rendering import pixel_height, render
 from dicomweb_server.dicom.viewing import DEFAULT_QUALITY, RENDERED_TYPES, RenderOptions
 
@@ -58,16 +58,18 @@ def picture_of(
     longest: int | None = None,
     *,
     as_stored: bool = False,
+    image: ImagePixel | None = None,
 ) -> bytes:
     """One stored frame as a file of `media_type`: decoded, rendered, made small, encoded.
 
     `dataset` is the instance's DICOM JSON object, `frame` the bytes of frame
     `number` (from 1) as `decode_frame` takes them, `longest` the most pixels a side of a
     thumbnail may have, `as_stored` whether a JPEG stream that is a rendering may be sent as it is:
-    nothing has been asked of it. Raises UndecodablePixels, InvalidParameter as `render` does, and
-    NotAcceptable for another media type.
+    nothing has been asked of it, `image` the data set's Image Pixel Module if it has been read.
+    Raises UndecodablePixels, InvalidParameter as `render` does, and NotAcceptable for another
+    media type.
     """
-    image = image_pixel(dataset)
+    image = image or image_pixel(dataset)
     if as_stored and is_rendering(frame, image, dataset, number, transfer_syntax_uid):
         return frame
     decoded = decode_frame(frame, image, transfer_syntax_uid)

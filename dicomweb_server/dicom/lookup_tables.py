@@ -54,14 +54,19 @@ def by_value(
     """
     if array.dtype.kind not in "iu" or array.size == 0:
         return _reshaped(function(array.reshape(-1)), array)
+    limits = np.iinfo(array.dtype)
+    kept, uses = (None, 0) if key is None else _kept.get((key, array.dtype))
+    if kept is not None and (kept.low, kept.high) == (limits.min, limits.max):
+        return _taken(array, kept)
     low, high = int(array.min()), int(array.max())
-    kept = None if key is None else _kept.get((key, array.dtype))
-    if kept is not None and kept.low <= low and high <= kept.high:
+    often = uses == _OFTEN and array.itemsize <= 2
+    if kept is not None and kept.low <= low and high <= kept.high and not often:
         return _taken(array, kept)
     if high - low >= array.size:
         return _reshaped(function(array.reshape(-1)), array)
-    if key is not None:  # the next slice has some other values
-        limits = np.iinfo(array.dtype)
+    if often:  # nobody has to look for the ends any more
+        low, high = limits.min, limits.max
+    elif key is not None:  # the next slice has some other values
         low, high = max(low & ~_ROUNDED, limits.min), min(high | _ROUNDED, limits.max)
     # In the array's own numbers, which may wrap around: of 64 bits there are none larger
     every = np.arange(high - low + 1).astype(array.dtype) + np.array(low, array.dtype)
@@ -100,6 +105,7 @@ def _outputs_of(low: int, high: int, outputs: Array, dtype: np.dtype[Any]) -> _O
 
 
 _KEPT, _MAX_KEPT = 16, 1 << 18  # tables, bytes of one
+_OFTEN = 8  # arrays for which a table of few values was used, from which one of all is worth it
 _ROUNDED = 0xFF
 
 
@@ -107,20 +113,22 @@ class _Kept:
     """The tables used last, by any thread."""
 
     def __init__(self) -> None:
-        self._tables: OrderedDict[Hashable, _Outputs] = OrderedDict()
+        self._tables: OrderedDict[Hashable, tuple[_Outputs, int]] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, key: Hashable) -> _Outputs | None:
+    def get(self, key: Hashable) -> tuple[_Outputs | None, int]:
+        """A table, and for how many arrays it was asked for before."""
         with self._lock:
-            found = self._tables.get(key)
+            found, uses = self._tables.pop(key, (None, 0))
             if found is not None:
-                self._tables.move_to_end(key)
-            return found
+                self._tables[key] = found, uses + 1
+            return found, uses
 
     def put(self, key: Hashable, made: _Outputs) -> None:
+        """Keep a table, in the place of a smaller one if there is one."""
         with self._lock:
-            self._tables[key] = made
-            self._tables.move_to_end(key)
+            _, uses = self._tables.pop(key, (None, 0))
+            self._tables[key] = made, uses
             while len(self._tables) > _KEPT:
                 self._tables.popitem(last=False)
 

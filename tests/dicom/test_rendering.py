@@ -658,7 +658,7 @@ def test_a_function_by_value_is_the_function(dtype, values):
             st.integers(), st.integers(0, 30), st.sampled_from([(1, 1), (40, 30), (300, 70)])
         ),
         min_size=1,
-        max_size=4,
+        max_size=14,
     ),
 )
 def test_what_is_kept_of_a_function_is_the_function_for_other_values(dtype, arrays):
@@ -675,6 +675,24 @@ def test_what_is_kept_of_a_function_is_the_function_for_other_values(dtype, arra
 
         np.testing.assert_array_equal(made, np.stack([array % 7, array // 3 % 5], 2))
         np.testing.assert_array_equal(levels, (array % 101).astype(np.uint8))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16])
+def test_a_function_that_is_used_often_is_asked_for_all_values_once(dtype):
+    key, limits = object(), np.iinfo(dtype)
+    asked = []
+
+    def levels(values):
+        asked.append(len(values))
+        return (values % 101).astype(np.uint8)
+
+    for number in range(20):
+        array = np.full((40, 40), 100 + number % 2, dtype)
+        np.testing.assert_array_equal(by_value(array, levels, key), array % 101)
+    ends = np.linspace(limits.min, limits.max, 1600).astype(dtype).reshape(40, 40)
+
+    np.testing.assert_array_equal(by_value(ends, levels, key), (ends % 101).astype(np.uint8))
+    assert asked in ([256], [256, 1 << 16])
 
 
 @given(st.sampled_from(["<u2", "<i2", ">u2", ">i2"]), st.integers(0, 65535), st.integers(0, 65535))
