@@ -7,7 +7,7 @@ our statements.
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
 
@@ -16,15 +16,21 @@ from dicomweb_server.errors import Unavailable
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
-    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
-    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    _Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+    _Pooled: TypeAlias = PoolConnectionProxy[asyncpg.Record]
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | _Pooled
 else:  # the generic parameters exist in the stubs alone
-    Pool = asyncpg.Pool
-    Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+    _Pool = asyncpg.Pool
+    _Pooled = asyncpg.pool.PoolConnectionProxy
+    Connection = asyncpg.Connection | _Pooled
 
 STATEMENT_TIMEOUT = 30  # seconds, watched by the server
 _COMMAND_TIMEOUT = STATEMENT_TIMEOUT + 15  # seconds, for a server that is silent
 _ACQUIRE_TIMEOUT = 10  # seconds to wait for a free connection
+_INACTIVE = 300.0  # seconds after which a connection that nobody uses is closed
+_RENEWED = 50_000  # statements after which a connection is
+_AT_HAND = 4  # connections
+_TIMES = 1000  # that some connection is kept, after which one is given back all the same
 # Seconds that a transaction may wait for its client, watched by the server: one of a process that
 # is frozen, or cut off, would keep its locks for hours.
 IDLE_TIMEOUT = 10.0
@@ -48,6 +54,57 @@ _AWAY = (
     socket.gaierror,
 )
 
+
+class Pool(_Pool):
+    """A pool that has some connections at hand: to give one back and have it again costs a
+    tenth of a small search."""
+
+    __slots__ = ("_at_hand", "_kept", "_most", "_waiting")
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self._at_hand: list[_Pooled] = []
+        self._most = _AT_HAND
+        self._kept = 0
+        self._waiting = 0
+
+    async def take(self) -> _Pooled:
+        """A connection, to be kept or released. Raises Unavailable, or what ``acquire`` translates,
+        if there is none in time."""
+        while self._at_hand:
+            connection = self._at_hand.pop()
+            if not connection.is_closed():
+                return connection
+            await self.release(connection)
+        with _unreachable():
+            # A timeout costs a tenth of a frame; where a connection is idle, nothing waits.
+            if self.get_idle_size() > 0:
+                return await self.acquire()
+            self._waiting += 1
+            try:
+                return await self.acquire(timeout=_ACQUIRE_TIMEOUT)
+            finally:
+                self._waiting -= 1
+
+    def keep(self, connection: _Pooled) -> bool:
+        """Have a connection at hand for the next one, after it was used without a failure. False
+        if it has to be released: somebody waits for one, or it is not as it was."""
+        self._kept += 1
+        if self._waiting or len(self._at_hand) >= self._most or not self._kept % _TIMES:
+            return False
+        if connection.is_closed() or connection.is_in_transaction():
+            return False
+        self._at_hand.append(connection)
+        return True
+
+    async def close(self) -> None:
+        """Close all connections; waits for those that are in use."""
+        self._most = 0
+        while self._at_hand:
+            await self.release(self._at_hand.pop())
+        await super().close()
+
+
 # Many search at once, so each has one process of the server; and a deep page is put in order.
 _FOR_SEARCHES = {"max_parallel_workers_per_gather": "0", "work_mem": "16MB"}
 
@@ -69,10 +126,15 @@ async def open_pool(
     Raises Unavailable if it cannot be reached.
     """
     with translated(), _unreachable():
-        return await asyncpg.create_pool(
+        return await Pool(
             url,
             min_size=min_size,
             max_size=max_size,
+            max_queries=_RENEWED,
+            max_inactive_connection_lifetime=_INACTIVE,
+            loop=None,
+            connection_class=asyncpg.Connection,
+            record_class=asyncpg.Record,
             command_timeout=_COMMAND_TIMEOUT,
             reset=_keep_session,
             server_settings={
@@ -99,13 +161,13 @@ async def _keep_session(connection: Connection) -> None:
 async def acquire(pool: Pool) -> AsyncIterator[Connection]:
     """A connection for the time of the context; failures of the database in it are Unavailable."""
     with translated():
-        with _unreachable():
-            # A timeout costs a tenth of a frame; where a connection is idle, nothing waits.
-            idle = pool.get_idle_size() > 0
-            connection = await pool.acquire(timeout=None if idle else _ACQUIRE_TIMEOUT)
+        connection = await pool.take()
         try:
             yield connection
-        finally:
+        except BaseException:
+            await pool.release(connection)
+            raise
+        if not pool.keep(connection):
             await pool.release(connection)
 
 
