@@ -7,6 +7,7 @@ test asserts that both give the same set.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 # Where an attribute stands: one tag, or tags of sequences ending in the attribute itself.
 Path = tuple[int, ...]
@@ -181,6 +182,8 @@ class SearchQuery:
     after: tuple[int | str | None, ...] | None = None
     reading: Reading = field(default_factory=Reading)
     indexed: tuple[Indexed, ...] = ()
+    # What the index has made of it, by whom it was asked for; of another query it has made nothing.
+    statements: dict[Any, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ class Pool(_Pool):
     def __init__(self, *args: Any, **keywords: Any) -> None:
         super().__init__(*args, **keywords)
         self._at_hand: list[_Pooled] = []
-        self._most = _AT_HAND
+        self._most = min(_AT_HAND, self.get_max_size() - 1)
         self._kept = 0
         self._waiting = 0
 
@@ -73,7 +73,7 @@ class Pool(_Pool):
         if there is none in time."""
         while self._at_hand:
             connection = self._at_hand.pop()
-            if not connection.is_closed():
+            if not _is_lost(connection):
                 return connection
             await self.release(connection)
         with _unreachable():
@@ -92,7 +92,7 @@ class Pool(_Pool):
         self._kept += 1
         if self._waiting or len(self._at_hand) >= self._most or not self._kept % _TIMES:
             return False
-        if connection.is_closed() or connection.is_in_transaction():
+        if _is_lost(connection) or connection.is_in_transaction():
             return False
         self._at_hand.append(connection)
         return True
@@ -103,6 +103,13 @@ class Pool(_Pool):
         while self._at_hand:
             await self.release(self._at_hand.pop())
         await super().close()
+
+
+def _is_lost(connection: _Pooled) -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:  # the pool has heard of it, and has made room for another
+        return True
 
 
 # Many search at once, so each has one process of the server; and a deep page is put in order.

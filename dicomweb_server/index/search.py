@@ -16,7 +16,12 @@ from dicomweb_server.dicom.query import Found, Level, Returned, SearchQuery
 from dicomweb_server.errors import NotFound, Unavailable
 from dicomweb_server.index.database import Connection
 from dicomweb_server.index.search_order import order_of
-from dicomweb_server.index.search_statements import TOTALS, compile_count, compile_search
+from dicomweb_server.index.search_statements import (
+    TOTALS,
+    Statement,
+    compile_count,
+    compile_search,
+)
 from dicomweb_server.index.search_ways import is_unrestricted
 
 ADVICE = (
@@ -29,6 +34,7 @@ _TURN = 256  # rows, which take some milliseconds; then others get their turn
 _COUNTED = (10_000, 1_000)
 _SECONDS = 0.1  # that counting may take
 _SECONDS_IF_BUSY = 2.0  # and where it is no great work
+_SCOPES, _NARROW = 4, 16  # for which a query's statement is kept; institutions or studies of one
 _COST = 25_000.0  # of a plan, in the planner's units: as much as it gets done in that time
 
 
@@ -69,7 +75,7 @@ async def find(
 ) -> list[Found]:
     """What matches, one more than the limit if there is more. Raises Unavailable when it takes
     too long."""
-    statement, arguments = compile_search(query, scope, returned)
+    statement, arguments = _compiled(query, scope, returned)
     try:
         rows = await conn.fetch(statement, *arguments)
     except asyncpg.QueryCanceledError:
@@ -81,6 +87,21 @@ async def find(
             await asyncio.sleep(0)
         found.append(reader.read(row))
     return found
+
+
+def _compiled(query: SearchQuery, scope: Scope, returned: Returned) -> Statement:
+    """As ``compile_search``; once for a query that is asked for again and again, as work lists
+    are."""
+    studies = scope.study_instance_uids
+    if len(scope.institution_ids) > _NARROW or (studies is not None and len(studies) > _NARROW):
+        return compile_search(query, scope, returned)
+    known, key = query.statements, (scope, returned)
+    statement = known.get(key)
+    if statement is None:
+        if len(known) >= _SCOPES:
+            known.clear()
+        statement = known[key] = compile_search(query, scope, returned)
+    return statement
 
 
 async def require_parent(conn: Connection, scope: Scope, query: SearchQuery) -> None:

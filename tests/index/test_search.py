@@ -575,3 +575,31 @@ def test_no_value_stands_in_the_text_of_a_statement():
 
     assert "DROP" not in statement
     assert sum("DROP TABLE" in str(argument) for argument in arguments) == 5
+
+
+async def test_a_query_asked_again_finds_what_its_scope_and_columns_have(dated):
+    """The statement of a query is kept with it."""
+    await dated.execute("INSERT INTO institutions VALUES (2, 'other')")
+    await insert_instances(dated, Scope((2,)), [new("1.1", "8.1", "8.2"), new("1.9", "9.1", "9.2")])
+    query = SearchQuery(Level.STUDY, limit=1000)
+    scopes = {
+        Scope((1,)): NEWEST_FIRST,
+        Scope((2,)): ["1.1", "1.9"],
+        Scope((1,), ("1.2", "1.3")): ["1.2", "1.3"],
+        Scope((1, 2), ("1.9",)): ["1.9"],
+        Scope((2, 1), ("1.2",)): ["1.2"],
+        Scope((3,)): [],
+    }
+    for scope, sop_classes in random.Random(1).choices(
+        list(itertools.product(scopes, (False, True))), k=60
+    ):
+        returned = Returned(frozenset({Level.STUDY}), sop_classes=sop_classes)
+        found = await index.find(dated, scope, query, returned)
+        assert [each.study_instance_uid for each in found] == scopes[scope]
+        assert all(bool(each.sop_classes_in_study) == sop_classes for each in found)
+
+    assert len(query.statements) <= 4
+    assert not replace(query, limit=1).statements
+    wide = Scope(tuple(range(1, 30)))
+    assert len(await index.find(dated, wide, query, returned)) == len(NEWEST_FIRST) + 2
+    assert all(scope != wide for scope, _ in query.statements)
