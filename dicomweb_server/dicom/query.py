@@ -4,7 +4,7 @@
 test asserts that both give the same set.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -182,8 +182,8 @@ class SearchQuery:
     after: tuple[int | str | None, ...] | None = None
     reading: Reading = field(default_factory=Reading)
     indexed: tuple[Indexed, ...] = ()
-    # What the index has made of it, by whom it was asked for; of another query it has made nothing.
-    statements: dict[Any, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
+    # What others have made of it, to be had again when it is asked again; theirs alone to read.
+    made: dict[Hashable, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

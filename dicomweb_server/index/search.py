@@ -34,7 +34,7 @@ _TURN = 256  # rows, which take some milliseconds; then others get their turn
 _COUNTED = (10_000, 1_000)
 _SECONDS = 0.1  # that counting may take
 _SECONDS_IF_BUSY = 2.0  # and where it is no great work
-_SCOPES, _NARROW = 4, 16  # for which a query's statement is kept; institutions or studies of one
+_NARROW = 16  # institutions or studies of a scope, for which a query's statement is kept
 _COST = 25_000.0  # of a plan, in the planner's units: as much as it gets done in that time
 
 
@@ -75,12 +75,11 @@ async def find(
 ) -> list[Found]:
     """What matches, one more than the limit if there is more. Raises Unavailable when it takes
     too long."""
-    statement, arguments = _compiled(query, scope, returned)
+    (statement, arguments), reader = _compiled(query, scope, returned)
     try:
         rows = await conn.fetch(statement, *arguments)
     except asyncpg.QueryCanceledError:
         raise Unavailable(ADVICE, retry_after=60) from None
-    reader = _Reader(query, returned)
     found = []
     for number, row in enumerate(rows):
         if number % _TURN == _TURN - 1:
@@ -89,19 +88,19 @@ async def find(
     return found
 
 
-def _compiled(query: SearchQuery, scope: Scope, returned: Returned) -> Statement:
-    """As ``compile_search``; once for a query that is asked for again and again, as work lists
-    are."""
-    studies = scope.study_instance_uids
-    if len(scope.institution_ids) > _NARROW or (studies is not None and len(studies) > _NARROW):
-        return compile_search(query, scope, returned)
-    known, key = query.statements, (scope, returned)
-    statement = known.get(key)
-    if statement is None:
-        if len(known) >= _SCOPES:
-            known.clear()
-        statement = known[key] = compile_search(query, scope, returned)
-    return statement
+def _compiled(query: SearchQuery, scope: Scope, returned: Returned) -> tuple[Statement, "_Reader"]:
+    """The statement, and who reads its rows; made once for a query that is asked again and again,
+    as work lists are, in one scope."""
+    asked = (scope, returned)
+    known = query.made.get(_Reader)
+    if known is not None and known[0] == asked:
+        compiled: tuple[Statement, _Reader] = known[1]
+        return compiled
+    compiled = compile_search(query, scope, returned), _Reader(query, returned)
+    studies = scope.study_instance_uids or ()
+    if len(scope.institution_ids) <= _NARROW and len(studies) <= _NARROW:
+        query.made[_Reader] = asked, compiled
+    return compiled
 
 
 async def require_parent(conn: Connection, scope: Scope, query: SearchQuery) -> None:

@@ -52,7 +52,8 @@ def accept_of(request: Request) -> str | None:
 
 def accept_parameter_of(request: Request) -> str | None:
     """The ``accept`` parameter (PS3.18 §8.3.3.1)."""
-    if not request.scope["query_string"]:  # as of most frames: to parse none takes time too
+    query_string: bytes = request.scope["query_string"]
+    if b"accept" not in query_string and b"%" not in query_string:  # to parse it takes a while
         return None
     accept: str | None = request.query_params.get("accept")
     return accept

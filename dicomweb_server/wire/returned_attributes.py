@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from dicomweb_server.dicom.attributes import ATTRIBUTES, Attribute
 from dicomweb_server.dicom.query import Condition, Item, Level, Path, Returned, SearchQuery
@@ -25,7 +25,7 @@ _OF_SEVERAL_LEVELS = {
 Asked = frozenset[tuple[int, frozenset[Path]]]  # tags, and of each what of its items
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Returning:
     """What is returned of an entity: attributes by their names, in bytes.
 
@@ -47,7 +47,7 @@ class Returning:
     metadata: Mapping[int, frozenset[Path]]
     signature: str
 
-    @property
+    @cached_property
     def fetched(self) -> Returned:
         """What of the results is needed."""
         return Returned(
@@ -65,6 +65,13 @@ class Returning:
 
 def returning(query: SearchQuery) -> Returning:
     """What `query` wants returned."""
+    known: Returning | None = query.made.get(Returning)
+    if known is None:
+        known = query.made[Returning] = _made(query)
+    return known
+
+
+def _made(query: SearchQuery) -> Returning:
     asked = frozenset((tag, frozenset(paths)) for tag, paths in _asked(query).items())
     few = sum(len(paths) for _, paths in asked) <= _FEW
     found = _returning_few if few else _returning
