@@ -1,6 +1,7 @@
 """Rendered resources (PS3.18 §10.4.1.1.3): what is to be shown is found, and a worker makes a
 picture of it, with a small cache before it."""
 
+from collections.abc import Hashable
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -186,7 +187,7 @@ async def rendered(
     Raises UndecodablePixels, WorkerFailed, and InvalidParameter for a viewport that does not fit
     the image, or for what cannot be asked of a presentation state.
     """
-    key = (shown.version, frame_shown(shown), wanted)
+    key = _key(shown, wanted)
     picture = archive.pictures.get(key)
     if picture is None:
         async with archive.workers.turn() if _is_large(wanted) else nullcontext():
@@ -197,6 +198,25 @@ async def rendered(
         picture = made if isinstance(made, bytes) else await whole_of(made)
         archive.pictures.put(key, picture)
     return Content.of_bytes(picture, wanted.media_type, "")
+
+
+async def rendered_at_once(archive: Archive, shown: Shown, wanted: Picture) -> Content | None:
+    """The same for who asks for one alone, if it takes some milliseconds whoever else asks: it is
+    in the cache, or it is small and lies on a disk of this machine. Else None.
+
+    Raises what ``rendered`` does.
+    """
+    key = _key(shown, wanted)
+    picture = archive.pictures.get(key)
+    if picture is None and archive.neighbours is None and isinstance(shown, Frame):
+        picture = await _small(archive, shown, wanted)
+        if picture is not None:
+            archive.pictures.put(key, picture)
+    return None if picture is None else Content.of_bytes(picture, wanted.media_type, "")
+
+
+def _key(shown: Shown, wanted: Picture) -> Hashable:
+    return shown.version, frame_shown(shown), wanted
 
 
 def _is_large(wanted: Picture) -> bool:

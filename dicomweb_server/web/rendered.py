@@ -15,6 +15,7 @@ from dicomweb_server.archive.render import (
     find_shown,
     frame_shown,
     rendered,
+    rendered_at_once,
 )
 from dicomweb_server.archive.rendered_parts import (
     Part,
@@ -146,9 +147,11 @@ async def one_picture(request: Request, shown: Shown, wanted: Picture) -> Respon
     }
     if answer := not_modified(request, headers):
         return answer
-    picture = await while_connected(
-        request, rendered(archive_of(request), shown, wanted, alone=True)
-    )
+    archive = archive_of(request)
+    picture = await rendered_at_once(archive, shown, wanted)
+    if picture is None:
+        far = archive.neighbours is not None
+        picture = await while_connected(request, rendered(archive, shown, wanted, alone=far))
     if picture.data is None:
         return await single_part(request, picture, headers, ranges=False)
     return Ready([picture.data], wanted.media_type, headers)
