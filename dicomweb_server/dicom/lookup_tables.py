@@ -59,19 +59,19 @@ def by_value(
     if kept is not None and (kept.low, kept.high) == (limits.min, limits.max):
         return _taken(array, kept)
     low, high = int(array.min()), int(array.max())
-    often = uses == _OFTEN and array.itemsize <= 2
+    often = uses >= _OFTEN and array.itemsize <= 2
     if kept is not None and kept.low <= low and high <= kept.high and not often:
         return _taken(array, kept)
-    if high - low >= array.size:
-        return _reshaped(function(array.reshape(-1)), array)
     if often:  # nobody has to look for the ends any more
         low, high = limits.min, limits.max
+    elif high - low >= array.size:
+        return _reshaped(function(array.reshape(-1)), array)
     elif key is not None:  # the next slice has some other values
         low, high = max(low & ~_ROUNDED, limits.min), min(high | _ROUNDED, limits.max)
     # In the array's own numbers, which may wrap around: of 64 bits there are none larger
     every = np.arange(high - low + 1).astype(array.dtype) + np.array(low, array.dtype)
     made = _outputs_of(low, high, function(every), array.dtype)
-    if key is not None and made.outputs.nbytes <= _MAX_KEPT:
+    if key is not None:
         _kept.put((key, array.dtype), made)
     return _taken(array, made)
 
@@ -106,6 +106,7 @@ def _outputs_of(low: int, high: int, outputs: Array, dtype: np.dtype[Any]) -> _O
 
 _KEPT, _MAX_KEPT = 16, 1 << 18  # tables, bytes of one
 _OFTEN = 8  # arrays for which a table of few values was used, from which one of all is worth it
+_NEVER = -(1 << 62)
 _ROUNDED = 0xFF
 
 
@@ -125,10 +126,18 @@ class _Kept:
             return found, uses
 
     def put(self, key: Hashable, made: _Outputs) -> None:
-        """Keep a table, in the place of a smaller one if there is one."""
+        """Keep a table, unless there is one that has all of it, or it is too large: then none of
+        all values is made for that key any more."""
         with self._lock:
-            _, uses = self._tables.pop(key, (None, 0))
+            before, uses = self._tables.get(key, (None, 0))
+            if made.outputs.nbytes > _MAX_KEPT:
+                if before is not None:
+                    self._tables[key] = before, _NEVER
+                return
+            if before is not None and before.low <= made.low and made.high <= before.high:
+                return
             self._tables[key] = made, uses
+            self._tables.move_to_end(key)
             while len(self._tables) > _KEPT:
                 self._tables.popitem(last=False)
 

@@ -4,6 +4,7 @@ Every statement of the server goes through a pool made here. No JIT: its compila
 our statements.
 """
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -30,6 +31,7 @@ _ACQUIRE_TIMEOUT = 10  # seconds to wait for a free connection
 _INACTIVE = 300.0  # seconds after which a connection that nobody uses is closed
 _RENEWED = 50_000  # statements after which a connection is
 _AT_HAND = 4  # connections
+_UNUSED = 30.0  # seconds that a connection is at hand for nobody
 _TIMES = 1000  # that some connection is kept, after which one is given back all the same
 # Seconds that a transaction may wait for its client, watched by the server: one of a process that
 # is frozen, or cut off, would keep its locks for hours.
@@ -57,9 +59,9 @@ _AWAY = (
 
 class Pool(_Pool):
     """A pool that has some connections at hand: to give one back and have it again costs a
-    tenth of a small search."""
+    tenth of a small search. All use goes through ``acquire``."""
 
-    __slots__ = ("_at_hand", "_kept", "_most", "_waiting")
+    __slots__ = ("_at_hand", "_kept", "_most", "_releases", "_timer", "_unused", "_waiting")
 
     def __init__(self, *args: Any, **keywords: Any) -> None:
         super().__init__(*args, **keywords)
@@ -67,12 +69,16 @@ class Pool(_Pool):
         self._most = min(_AT_HAND, self.get_max_size() - 1)
         self._kept = 0
         self._waiting = 0
+        self._unused = 0  # of those at hand, the first ones, since it was looked last
+        self._timer: asyncio.TimerHandle | None = None
+        self._releases: set[asyncio.Task[None]] = set()
 
     async def take(self) -> _Pooled:
         """A connection, to be kept or released. Raises Unavailable, or what ``acquire`` translates,
         if there is none in time."""
         while self._at_hand:
             connection = self._at_hand.pop()
+            self._unused = min(self._unused, len(self._at_hand))
             if not _is_lost(connection):
                 return connection
             await self.release(connection)
@@ -92,16 +98,36 @@ class Pool(_Pool):
         self._kept += 1
         if self._waiting or len(self._at_hand) >= self._most or not self._kept % _TIMES:
             return False
-        if _is_lost(connection) or connection.is_in_transaction():
+        if _is_lost(connection) or _is_busy(connection):
             return False
         self._at_hand.append(connection)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_UNUSED, self._look)
         return True
+
+    def _look(self) -> None:
+        """Give back what nobody has used for a while, which the pool then closes in time."""
+        self._timer = None
+        for connection in self._at_hand[: self._unused]:
+            task = asyncio.create_task(self.release(connection))
+            self._releases.add(task)
+            task.add_done_callback(self._releases.discard)
+        del self._at_hand[: self._unused]
+        self._unused = len(self._at_hand)
+        if self._at_hand:
+            self._timer = asyncio.get_running_loop().call_later(_UNUSED, self._look)
 
     async def close(self) -> None:
         """Close all connections; waits for those that are in use."""
         self._most = 0
-        while self._at_hand:
-            await self.release(self._at_hand.pop())
+        if self._timer is not None:
+            self._timer.cancel()
+        try:
+            while self._at_hand:
+                await self.release(self._at_hand.pop())
+        except BaseException:
+            self.terminate()
+            raise
         await super().close()
 
 
@@ -110,6 +136,14 @@ def _is_lost(connection: _Pooled) -> bool:
         return connection.is_closed()
     except asyncpg.InterfaceError:  # the pool has heard of it, and has made room for another
         return True
+
+
+def _is_busy(connection: _Pooled) -> bool:
+    """Whether it is in a transaction, or a statement is still being cancelled: whoever has it next
+    would wait for that."""
+    inner: Any = connection  # what else the pool itself looks at
+    cancelling: bool = inner._protocol._is_cancelling()
+    return cancelling or connection.is_in_transaction() or inner._top_xact is not None
 
 
 # Many search at once, so each has one process of the server; and a deep page is put in order.

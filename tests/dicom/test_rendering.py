@@ -688,11 +688,48 @@ def test_a_function_that_is_used_often_is_asked_for_all_values_once(dtype):
 
     for number in range(20):
         array = np.full((40, 40), 100 + number % 2, dtype)
-        np.testing.assert_array_equal(by_value(array, levels, key), array % 101)
+        if number == 9:  # as many values as elements
+            array[0, :2] = limits.min, limits.max
+        np.testing.assert_array_equal(by_value(array, levels, key), (array % 101).astype(np.uint8))
     ends = np.linspace(limits.min, limits.max, 1600).astype(dtype).reshape(40, 40)
 
     np.testing.assert_array_equal(by_value(ends, levels, key), (ends % 101).astype(np.uint8))
     assert asked in ([256], [256, 1 << 16])
+
+
+def test_a_table_that_is_too_large_to_be_kept_is_not_made_again_and_again():
+    key, asked = object(), []
+
+    def colours(values):
+        asked.append(len(values))
+        return np.stack([values % 7, values % 5, values % 3, values % 11, values % 13], 1)
+
+    for number in range(30):
+        array = np.full((40, 40), 100 + number % 2, np.uint16)
+        by_value(array, colours, key)
+
+    assert asked == [256, 1 << 16]
+
+
+def test_a_table_of_all_values_stays_whoever_made_a_smaller_one_meanwhile():
+    """As two threads do that begin with a picture at the same time."""
+    key, asked = object(), []
+    array = np.full((40, 40), 100, np.uint16)
+
+    def levels(values):
+        asked.append(len(values))
+        if len(values) == 256 and len(asked) == 2:  # the other is done before this one
+            for _ in range(20):
+                by_value(array + 1000, levels, key)
+        return (values % 101).astype(np.uint8)
+
+    by_value(array, levels, key)
+    by_value(array + 300, levels, key)
+    done = len(asked)
+    for number in range(20):
+        by_value(array + number * 300, levels, key)
+
+    assert len(asked) <= done + 1
 
 
 @given(st.sampled_from(["<u2", "<i2", ">u2", ">i2"]), st.integers(0, 65535), st.integers(0, 65535))

@@ -120,3 +120,75 @@ async def test_a_pool_is_closed_while_connections_are_in_use_and_at_hand(
 
     with pytest.raises(Unavailable):
         await process_of(pool)
+
+
+async def test_connections_that_nobody_uses_are_closed(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_UNUSED", 0.1)
+    monkeypatch.setattr(database, "_INACTIVE", 0.2)
+    pool = await open_pool(database_url)
+    try:
+        async with acquire(pool), acquire(pool), acquire(pool), acquire(pool), acquire(pool):
+            pass
+        first = await process_of(pool)
+        for _ in range(20):  # one is in use all the time
+            assert await process_of(pool) == first
+            await asyncio.sleep(0.05)
+        assert pool.get_size() == 1
+        await asyncio.sleep(1)
+        assert pool.get_size() == 0 or pool.get_idle_size() == 1
+        assert await process_of(pool) > 0
+    finally:
+        await pool.close()
+
+
+async def test_nobody_waits_for_the_end_of_a_statement_of_others(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its cancellation takes a connection of its own, which may take a while to be had."""
+    cancelled = asyncpg.connect_utils._cancel
+
+    async def late(*args: Any, **keywords: Any) -> None:
+        await asyncio.sleep(0.5)
+        await cancelled(*args, **keywords)
+
+    monkeypatch.setattr(asyncpg.connect_utils, "_cancel", late)
+    async with acquire(pool), acquire(pool):
+        pass
+    async with acquire(pool) as conn:
+        with pytest.raises(TimeoutError):
+            await conn.fetchval("SELECT pg_sleep(30)", timeout=0.05)
+    began = asyncio.get_running_loop().time()
+    async with acquire(pool) as conn:
+        assert not conn._protocol._is_cancelling()
+        assert await conn.fetchval("SELECT 1") == 1
+    assert asyncio.get_running_loop().time() - began < 0.4
+
+
+async def test_a_transaction_that_was_not_ended_is_nobody_elses(pool: Pool) -> None:
+    """Nor one that Postgres has ended, and of which the client does not know."""
+    async with acquire(pool) as conn:
+        await conn.transaction().start()
+        await conn.execute("ROLLBACK")
+
+    async with acquire(pool) as conn, conn.transaction():
+        assert conn.is_in_transaction()
+
+
+async def test_a_pool_whose_closing_is_given_up_closes_all_the_same(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = await open_pool(database_url)
+    async with acquire(pool), acquire(pool):
+        pass
+
+    async def silent(*args: Any, **keywords: Any) -> None:
+        await asyncio.sleep(30)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database.Pool, "release", silent)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(pool.close(), 0.1)
+
+    assert pool.get_size() == 0
