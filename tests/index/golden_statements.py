@@ -4,6 +4,7 @@
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from dicomweb_server.access.policy import Scope
@@ -95,11 +96,7 @@ def query_of(name: str) -> SearchQuery:
     after = more.get("after")
     fixed = {key: value for key, value in more.items() if key != "after"}
     query = parse_search(level, f"limit=20&{query_string}", **fixed).query
-    return query if after is None else SearchQuery(**{**_fields(query), "after": after})
-
-
-def _fields(query: SearchQuery) -> dict:
-    return {name: getattr(query, name) for name in query.__slots__}
+    return query if after is None else replace(query, after=after)
 
 
 def statement_of(name: str) -> tuple[str, list[object]]:
