@@ -309,6 +309,15 @@ def workers_of(server: RunningServer) -> list[int]:
     return found
 
 
+def ready_worker(client: httpx.Client, server: RunningServer) -> int:
+    """The process id of the worker, once it does what it is given: one that is still starting has
+    a minute for that, however long work may take."""
+    path = stored_as(client, image(bits=12))
+    assert opened(client.get(f"{path}/rendered", headers={"Accept": "image/png"})).size == (20, 24)
+    [worker] = workers_of(server)
+    return worker
+
+
 def highest_memory(pid: int) -> int:
     """The largest resident set of a process so far, in bytes."""
     for line in (Path("/proc") / str(pid) / "status").read_text().splitlines():
@@ -323,7 +332,7 @@ def test_a_worker_that_dies_costs_one_request_or_none(
 ) -> None:
     """A crash is the content's, and a kill is not: then the work is done again."""
     path = stored_as(client, image(bits=12))
-    [worker] = workers_of(server)
+    worker = ready_worker(client, server)
     os.kill(worker, signal.SIGSTOP)  # so that it is in the middle of it
     with ThreadPoolExecutor() as pool:
         asked = pool.submit(client.get, f"{path}/rendered", headers={"Accept": "image/png"})
@@ -346,7 +355,7 @@ def test_a_worker_that_dies_costs_one_request_or_none(
 
 def test_a_worker_that_hangs_is_replaced(client: httpx.Client, server: RunningServer) -> None:
     path = stored_as(client, image(bits=12))
-    [worker] = workers_of(server)
+    worker = ready_worker(client, server)
     os.kill(worker, signal.SIGSTOP)
     began = time.monotonic()
 
