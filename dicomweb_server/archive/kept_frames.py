@@ -5,17 +5,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from mmap import ACCESS_READ, mmap
 
-from pydicom.uid import JPEG2000, JPEG2000Lossless
-
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.content import ScratchFile
 from dicomweb_server.archive.derived import DerivedCache, Key, key_of
 from dicomweb_server.archive.large_frames import PASSED
+from dicomweb_server.dicom.transfer_syntaxes import JPEG_2000, JPEG_2000_LOSSLESS
 from dicomweb_server.index.retrieve import FrameLocation
 
 # Of others a frame is decoded in a few milliseconds, and decoded it is large.
 _JPEG_XL = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (110, 111, 112))
-SLOW_TO_DECODE = frozenset({JPEG2000, JPEG2000Lossless, *_JPEG_XL})
+SLOW_TO_DECODE = frozenset({JPEG_2000, JPEG_2000_LOSSLESS, *_JPEG_XL})
 
 
 _LARGEST = 64 << 20  # bytes of a frame that is kept

@@ -7,8 +7,6 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from pydicom.uid import ExplicitVRBigEndian
-
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
@@ -38,6 +36,7 @@ from dicomweb_server.archive.sources import MAX_WHOLE, in_file, open_source
 from dicomweb_server.dicom.cda import MAX_DOCUMENT
 from dicomweb_server.dicom.description import BulkValue
 from dicomweb_server.dicom.frames import is_video, media_type_of
+from dicomweb_server.dicom.transfer_syntaxes import EXPLICIT_VR_BIG_ENDIAN
 from dicomweb_server.dicom.waveforms import MAX_GROUPS, WAVEFORM_DATA, WAVEFORM_SEQUENCE
 from dicomweb_server.errors import ContentTooLarge, NotAcceptable, NotFound, UndecodablePixels
 from dicomweb_server.index.references import find_instances
@@ -218,7 +217,7 @@ async def _waveform(
     if size > MAX_WHOLE:
         raise ContentTooLarge("the waveform is too large to be drawn")
     source = await open_source(archive, location)
-    big_endian = location.transfer_syntax_uid == ExplicitVRBigEndian
+    big_endian = location.transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN
     async with AsyncExitStack() as files:
         if size > _LONG:
             await files.enter_async_context(archive.workers.turn())

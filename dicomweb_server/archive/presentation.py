@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from pydicom.uid import ExplicitVRBigEndian
-
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
@@ -38,6 +36,7 @@ from dicomweb_server.dicom.description import BulkValue
 from dicomweb_server.dicom.frames import is_video
 from dicomweb_server.dicom.overlays import overlay_data_tags
 from dicomweb_server.dicom.presentation_state import PRESENTATION_STATES, Reference
+from dicomweb_server.dicom.transfer_syntaxes import EXPLICIT_VR_BIG_ENDIAN
 from dicomweb_server.dicom.viewing import RenderOptions
 from dicomweb_server.errors import (
     ContentTooLarge,
@@ -340,7 +339,7 @@ async def _pass(
     """Values by path, as they are handed to a worker: small ones themselves, and where others
     lie."""
     found: dict[str, StoredValue] = {}
-    big_endian = location.transfer_syntax_uid == ExplicitVRBigEndian
+    big_endian = location.transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN
     left = _MOST_PASSED // 2  # there are those of the state, and those of the image
     for path, value in values.items():
         word = WORDS.get(value.vr, 1) if big_endian else 1

@@ -4,8 +4,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
-from pydicom.uid import ExplicitVRBigEndian
-
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
 from dicomweb_server.archive.archive import Archive
@@ -31,6 +29,7 @@ from dicomweb_server.archive.workers import WorkerFailed
 from dicomweb_server.dicom.description import BulkValue
 from dicomweb_server.dicom.frames import is_encapsulated, is_video, media_type_of
 from dicomweb_server.dicom.transcode import to_explicit_little_endian
+from dicomweb_server.dicom.transfer_syntaxes import EXPLICIT_VR_BIG_ENDIAN
 from dicomweb_server.errors import ContentTooLarge, NotFound, NotPart10, UndecodablePixels
 from dicomweb_server.index import retrieve as index
 from dicomweb_server.index.digest import Version, count_syntaxes, version_of
@@ -242,7 +241,7 @@ async def bulk_content(
     value: BulkValue,
 ) -> Content:
     """One value as little-endian bytes without header (PS3.18 §8.7.3.3.2)."""
-    if location.transfer_syntax_uid == ExplicitVRBigEndian:
+    if location.transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN:
         word = await _word(archive, principal, location, path, value)
         data = await _whole(source, value)
         return Content.of_bytes(

@@ -2,7 +2,6 @@
 
 import time
 
-from pydicom.datadict import keyword_for_tag
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -17,6 +16,7 @@ from dicomweb_server.archive.attribute_index import (
 )
 from dicomweb_server.commands.maintaining import maintain, say, with_index
 from dicomweb_server.config import Settings
+from dicomweb_server.dicom.dictionary import keyword_of
 from dicomweb_server.dicom.query import Level, Path
 from dicomweb_server.index.attribute_fill import AttributeGone
 from dicomweb_server.index.attribute_values import IndexedAttribute
@@ -111,7 +111,7 @@ def _path(name: str, console: Console) -> Path | None:
 
 
 def _keywords(path: Path) -> str:
-    return ".".join(keyword_for_tag(tag) or f"{tag:08X}" for tag in path)
+    return ".".join(keyword_of(tag) or f"{tag:08X}" for tag in path)
 
 
 def _shown(path: Path) -> str:

@@ -7,8 +7,7 @@ the Patient and Study, and the common ones of the Series, Equipment and Frame of
 
 from dataclasses import dataclass
 
-from pydicom.datadict import dictionary_VR, tag_for_keyword
-
+from dicomweb_server.dicom.dictionary import tag_of, vr_of
 from dicomweb_server.dicom.query import Level
 
 # Marks: R always returned, empty if unknown (PS3.18 Tables 10.6.3-3 to -5); C returned if known;
@@ -236,12 +235,13 @@ class Attribute:
 def _table(level: Level, marks: dict[str, str]) -> dict[int, Attribute]:
     table = {}
     for keyword, mark in marks.items():
-        tag = tag_for_keyword(keyword)
-        assert tag is not None, keyword
+        tag = tag_of(keyword)
+        vr = None if tag is None else vr_of(tag)
+        assert tag is not None and vr is not None, keyword
         table[tag] = Attribute(
             keyword,
             tag,
-            dictionary_VR(tag),
+            vr,
             level,
             "R" in mark,
             "C" in mark,

@@ -1,11 +1,6 @@
 """What the walk needs from the data dictionary (PS3.6) and the table of VRs (PS3.5 §6.2)."""
 
-from functools import lru_cache
-
-from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
-from pydicom._private_dict import private_dictionaries
-from pydicom.datadict import private_dictionary_VR
-from pydicom.tag import Tag
+from dicomweb_server.dicom import dictionary
 
 SPECIFIC_CHARACTER_SET = 0x00080005
 PIXEL_REPRESENTATION = 0x00280103
@@ -38,7 +33,7 @@ OB_OR_OW = "OB or OW"
 AMBIGUOUS = frozenset({US_OR_SS, US_OR_OW, OB_OR_OW, "US or SS or OW", "OB_OW"})
 
 _VRS: dict[int, str] = {
-    tag: entry[0] for tag, entry in DicomDictionary.items() if entry[0] != "NONE"
+    tag: entry[0] for tag, entry in dictionary.ELEMENTS.items() if entry[0] != "NONE"
 }
 
 # Attributes whose value changes how others are read, or that are kept in another way.
@@ -60,28 +55,13 @@ PLAIN_VRS: dict[int, str] = {
 }
 
 
-def _repeaters() -> dict[int, dict[int, str]]:
-    """Repeating groups (60xx, 50xx, ...): VR by masked tag, by mask."""
-    tables: dict[int, dict[int, str]] = {}
-    for pattern, entry in RepeatersDictionary.items():
-        mask = int("".join("0" if digit == "x" else "F" for digit in pattern), 16)
-        tables.setdefault(mask, {})[int(pattern.replace("x", "0"), 16)] = entry[0]
-    return tables
-
-
-_REPEATERS = _repeaters()
-
-
 def public_vr(tag: int) -> str | None:
     """The VR of a standard tag, also of a repeating group; None if the dictionary lacks it.
 
     May be one of `AMBIGUOUS`.
     """
-    vr = _VRS.get(tag)
-    if vr is None:
-        masked = (table.get(tag & mask) for mask, table in _REPEATERS.items())
-        vr = next((found for found in masked if found is not None), None)
-    return vr
+    vr = _VRS.get(tag) or dictionary.vr_of(tag)
+    return None if vr == "NONE" else vr
 
 
 def is_private_creator(tag: int) -> bool:
@@ -96,14 +76,6 @@ def private_vr(tag: int, creator: str | None) -> str:
     """
     if is_private_creator(tag):
         return "LO"
-    if creator is None or creator not in private_dictionaries:
+    if creator is None or creator not in dictionary.PRIVATE:
         return "UN"
-    return _known_private_vr(tag, creator)
-
-
-@lru_cache(maxsize=8192)
-def _known_private_vr(tag: int, creator: str) -> str:
-    try:
-        return private_dictionary_VR(Tag(tag), creator)
-    except KeyError:
-        return "UN"
+    return dictionary.private_vr_of(tag, creator) or "UN"

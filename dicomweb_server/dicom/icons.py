@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from pydicom.uid import UID
 
+from dicomweb_server.dicom.dictionary import uid_name
 from dicomweb_server.dicom.frames import is_video
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
@@ -55,7 +55,7 @@ def kind_of(sop_class_uid: str, transfer_syntax_uid: str = "") -> str:
     family = sop_class_uid.removeprefix(_ROOT)
     known = [one for one in _KINDS if family == one or (one[-1] == "." and family.startswith(one))]
     kind = _KINDS[max(known, key=len)] if known and family != sop_class_uid else "data"
-    if kind != "video" and "Image Storage" in UID(sop_class_uid).name:
+    if kind != "video" and "Image Storage" in uid_name(sop_class_uid):
         return "image"
     return kind
 

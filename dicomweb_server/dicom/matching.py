@@ -13,8 +13,7 @@ from functools import lru_cache
 from itertools import zip_longest
 from typing import Any
 
-from pydicom.datadict import dictionary_VR
-
+from dicomweb_server.dicom import dictionary
 from dicomweb_server.dicom.attributes import level_of
 from dicomweb_server.dicom.description import JsonDataset
 from dicomweb_server.dicom.json_values import LONGEST_NUMBER, NUMBER, PADDING
@@ -325,10 +324,10 @@ def _holds(
 def vr_of(tag: int, attribute: Attribute | None = None) -> str:
     """By which rules values compare: those of the dictionary's VR, for what it does not have the
     data set's own. Of several the first."""
-    try:
-        return str(dictionary_VR(tag)).split(" ", 1)[0]
-    except KeyError:
+    vr = dictionary.vr_of(tag)
+    if vr is None:
         return str(attribute.get("vr", "UN")) if attribute else "UN"
+    return vr.split(" ", 1)[0]
 
 
 def matches_query(

@@ -5,9 +5,8 @@ from functools import lru_cache
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from pydicom.datadict import keyword_for_tag
-
 from dicomweb_server.dicom.description import JsonDataset
+from dicomweb_server.dicom.dictionary import keyword_of
 from dicomweb_server.dicom.person_name import GROUPS
 from dicomweb_server.dicom.private_blocks import blocks_of, is_private
 from dicomweb_server.dicom.walk import MAX_DEPTH
@@ -75,7 +74,7 @@ def _opening(key: str, vr: str, creator: str | None) -> str:
 
 @lru_cache(maxsize=8192)
 def _keyword(key: str) -> str:
-    return keyword_for_tag(int(key, 16))
+    return keyword_of(int(key, 16))
 
 
 def _text(value: Any) -> str:

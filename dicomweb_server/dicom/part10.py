@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import orjson
-from pydicom._uid_dict import UID_dictionary
 
 from dicomweb_server.dicom.attributes import KEPT
 from dicomweb_server.dicom.description import (
@@ -22,6 +21,7 @@ from dicomweb_server.dicom.description import (
     FrameTable,
     JsonDataset,
 )
+from dicomweb_server.dicom.dictionary import UIDS
 from dicomweb_server.dicom.elements import LONG_FORM, SPECIFIC_CHARACTER_SET
 from dicomweb_server.dicom.encoding import tag_name
 from dicomweb_server.dicom.fragments import Bytes
@@ -135,7 +135,7 @@ _IMPLICIT_VR = {"1.2.840.10008.1.2", "1.2.840.10008.1.20"}  # the second is Papy
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
 # PS3.5 §A.5; both JPIP Referenced Deflate (§A.7, §A.13) deflate their data set likewise.
 _DEFLATED = {"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"}
-_TRANSFER_SYNTAXES = {uid for uid, entry in UID_dictionary.items() if entry[1] == "Transfer Syntax"}
+_TRANSFER_SYNTAXES = {uid for uid, entry in UIDS.items() if entry[1] == "Transfer Syntax"}
 _DICOM_SYNTAX = re.compile(r"1\.2\.840\.10008\.1\.2(\.[0-9]+)+")
 
 _INFLATE_CHUNK = 1 << 20  # bytes

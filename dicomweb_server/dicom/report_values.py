@@ -8,9 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pydicom.uid import UID
-
 from dicomweb_server.dicom.description import JsonDataset
+from dicomweb_server.dicom.dictionary import uid_name
 from dicomweb_server.dicom.json_values import first_item, first_text, number, values
 from dicomweb_server.errors import ContentTooLarge
 
@@ -92,8 +91,7 @@ _SPARSE = 20  # of so many places of a larger table one at least holds a cell
 
 def sop_class_name(uid: str) -> str:
     """Its name in PS3.6 without the word Storage, or the UID itself."""
-    name: str = UID(uid).name
-    return name.removesuffix(" Storage") if name and name != uid else uid
+    return uid_name(uid).removesuffix(" Storage")
 
 
 def code_of(dataset: JsonDataset, tag: str) -> Code:

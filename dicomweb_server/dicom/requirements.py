@@ -12,9 +12,9 @@ from textwrap import shorten
 from typing import Any
 
 import orjson
-from pydicom.datadict import dictionary_description
 
 from dicomweb_server.dicom.description import JsonDataset
+from dicomweb_server.dicom.dictionary import name_of
 from dicomweb_server.dicom.encoding import tag_name
 
 MAX_TEXT = 64  # characters of an Error Comment (LO), in which a problem is told
@@ -80,4 +80,4 @@ def _told(key: str, what: str, kind: int) -> str:
     tag = int(key, 16)
     before, after = f"{tag_name(tag)} ", f" is {what} (Type {kind})"
     room = MAX_TEXT - len(before) - len(after)  # whole words of a name that is longer
-    return f"{before}{shorten(dictionary_description(tag), room, placeholder='...')}{after}"
+    return f"{before}{shorten(name_of(tag) or '', room, placeholder='...')}{after}"

@@ -6,8 +6,6 @@ Never fails: bytes that mean nothing in their character set become U+FFFD (JSN-3
 import re
 from functools import lru_cache
 
-from pydicom.charset import CODES_TO_ENCODINGS, python_encoding
-
 # Python codecs: first the one that is active at the beginning of a value, then those that
 # escape sequences may switch to.
 CharacterSet = tuple[str, ...]
@@ -23,14 +21,56 @@ _ESC = 0x1B
 _STAND_ALONE = frozenset({"UTF8", "GB18030", "GBK"})  # they take no code extensions (§6.1.2.5.4)
 _JAPANESE = frozenset({"iso2022_jp", "iso2022_jp_2"})  # these codecs read the escapes themselves
 
-# What pydicom's tables lack: Latin-9 (CP-1943), and a name that is no defined term but clear.
-TERMS = python_encoding | {
-    "ISO_IR 203": "iso8859_15",
-    "ISO 2022 IR 203": "iso8859_15",
+# Codecs of the single-byte repertoires, without and with code extensions (PS3.3 Tables C.12-2 and
+# C.12-3), by the number of their ISO-IR: shift_jis reads the half-width letters of 13 and 14.
+_SINGLE_BYTE = {
+    "6": _DEFAULT,
+    "13": "shift_jis",
+    "100": "latin_1",
+    "101": "iso8859_2",
+    "109": "iso8859_3",
+    "110": "iso8859_4",
+    **{number: f"iso_ir_{number}" for number in ("126", "127", "138", "144", "148", "166")},
+    "203": "iso8859_15",
+}
+# Defined terms, and one that is none but clear (UTF-8).
+_TERMS = {
+    "": _DEFAULT,
+    **{f"ISO_IR {number}": codec for number, codec in _SINGLE_BYTE.items()},
+    **{f"ISO 2022 IR {number}": codec for number, codec in _SINGLE_BYTE.items()},
+    # Of several bytes, with code extensions and without (Tables C.12-4 and C.12-5)
+    "ISO 2022 IR 87": "iso2022_jp",
+    "ISO 2022 IR 159": "iso2022_jp_2",
+    "ISO 2022 IR 149": "euc_kr",
+    "ISO 2022 IR 58": "iso_ir_58",
+    "ISO 2022 58": "GB2312",
+    "ISO 2022 GBK": "GBK",
+    "ISO_IR 192": "UTF8",
+    "GB18030": "GB18030",
+    "GBK": "GBK",
     "UTF-8": "UTF8",
 }
-_ESCAPES = CODES_TO_ENCODINGS | {b"\x1b-b": "iso8859_15"}
-_ESCAPES.pop(b"\x1b(B")  # back to ASCII in G0 only: what G1 holds stays as it is
+# What an escape sequence switches to (the same tables). Not ESC 02/08 04/02, back to ASCII in G0
+# only: what G1 holds stays as it is.
+_ESCAPES = {
+    b"\x1b-A": "latin_1",
+    b"\x1b-B": "iso8859_2",
+    b"\x1b-C": "iso8859_3",
+    b"\x1b-D": "iso8859_4",
+    b"\x1b-F": "iso_ir_126",
+    b"\x1b-G": "iso_ir_127",
+    b"\x1b-H": "iso_ir_138",
+    b"\x1b-L": "iso_ir_144",
+    b"\x1b-M": "iso_ir_148",
+    b"\x1b-T": "iso_ir_166",
+    b"\x1b-b": "iso8859_15",
+    b"\x1b)I": "shift_jis",
+    b"\x1b(J": "shift_jis",
+    b"\x1b$B": "iso2022_jp",
+    b"\x1b$(D": "iso2022_jp_2",
+    b"\x1b$)C": "euc_kr",
+    b"\x1b$)A": "iso_ir_58",
+}
 
 # A value with more escapes than this is not text; it is decoded as if they meant nothing.
 _MAX_ESCAPES = 2000
@@ -46,7 +86,7 @@ def _plain(term: str) -> str:
     return re.sub(r"[^A-Z0-9]", "", term.upper())
 
 
-_CODECS = {_plain(term): codec for term, codec in TERMS.items()}
+_CODECS = {_plain(term): codec for term, codec in _TERMS.items()}
 
 
 @lru_cache(maxsize=256)

@@ -5,9 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from pydicom._dicom_dict import DicomDictionary
-from pydicom.datadict import dictionary_has_tag, dictionary_VR, tag_for_keyword
-
+from dicomweb_server.dicom import dictionary
 from dicomweb_server.dicom.matching import NUMERIC_VRS, normal_number
 from dicomweb_server.dicom.moments import date_bounds, date_time_bounds, names_zone, time_bounds
 from dicomweb_server.dicom.name_tokens import query_tokens
@@ -68,9 +66,9 @@ _MODALITIES = frozenset({0x00080060, 0x00080061})
 def _date_time_pairs() -> dict[int, int]:
     """Dates and the times that belong to them, which have the same name but for that word."""
     pairs = {}
-    for tag, (vr, _, _, _, keyword) in DicomDictionary.items():
-        time = tag_for_keyword(keyword.replace("Date", "Time")) if vr == "DA" else None
-        if time is not None and dictionary_VR(time) == "TM":
+    for tag, (vr, _, _, _, keyword) in dictionary.ELEMENTS.items():
+        time = dictionary.tag_of(keyword.replace("Date", "Time")) if vr == "DA" else None
+        if time is not None and dictionary.vr_of(time) == "TM":
             pairs[tag] = time
     return pairs
 
@@ -281,9 +279,7 @@ def _number(key: Key, value: str) -> str:
 def _whole_numbers(key: Key) -> tuple[int, int]:
     """The least and the greatest of what a data set may have: some attributes are US or SS, as
     their pixels are (PS3.6)."""
-    vrs = [key.vr]
-    if dictionary_has_tag(key.path[-1]):
-        vrs += dictionary_VR(key.path[-1]).split(" or ")
+    vrs = [key.vr, *(dictionary.vr_of(key.path[-1]) or "").split(" or ")]
     bounds = [_INTEGERS[vr] for vr in vrs if vr in _INTEGERS]
     return min(least for least, _ in bounds), max(greatest for _, greatest in bounds)
 

@@ -7,12 +7,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
-
 from dicomweb_server.dicom.encodable import LOSSLESS_TARGETS, LOSSY_TARGETS
 from dicomweb_server.dicom.pixels import DECODABLE
 from dicomweb_server.dicom.transfer_syntaxes import (
+    EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
     OCTET_STREAM,
     is_encapsulated,
     is_video,
@@ -32,7 +32,7 @@ ELE = EXPLICIT_VR_LITTLE_ENDIAN
 ENCODED = LOSSLESS_TARGETS
 _ENCODED_WITH_LOSS = (*ENCODED, *sorted(LOSSY_TARGETS))
 
-_BARRED = frozenset({ImplicitVRLittleEndian, ExplicitVRBigEndian})
+_BARRED = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN})
 
 # JSON is never multipart, and XML always is: results are many, also where there is one (NEG-03).
 METADATA = (

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
-from pydicom.datadict import dictionary_VR, tag_for_keyword
-
 from dicomweb_server.dicom.attributes import ATTRIBUTES, Attribute, level_of
+from dicomweb_server.dicom.dictionary import tag_of, vr_of
 from dicomweb_server.dicom.moments import zone_of
 from dicomweb_server.dicom.query import (
     Condition,
@@ -196,7 +195,7 @@ def _is_like_attribute(name: str) -> bool:
     """Whether it is meant to name an attribute (QRY-11): keywords have a capital letter in front,
     all but dBdt, and misspelt ones too."""
     first = name.partition(".")[0]
-    known = first and tag_for_keyword(first)
+    known = first and tag_of(first)
     return bool(known) or _LIKE_ATTRIBUTE.fullmatch(first) is not None
 
 
@@ -205,10 +204,8 @@ def _vr(tag: int) -> str | None:
     are attributes all the same. Of several VRs the first."""
     if tag >> 16 & 1:
         return "LO" if _is_creator(tag) else "UN"
-    try:
-        return str(dictionary_VR(tag)).split(" ", 1)[0]
-    except KeyError:
-        return None
+    vr = vr_of(tag)
+    return None if vr is None else vr.split(" ", 1)[0]
 
 
 def _is_creator(tag: int) -> bool:
@@ -229,7 +226,7 @@ def _path_of(name: str) -> tuple[Path, str] | None:
     path: list[int] = []
     vr: str | None = "SQ"  # a private attribute may be a sequence, too
     for part in parts:
-        tag = int(part, 16) if _HEX.fullmatch(part) else tag_for_keyword(part)
+        tag = int(part, 16) if _HEX.fullmatch(part) else tag_of(part)
         if not part or tag is None or vr not in ("SQ", "UN"):
             return None
         vr = _vr(tag)
