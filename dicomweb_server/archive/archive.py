@@ -43,7 +43,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Archive:
-    """The archive and everything it stands on. Opened once a process, by ``app.open_archive``."""
+    """The archive and everything it stands on. Opened once a process (``opening``)."""
 
     settings: Settings
     pool: Pool  # for statements that go by unique keys

@@ -81,6 +81,7 @@ class WorkerPool:
         self._idle: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()  # the last is warm
         self._tasks: set[asyncio.Task[Any]] = set()
         self._all: set[_Worker] = set()
+        self._started = False
         self._closed = False
         self._turns = asyncio.Semaphore(max(1, size // 2))
         self._turns_awaited = 0
@@ -91,7 +92,9 @@ class WorkerPool:
         return not self._idle.empty()
 
     def start(self) -> None:
-        """Begin to start the processes; what is asked before they are there waits for them."""
+        """Begin to start the processes; what is asked before they are there waits for them. Else
+        the first work does: most commands have none."""
+        self._started = True
         for _ in range(self.size):
             self._hire()
 
@@ -159,6 +162,8 @@ class WorkerPool:
         """Give work to the next worker that is idle."""
         if self._waiting >= self._max_waiting or self._closed:
             raise Unavailable("too much work is waiting; try again")
+        if not self._started:
+            self.start()
         worker = await self._next()
         # A task of its own: when the caller is cancelled the worker must be given back whole.
         task = asyncio.create_task(self._exchange(worker, call))

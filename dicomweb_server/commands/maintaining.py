@@ -14,8 +14,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from dicomweb_server.app import open_archive
 from dicomweb_server.archive.archive import Archive
+from dicomweb_server.archive.opening import open_archive
 from dicomweb_server.commands.serving import (
     check_bucket,
     make_folders,

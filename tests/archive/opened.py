@@ -10,9 +10,9 @@ import asyncpg
 
 from dicomweb_server.access.policy import Action
 from dicomweb_server.access.principal import Principal
-from dicomweb_server.app import open_archive
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.delete import delete
+from dicomweb_server.archive.opening import open_archive
 from dicomweb_server.archive.staging import new_staging
 from dicomweb_server.archive.store import store_files
 from dicomweb_server.config import Settings

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from dicomweb_server.access.principal import ANONYMOUS
-from dicomweb_server.app import open_archive
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.commit import Candidate, Outcome
+from dicomweb_server.archive.opening import open_archive
 from dicomweb_server.archive.store import Intake
 from dicomweb_server.config import Settings
 from dicomweb_server.errors import Unavailable

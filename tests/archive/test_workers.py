@@ -243,3 +243,12 @@ async def test_work_that_takes_long_takes_turns() -> None:
     assert [type(task.exception()) for task in refused_at_once] == [Unavailable] * 6
     end.set()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_the_first_work_starts_the_processes() -> None:
+    """Of most commands none does."""
+    workers = WorkerPool(1, timeout=2, memory=1 << 30)
+    try:
+        assert await workers.run(os.getpid) != os.getpid()
+    finally:
+        await workers.close()
