@@ -39,7 +39,7 @@ OLDEST_POSTGRES = 15
 MOST_WORKERS = 4  # unless the operator says so
 GRACE_SECONDS = 10  # that requests under way are given when the server stops
 CONNECT_SECONDS = 10.0
-POOLS = 2  # of each process, see app.open_archive
+POOLS = 2  # of each process, see archive.opening
 SPARE_CONNECTIONS = 20  # for operators, and Postgres' own 3 for its superuser
 LOOPBACK = ("127.", "::1")
 M_ARENA_MAX = -8  # of malloc.h
@@ -52,10 +52,16 @@ class CannotServeError(RuntimeError):
 
 
 def load_app() -> Any:
-    """Make the application in a worker; imported here, as the main process has no need of it."""
+    """Make the application in a worker, of what was imported ahead."""
     from dicomweb_server.app import create
 
     return create()
+
+
+def _import_ahead() -> None:
+    """Import what the workers need while Postgres starts: they are forks of this process, so each
+    of them, also one that takes another's place, is there at once, and they share the memory."""
+    import dicomweb_server.app  # noqa: F401
 
 
 def run(settings: Settings, load: Load = load_app) -> None:
@@ -67,6 +73,8 @@ def run(settings: Settings, load: Load = load_app) -> None:
         settings = settings.model_copy(update={"workers": default_workers()})
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
         _stop_on_signals()
+        importing = threading.Thread(target=_import_ahead, daemon=True)
+        importing.start()
         reserved = stack.enter_context(reserve_port(settings.listen_host, settings.port))
         address, port = reserved.getsockname()[:2]
         settings = settings.model_copy(update={"port": port})
@@ -86,6 +94,7 @@ def run(settings: Settings, load: Load = load_app) -> None:
         announcement = threading.Thread(
             target=_announce, args=(settings, address, database), daemon=True
         )
+        importing.join()  # if it failed the workers will say so
         _answer_requests(settings, address, load, announcement.start)
 
 
@@ -243,6 +252,8 @@ def _answer_requests(
         started()
 
     _let_forks_be_stopped()
+    gc.collect()
+    gc.freeze()  # a collection would write to, and so copy, what the workers share
     try:
         server.serve(target_loader=_in_worker(load), wrap_loader=False)
     except SystemExit:
