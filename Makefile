@@ -20,6 +20,10 @@ WIRE := all_bulk_data bounds capabilities conditional_requests conformance cors 
 	retrieve_resources search_forms store_answers store_instances store_media store_metadata \
 	tags_and_bodies
 
+# Tests start hundreds of processes. Compiling all of it in each, as where nobody keeps bytecode,
+# would be a sixth of their time.
+test test-uvicorn test-s3 test-browser: export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help run ohif test test-uvicorn test-s3 test-browser bench bench-publish bench-store bench-memory bench-search bench-retrieve bench-render test-crash soak fuzz conformance conformance-orthanc conformance-mutations statement check format requirements lock
 .DELETE_ON_ERROR:

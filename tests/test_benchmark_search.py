@@ -1,5 +1,6 @@
 """The databases that searches are measured on: what is in them, and that every search runs."""
 
+import functools
 import itertools
 
 import pytest
@@ -27,7 +28,12 @@ from dicomweb_server.index.rows import entry_of
 STUDIES, REAL = 300, 20
 TOOK = fill.Took(1, 2, 3)
 HERE = {"date": "today", "cpus": 2, "cpu": "CPU", "system": "Linux", "load_average": 0.5}
-POPULATION = Population(STUDIES, seed=7, instances=2, real=REAL)
+
+
+@functools.cache
+def population():
+    return Population(STUDIES, seed=7, instances=2, real=REAL)
+
 
 # Rows of a table without what depends on when and in which order they were stored, and without
 # the documents that are not whole.
@@ -57,16 +63,17 @@ INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public
 async def filled(new_database, template):
     """The URL of a database that the generator has filled."""
     async with new_database(template) as url:
-        await fill.fill(url, POPULATION, lambda what, share: None)
+        await fill.fill(url, population(), lambda what, share: None)
         yield url
 
 
-def studies(population=POPULATION):
-    return [study for chunk in range(population.chunks) for study in population.chunk(chunk)]
+def studies(of=None):
+    made = of or population()
+    return [study for chunk in range(made.chunks) for study in made.chunk(chunk)]
 
 
 async def content(conn, table):
-    whole = [study.accession_number for study in studies() if POPULATION.is_real(study)]
+    whole = [study.accession_number for study in studies() if population().is_real(study)]
     arguments = [whole] if "$1" in CONTENT[table] else []
     return sorted(tuple(row) for row in await conn.fetch(CONTENT[table], *arguments))
 
@@ -107,8 +114,8 @@ def rows_of(population):
 
 def test_the_same_seed_gives_the_same_rows():
     again = Population(STUDIES, seed=7, instances=2)
-    assert rows_of(again) == rows_of(POPULATION)
-    assert rows_of(Population(STUDIES, seed=8, instances=2)) != rows_of(POPULATION)
+    assert rows_of(again) == rows_of(population())
+    assert rows_of(Population(STUDIES, seed=8, instances=2)) != rows_of(population())
 
 
 async def test_every_search_runs_and_is_reported(filled):

@@ -34,7 +34,7 @@ _SINGLE_BYTE = {
     "203": "iso8859_15",
 }
 # Defined terms, and one that is none but clear (UTF-8).
-_TERMS = {
+TERMS = {
     "": _DEFAULT,
     **{f"ISO_IR {number}": codec for number, codec in _SINGLE_BYTE.items()},
     **{f"ISO 2022 IR {number}": codec for number, codec in _SINGLE_BYTE.items()},
@@ -86,7 +86,7 @@ def _plain(term: str) -> str:
     return re.sub(r"[^A-Z0-9]", "", term.upper())
 
 
-_CODECS = {_plain(term): codec for term, codec in _TERMS.items()}
+_CODECS = {_plain(term): codec for term, codec in TERMS.items()}
 
 
 @lru_cache(maxsize=256)

@@ -52,8 +52,8 @@ def described(file: bytes) -> StillImage:
     return StillImage(Path("made"), file, describe(file))
 
 
-def read_still_image(path: Path) -> StillImage | None:
-    """The file as a still image, None if it is none or no file that would be stored."""
+def read_file(path: Path) -> tuple[bytes, Description] | None:
+    """A file, with its data set inflated, and what is said of it; None if it is not stored."""
     file = path.read_bytes()
     inflated = None
     try:
@@ -61,12 +61,20 @@ def read_still_image(path: Path) -> StillImage | None:
         if is_deflated(meta.transfer_syntax_uid):
             inflate = zlib.decompressobj(-zlib.MAX_WBITS).decompress
             inflated = file[: meta.dataset_offset] + inflate(file[meta.dataset_offset :])
-        description = describe(file, inflated)
+        return inflated or file, describe(file, inflated)
     except (Refusal, zlib.error):
         return None
+
+
+def read_still_image(path: Path) -> StillImage | None:
+    """The file as a still image, None if it is none or no file that would be stored."""
+    found = read_file(path)
+    if found is None:
+        return None
+    file, description = found
     if description.frames is None or is_video(description.transfer_syntax_uid):
         return None
-    return StillImage(path, inflated or file, description)
+    return StillImage(path, file, description)
 
 
 def still_images() -> Iterator[StillImage]:
