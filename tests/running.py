@@ -1,11 +1,15 @@
 """A server started as a user starts it, for tests that know it only by its URL."""
 
+import asyncio
 import contextlib
+import functools
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +18,9 @@ from typing import Self
 
 import httpx
 
+from dicomweb_server.commands.serving import prepare_database
 from dicomweb_server.index.cluster import is_postgres
+from dicomweb_server.index.embedded import start_postgres
 
 ROOT = Path(__file__).parents[1]
 READY_SECONDS = 120
@@ -27,8 +33,23 @@ def free_port() -> int:
         return port
 
 
+@functools.cache
+def _empty_database() -> tempfile.TemporaryDirectory[str]:
+    """A data folder in which a server ran before, without anything in it: to make such a database
+    anew takes a server longer than all the rest of its start."""
+    folder = tempfile.TemporaryDirectory(prefix="dw-")
+    Path(folder.name).chmod(0o711)
+    with start_postgres(Path(folder.name)) as postgres:
+        preparing = threading.Thread(
+            target=lambda: asyncio.run(prepare_database(postgres.url))
+        )  # where no loop runs, as one may here
+        preparing.start()
+        preparing.join()
+    return folder
+
+
 class RunningServer:
-    """``dicomweb-server serve`` on a free port and a folder of its own.
+    """``dicomweb-server serve`` on a free port and a folder of its own, whose database is there.
 
     With TEST_SERVER=uvicorn in the environment the same application runs under uvicorn.
     """
@@ -44,6 +65,11 @@ class RunningServer:
 
     def start(self, *, wait: bool = True) -> Self:
         """Start it, and wait until it is ready unless told not to."""
+        own = not self._environment().get("DATABASE_URL")
+        if own and not (self.data_dir / "postgres").exists():
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            copied = [Path(_empty_database().name) / "postgres", self.data_dir]
+            subprocess.run(["cp", "-a", *copied], check=True)
         program = [sys.executable, "-m", "dicomweb_server", "serve"]
         if os.environ.get("TEST_SERVER") == "uvicorn":
             program = [sys.executable, "-m", "tests.uvicorn_server"]
