@@ -36,6 +36,8 @@ from conformance.benchmark.public.run import Run
 from conformance.benchmark.public.searching import POSTGRES_ALONE, asked, patient_search
 from conformance.benchmark.public.size import QUICK, TINY, WHOLE
 from conformance.benchmark.render.items import CODECS_GOAL, ORTHANC_GOAL
+from conformance.benchmark.render.report import CODECS
+from conformance.benchmark.retrieve.hosts import STATIC
 from conformance.benchmark.run import Result
 from dicomweb_server.dicom.query import Level, Returned
 
@@ -173,6 +175,13 @@ def test_what_is_known_of_a_missed_goal_is_told_of_each() -> None:
         "p50 ≤ 2× “one frame of 200, 1 connection”",
     }
     assert why("open", {"goal": "p50 ≤ 900 ms", "verdict": "met"}, {}) == ""
+
+
+def test_what_the_codecs_take_behind_http_is_told_of_a_missed_goal() -> None:
+    goal = {"goal": f"≤ {CODECS_GOAL:g}× time of {CODECS}", "verdict": "missed"}
+    limits = {CODECS: {"per_second": 900.0}, STATIC: {"per_second": 450.0}}
+
+    assert why("ct-1", goal, {"limits": limits}).endswith("; the bare server itself takes 2.00×")
 
 
 def test_what_stands_for_all_is_measured() -> None:

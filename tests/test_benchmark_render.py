@@ -19,7 +19,8 @@ from conformance.benchmark.render.codecs import codecs_alone
 from conformance.benchmark.render.images import all_kinds, ct
 from conformance.benchmark.render.items import Item, all_items, chosen, look_at
 from conformance.benchmark.render.report import as_data, as_markdown, verdicts
-from conformance.benchmark.render.run import Bench, Result
+from conformance.benchmark.render.run import Bench, Result, lay_pixels
+from conformance.benchmark.retrieve.hosts import STATIC, static
 
 HERE = {"date": "today", "cpus": 2, "cpu": "CPU", "system": "Linux", "python": "3"}
 HERE |= {"load_average": 0.5}
@@ -94,15 +95,24 @@ def test_the_goals_are_a_rate_beside_orthanc_and_a_time_beside_the_codecs() -> N
     assert verdicts(Result(ITEMS["png-8"])) == []
 
 
-async def test_our_server_is_measured_and_reported(tmp_path: Path) -> None:
+async def test_our_server_and_a_bare_one_are_measured_and_reported(tmp_path: Path) -> None:
     kind = ct(6000, 3)
     items = [replace(ITEMS[key], kind=kind) for key in ("ct-8", "cached-1", "png-8", "thumbnail-8")]
     options = arguments(["--no-orthanc"])
     with ExitStack() as stack:
         hosts = await start(stack, tmp_path, options, items)
-        results = await Bench(hosts, 0.02, lambda _: None).run(items, rounds=1)
+        bare = static(tmp_path)[-1]
+        stack.callback(bare.stop)
+        await bare.start()
+        results = await Bench(hosts, 0.02, lambda _: None, bare).run(items, rounds=1)
+        again = lay_pixels(bare, items[0])
+        assert bare.files is not None
+        files = [bare.files / name for name in again]
 
-    assert [list(result.samples) for result in results] == [[OURS]] * 4
+    assert [file.stat().st_size for file in files] == [512 * 512 * 2] * 3
+    # Only of items with goals is there something to hold beside it
+    assert [list(result.samples) for result in results] == [[OURS, STATIC]] + [[OURS]] * 3
+    assert results[0].samples[STATIC][0].payload > 1000 * results[0].samples[STATIC][0].units
     assert not any(result.errors for result in results)
     text = as_markdown(results, hosts, HERE, ["a note"])
     assert "a note" in text

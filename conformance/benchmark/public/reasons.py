@@ -5,6 +5,7 @@ from typing import Any
 
 from conformance.benchmark.goals import BARE, NGINX, ORTHANC
 from conformance.benchmark.public.searching import POSTGRES_ALONE
+from conformance.benchmark.render.report import CODECS
 from conformance.benchmark.report import figure
 from conformance.benchmark.retrieve.hosts import STATIC
 
@@ -119,12 +120,16 @@ def shown(goal: str, row: Mapping[str, Any]) -> list[str]:
 
 
 def _of_bare_server(goal: str, limits: Mapping[str, Any]) -> list[str]:
-    """What the same HTTP server takes for the same bytes, read from a file."""
+    """What the same HTTP server takes for the same bytes, read from a file, or for the same picture
+    made by the codecs alone."""
     bare, nginx = limits.get(STATIC), limits.get(NGINX)
     if bare is None:
         return []
     if "CPU" in goal:
         return [f"the bare server takes {figure(bare['cpu_ms'])} ms"]
+    if CODECS in goal and CODECS in limits:
+        times = limits[CODECS]["per_second"] / bare["per_second"]
+        return [f"the bare server itself takes {figure(times)}×"]
     if f"× {NGINX}" in goal and nginx is not None:
         return [f"the bare server itself is at {figure(bare['per_second'] / nginx['per_second'])}×"]
     if "p50" in goal:

@@ -33,7 +33,8 @@ no index, and the same files written and flushed by nobody's server; for what is
 which has our answers as files, and a bare server, which is the same HTTP server program and reads
 and sends these files; for searches the same statements in our Postgres, asked over the same number
 of connections, with nothing done to the rows; for pictures one process that decodes,
-windows and encodes the same images from memory, and does nothing else. CPU is the processor time of
+windows and encodes the same images from memory, and does nothing else, and the bare server, which
+does that behind HTTP. CPU is the processor time of
 all processes of a server for one unit, of it its database's in brackets. RSS is the highest
 resident set of any one process but Postgres'. Servers and load generator share the processors, and
 what is read lies in the page cache. Orthanc flushes files as we do; its SQLite does not flush its

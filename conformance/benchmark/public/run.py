@@ -201,7 +201,7 @@ class Run:
 
     async def _render(self) -> None:
         size = self.plan.size
-        bench = RenderBench(self.hosts, size.seconds, self.say)
+        bench = RenderBench(self.hosts, size.seconds, self.say, self.static[-1])
         items = self.plan.render_items(self.plan.kinds())
         self._keep("rendered", rows.rendered_rows(await bench.run(items, rounds=size.rounds)))
 

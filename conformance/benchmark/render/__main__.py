@@ -57,7 +57,12 @@ async def benchmark(options: argparse.Namespace, items: Sequence[Item]) -> int:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=options.scratch)))
         hosts = await start(stack, folder, options, items)
-        results = await Bench(hosts, options.seconds, say).run(items, rounds=options.rounds)
+        bare = started.static(folder)[-1]
+        stack.callback(bare.stop)
+        await bare.start()
+        bench = Bench(hosts, options.seconds, say, bare)
+        results = await bench.run(items, rounds=options.rounds)
+        hosts.append(bare)
         missing = orthanc.find_program() is None and not options.no_orthanc
         print(as_markdown(results, hosts, here, [NO_ORTHANC] if missing else []))
         if options.json is not None:

@@ -75,12 +75,13 @@ def _work(item: Item, decode: Callable[[], Array], table: Array) -> Callable[[],
         if "viewport" in item.query:
             size = item.pixels if any(item.pixels) else (256, 256)
             picture = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
-        return len(_encoded(picture, item.accept))
+        return len(encoded(picture, item.accept))
 
     return work
 
 
-def _encoded(picture: Array, media_type: str) -> bytes:
+def encoded(picture: Array, media_type: str) -> bytes:
+    """A picture of 8 bits as PNG or JPEG."""
     if media_type == "image/png":
         file = BytesIO()
         Image.fromarray(picture).save(file, "PNG", compress_level=1)

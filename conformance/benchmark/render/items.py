@@ -45,7 +45,7 @@ class Item:
         while True:
             number = 0 if self.cached else next(_passes)
             for picture in self.kind.pictures:
-                yield Ask(self._request(picture.path, number), self._check)
+                yield Ask(self._request(picture.path, number), self.check)
 
     def _request(self, path: str, number: int, *, keep: bool = False) -> Request:
         value = f"{40 + number / 1000:.3f}" if "window" in self.query else str(200 + number % 300)
@@ -62,7 +62,8 @@ class Item:
         """Columns and rows of the picture; 0, 0 where the server chooses."""
         return self.size or (self.kind.columns, self.kind.rows)
 
-    def _check(self, answer: Answer) -> None:
+    def check(self, answer: Answer) -> None:
+        """Raises AnswerError for what is no picture."""
         if answer.status != 200 or answer.length < 100:
             raise AnswerError(f"{self.name}: status {answer.status}, {answer.length} bytes")
 

@@ -19,7 +19,8 @@ Rates are medians of the rounds, latencies are of all rounds. “÷” is the me
 rates within each round, with the least and the greatest: how far they lie apart is how noisy the
 run was. Every pass over the images has another window, so that nothing is answered from a cache
 but in “asked for again”. “{CODECS}” decodes, looks up in a table and encodes the same images in
-one process, one after the other, and has them in memory. CPU is the processor time of all
+one process, one after the other, and has them in memory; the bare server does that behind HTTP, as
+many processes as ours, with the pixels in files. CPU is the processor time of all
 processes of a server (of it Postgres in brackets) for one picture. Servers and load generator
 share the processors. Debian's Orthanc has no decoder for HTJ2K, and for JPEG 2000 only with its
 GDCM plugin."""

@@ -1,11 +1,15 @@
-"""The rounds: each item on each server and by the codecs alone, one right after the other."""
+"""The rounds: each item on each server and by the codecs alone, one right after the other. Items
+with goals are asked of a bare server too: the codecs behind HTTP, and nothing else."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from io import BytesIO
 
-from conformance.benchmark.client import AnswerError, ask_once
-from conformance.benchmark.load import WARMING_SECONDS, Sample, load
+from pydicom import dcmread
+
+from conformance.benchmark.client import AnswerError, Request, ask_once
+from conformance.benchmark.load import WARMING_SECONDS, Ask, Sample, load
 from conformance.benchmark.render.codecs import codecs_alone
 from conformance.benchmark.render.items import Item, look_at
 from conformance.benchmark.retrieve.hosts import Host
@@ -30,11 +34,13 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """One run. `hosts` have been started and hold the images; the first is ours."""
+    """One run. `hosts` have been started and hold the images; the first is ours. `bare` has been
+    started too, and gets what it needs."""
 
     hosts: Sequence[Host]
     seconds: float
     progress: Callable[[str], None]
+    bare: Host | None = None
 
     async def run(self, items: Sequence[Item], *, rounds: int) -> list[Result]:
         """Look into answers once, then measure all items so many times in turn.
@@ -75,6 +81,23 @@ class Bench:
             else:
                 result.samples.setdefault(host.label, []).append(sample)
         result.codecs.append(await asyncio.to_thread(codecs_alone, result.item, self.seconds))
+        if self.bare is not None and result.item.goals:
+            sample = await self._measure_bare(self.bare, result.item)
+            result.samples.setdefault(self.bare.label, []).append(sample)
+
+    async def _measure_bare(self, bare: Host, item: Item) -> Sample:
+        names = lay_pixels(bare, item)
+        address = replace(bare.address, base=f"/pictures/{item.kind.rows}")
+
+        def asks() -> Iterator[Ask]:
+            while True:
+                for name in names:
+                    yield Ask(Request(f"/{name}", item.accept), item.check)
+
+        await load(address, item.connections, asks(), seconds=WARMING_SECONDS)
+        return await observed(
+            bare, lambda: load(address, item.connections, asks(), seconds=self.seconds)
+        )
 
     async def _measure(self, host: Host, item: Item) -> Sample:
         if item.cached:  # each once, before the time begins
@@ -87,3 +110,16 @@ class Bench:
             return await load(host.address, item.connections, item.asks(), seconds=self.seconds)
 
         return await observed(host, measured)
+
+
+def lay_pixels(bare: Host, item: Item) -> list[str]:
+    """Put the pixels of an item's images, which are not compressed, where the bare server reads
+    them; gives the names of the files."""
+    assert bare.files is not None
+    names = []
+    for picture in item.kind.pictures:
+        path = bare.files / f"pixels-{picture.sop_uid}"
+        if not path.exists():
+            path.write_bytes(dcmread(BytesIO(picture.file())).PixelData)
+        names.append(path.name)
+    return names

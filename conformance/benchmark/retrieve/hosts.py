@@ -179,7 +179,10 @@ def static(folder: Path) -> list[Host]:
 
 async def _static_server(stack: ExitStack, files: Path) -> Target:
     address, pid = await servers.begin_static(stack, files)
-    about = "granian with as many processes as ours; reads files and sends them, and that is all"
+    about = (
+        "granian with as many processes as ours; reads files and sends them, or pictures of them, "
+        "and that is all"
+    )
     where = Address(address.host, address.port, "/files")
     return Target(STATIC, where, lambda: processes_of([pid]), peer=True, about=about)
 
