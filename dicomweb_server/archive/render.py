@@ -178,11 +178,9 @@ async def representative_frame(archive: Archive, packed: bytes, count: int) -> i
     return await archive.workers.run(work.representative_frame, packed, count)
 
 
-async def rendered(
-    archive: Archive, shown: Shown, wanted: Picture, *, alone: bool = False
-) -> Content:
+async def rendered(archive: Archive, shown: Shown, wanted: Picture) -> Content:
     """What was found as a picture, from the cache or made; one that is too large to be kept in
-    memory is a scratch file. `alone`: it is all that is asked for, and may be made at once.
+    memory is a scratch file.
 
     Raises UndecodablePixels, WorkerFailed, and InvalidParameter for a viewport that does not fit
     the image, or for what cannot be asked of a presentation state.
@@ -191,8 +189,7 @@ async def rendered(
     picture = archive.pictures.get(key)
     if picture is None:
         async with archive.workers.turn() if _is_large(wanted) else nullcontext():
-            small = alone and isinstance(shown, Frame) and await _small(archive, shown, wanted)
-            made = small or await _made(archive, shown, wanted)
+            made = await _made(archive, shown, wanted)
         if not isinstance(made, bytes) and made.size > archive.pictures.largest:
             return Content.of_scratch(made, wanted.media_type, "")
         picture = made if isinstance(made, bytes) else await whole_of(made)
@@ -201,14 +198,14 @@ async def rendered(
 
 
 async def rendered_at_once(archive: Archive, shown: Shown, wanted: Picture) -> Content | None:
-    """The same for who asks for one alone, if it takes some milliseconds whoever else asks: it is
-    in the cache, or it is small and lies on a disk of this machine. Else None.
+    """The same for who asks for one alone, if it takes some milliseconds once its file is read,
+    whoever else asks: it is in the cache, or small. Else None.
 
     Raises what ``rendered`` does.
     """
     key = _key(shown, wanted)
     picture = archive.pictures.get(key)
-    if picture is None and archive.neighbours is None and isinstance(shown, Frame):
+    if picture is None and isinstance(shown, Frame):
         picture = await _small(archive, shown, wanted)
         if picture is not None:
             archive.pictures.put(key, picture)

@@ -148,10 +148,11 @@ async def one_picture(request: Request, shown: Shown, wanted: Picture) -> Respon
     if answer := not_modified(request, headers):
         return answer
     archive = archive_of(request)
-    picture = await rendered_at_once(archive, shown, wanted)
+    at_once = rendered_at_once(archive, shown, wanted)
+    far = archive.neighbours is not None  # the file may take long to be read
+    picture = await (while_connected(request, at_once) if far else at_once)
     if picture is None:
-        far = archive.neighbours is not None
-        picture = await while_connected(request, rendered(archive, shown, wanted, alone=far))
+        picture = await while_connected(request, rendered(archive, shown, wanted))
     if picture.data is None:
         return await single_part(request, picture, headers, ranges=False)
     return Ready([picture.data], wanted.media_type, headers)
