@@ -1,8 +1,8 @@
 """Work that several may ask for at the same time, and that is done once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -15,15 +15,24 @@ class Flights(Generic[T]):
         self._turns = asyncio.Semaphore(at_a_time)
         self._under_way: dict[Hashable, asyncio.Task[T]] = {}
 
-    async def once(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
-        """What `work` returns or raises, or what it did for another who asked for `key` before
-        it was done."""
-        task = self._under_way.get(key)
-        if task is None:
-            task = asyncio.create_task(self._do(work))
-            self._under_way[key] = task
-            task.add_done_callback(lambda done: self._landed(key, done))
-        return await asyncio.shield(task)
+    async def each(
+        self, keys: Sequence[Hashable], work: Callable[[list[int]], Awaitable[Sequence[T]]]
+    ) -> list[T]:
+        """What is made of each of `keys`, no two of which are the same. Of those that nobody is at,
+        all in one piece by `work`, which is told their places and gives as many; of others what
+        comes of it for who asked before. Raises what that raised."""
+        places = [place for place, key in enumerate(keys) if key not in self._under_way]
+        if places:
+            whole = asyncio.create_task(self._do(lambda: work(places)))
+            for number, place in enumerate(places):
+                self._begin(keys[place], _one_of(whole, number))
+        asked = [asyncio.shield(self._under_way[key]) for key in keys]
+        return await asyncio.gather(*asked)
+
+    def _begin(self, key: Hashable, making: Coroutine[Any, Any, T]) -> None:
+        task = asyncio.create_task(making)
+        self._under_way[key] = task
+        task.add_done_callback(lambda done: self._landed(key, done))
 
     async def close(self) -> None:
         """Give up what is under way."""
@@ -32,7 +41,7 @@ class Flights(Generic[T]):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _do(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def _do(self, work: Callable[[], Awaitable[Sequence[T]]]) -> Sequence[T]:
         async with self._turns:
             return await work()
 
@@ -40,3 +49,7 @@ class Flights(Generic[T]):
         del self._under_way[key]
         if not task.cancelled():
             task.exception()  # whoever is still there has it
+
+
+async def _one_of(whole: "asyncio.Task[Sequence[T]]", number: int) -> T:
+    return (await whole)[number]

@@ -83,12 +83,12 @@ async def _read(archive: Archive, scope: Scope, study: str, runs: Sequence[Run])
     kept = await asyncio.to_thread(archive.derived.get_many, keys)
     missing = [place for place, data in enumerate(kept) if data is None]
 
-    def make(place: int) -> Awaitable[MadeRun]:
-        return archive.runs_made.once(
-            keys[place], lambda: _make(archive, scope, study, runs[place], keys[place])
-        )
+    def make(places: list[int]) -> Awaitable[list[MadeRun]]:
+        asked = [missing[place] for place in places]
+        return _make(archive, scope, study, [(runs[place], keys[place]) for place in asked])
 
-    made = dict(zip(missing, await asyncio.gather(*map(make, missing)), strict=True))
+    making = await archive.runs_made.each([keys[place] for place in missing], make)
+    made = dict(zip(missing, making, strict=True))
     found = [
         made[place] if data is None else (ArrayRun.of_bytes(data), True)
         for place, data in enumerate(kept)
@@ -96,20 +96,30 @@ async def _read(archive: Archive, scope: Scope, study: str, runs: Sequence[Run])
     return Stage([text for text, _ in found if text], all(same for _, same in found))
 
 
-async def _make(archive: Archive, scope: Scope, study: str, run: Run, key: Key) -> MadeRun:
+async def _make(
+    archive: Archive, scope: Scope, study: str, wanted: Sequence[tuple[Run, Key]]
+) -> list[MadeRun]:
+    """Make runs, which are of one stage: one statement and one thread for all of them."""
     async with acquire(archive.pool) as conn:
-        rows, same = await index.read_run(conn, scope, study, run)
-    if not rows:
-        return None, False
+        found = await index.read_runs(conn, scope, study, [run for run, _ in wanted])
     base_url = archive.settings.dicomweb_url
-    keep_as = key if same else None
-    return await asyncio.to_thread(_join, rows, base_url, archive.derived, keep_as), same
+    keys = [key for _, key in wanted]
+    return await asyncio.to_thread(_join, found, keys, base_url, archive.derived)
 
 
 def _join(
-    rows: Sequence[MetadataRow], base_url: str, derived: DerivedCache, key: Key | None
-) -> ArrayRun:
-    made = ArrayRun.of_texts(row_text(row.packed, url_of(base_url, row)) for row in rows)
-    if key is not None:
-        derived.put(key, made.to_bytes())
+    found: Sequence[tuple[Sequence[MetadataRow], bool]],
+    keys: Sequence[Key],
+    base_url: str,
+    derived: DerivedCache,
+) -> list[MadeRun]:
+    made: list[MadeRun] = []
+    for (rows, same), key in zip(found, keys, strict=True):
+        if not rows:
+            made.append((None, False))
+            continue
+        run = ArrayRun.of_texts(row_text(row.packed, url_of(base_url, row)) for row in rows)
+        if same:
+            derived.put(key, run.to_bytes())
+        made.append((run, same))
     return made

@@ -9,8 +9,9 @@ import asyncio
 import hashlib
 import struct
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -78,14 +79,13 @@ SELECT string_agg(mark, '') AS marks
          ORDER BY {POSITION}) listed
 """  # noqa: S608 - put together from constants, as is the one below
 
-READ_RUN = f"""
+READ_RUNS = f"""
 SELECT $1::text AS study_instance_uid, e.series_instance_uid, i.sop_instance_uid,
        i.metadata AS packed, i.sha256, {MARK} AS mark
-  FROM unnest($3::bigint[]) WITH ORDINALITY AS asked (id, place)
+  FROM unnest($3::bigint[]) AS asked (id)
   JOIN instances i ON i.id = asked.id
   JOIN series e ON e.id = i.series_id
  WHERE i.institution_id = ANY ($2::integer[])
- ORDER BY place
 """  # noqa: S608
 
 
@@ -123,11 +123,19 @@ def _end_of(sizes: Sequence[int], begin: int, end: int) -> int:
     return bisect_left(sizes, sizes[begin] + LARGEST, begin + 1, end)
 
 
-async def read_run(
-    conn: Connection, scope: Scope, study: str, run: Run
-) -> tuple[Sequence[MetadataRow], bool]:
-    """The packed metadata of a run that was listed before, and whether it is as it was then:
-    what was deleted since is left out, and what came in its place is not in it."""
-    rows = await conn.fetch(READ_RUN, study, list(scope.institution_ids), run.row_ids)
-    same = hashlib.sha256(b"".join(row["mark"] for row in rows)).digest() == run.digest
-    return [MetadataRow(*(row[name] for name in MetadataRow.__slots__)) for row in rows], same
+async def read_runs(
+    conn: Connection, scope: Scope, study: str, runs: Sequence[Run]
+) -> list[tuple[list[MetadataRow], bool]]:
+    """The packed metadata of runs that were listed before, and of each whether it is as it was
+    then: what was deleted since is left out, and what came in its place is not in it."""
+    ids = [number for run in runs for number in run.row_ids]
+    rows = await conn.fetch(READ_RUNS, study, list(scope.institution_ids), ids)
+    found = {row["mark"][:ROW_ID]: row for row in rows}
+    return [_found(run, found) for run in runs]
+
+
+def _found(run: Run, rows: Mapping[bytes, Any]) -> tuple[list[MetadataRow], bool]:
+    ids = (run.ids[at : at + ROW_ID] for at in range(0, len(run.ids), ROW_ID))
+    of_run = [rows[row_id] for row_id in ids if row_id in rows]
+    same = hashlib.sha256(b"".join(row["mark"] for row in of_run)).digest() == run.digest
+    return [MetadataRow(*(row[name] for name in MetadataRow.__slots__)) for row in of_run], same

@@ -22,24 +22,33 @@ class Work:
         return self.result
 
 
+async def once(flights: Flights[int], key: object, work: Work) -> int:
+    async def all_of(places: list[int]) -> list[int]:
+        assert places == [0]
+        return [await work()]
+
+    [made] = await flights.each([key], all_of)
+    return made
+
+
 async def test_it_is_done_once_for_those_who_ask_meanwhile() -> None:
     flights: Flights[int] = Flights(2)
     work = Work()
-    asking = [asyncio.create_task(flights.once("key", work)) for _ in range(5)]
+    asking = [asyncio.create_task(once(flights, "key", work)) for _ in range(5)]
     await asyncio.sleep(0.01)
     work.go_on.set()
     assert await asyncio.gather(*asking) == [1] * 5
     assert work.begun == 1
-    assert await flights.once("key", work) == 1  # and anew for who comes later
+    assert await once(flights, "key", work) == 1  # and anew for who comes later
     assert work.begun == 2
 
 
 async def test_who_leaves_takes_nothing_from_others() -> None:
     flights: Flights[int] = Flights(2)
     work = Work()
-    leaving = asyncio.create_task(flights.once("key", work))
+    leaving = asyncio.create_task(once(flights, "key", work))
     await asyncio.sleep(0.01)
-    staying = asyncio.create_task(flights.once("key", work))
+    staying = asyncio.create_task(once(flights, "key", work))
     leaving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await leaving
@@ -52,17 +61,17 @@ async def test_what_fails_fails_for_all_and_is_tried_again() -> None:
     flights: Flights[int] = Flights(2)
     work = Work(-1)
     work.go_on.set()
-    asking = [flights.once("key", work) for _ in range(2)]
+    asking = [once(flights, "key", work) for _ in range(2)]
     results = await asyncio.gather(*asking, return_exceptions=True)
     assert [type(each) for each in results] == [ValueError, ValueError]
     work.result = 3
-    assert await flights.once("key", work) == 3
+    assert await once(flights, "key", work) == 3
 
 
 async def test_some_are_done_side_by_side_and_others_wait() -> None:
     flights: Flights[int] = Flights(2)
     works = [Work(n) for n in range(4)]
-    asking = [asyncio.create_task(flights.once(n, work)) for n, work in enumerate(works)]
+    asking = [asyncio.create_task(once(flights, n, work)) for n, work in enumerate(works)]
     await asyncio.sleep(0.01)
     assert [work.begun for work in works] == [1, 1, 0, 0]
     for work in works:
@@ -73,9 +82,49 @@ async def test_some_are_done_side_by_side_and_others_wait() -> None:
 async def test_closing_gives_up_what_is_under_way() -> None:
     flights: Flights[int] = Flights(1)
     work = Work()
-    asking = [asyncio.create_task(flights.once(key, work)) for key in "ab"]
+    asking = [asyncio.create_task(once(flights, key, work)) for key in "ab"]
     await asyncio.sleep(0.01)
     await flights.close()
     results = await asyncio.gather(*asking, return_exceptions=True)
     assert [type(each) for each in results] == [asyncio.CancelledError] * 2
     assert (work.begun, work.ended) == (1, 0)
+
+
+async def test_all_that_nobody_is_at_is_done_in_one_piece() -> None:
+    flights: Flights[int] = Flights(2)
+    other = Work(7)
+    before = asyncio.create_task(once(flights, "b", other))
+    await asyncio.sleep(0.01)
+    told: list[list[int]] = []
+
+    async def work(places: list[int]) -> list[int]:
+        told.append(places)
+        return [10 + place for place in places]
+
+    asking = asyncio.create_task(flights.each(["a", "b", "c"], work))
+    await asyncio.sleep(0.01)
+    other.go_on.set()
+    assert await asking == [10, 7, 12]
+    assert await before == 7
+    assert told == [[0, 2]]
+    assert await flights.each([], work) == []
+    assert told == [[0, 2]]
+
+
+async def test_who_leaves_takes_none_of_several_from_others() -> None:
+    flights: Flights[int] = Flights(2)
+    go_on = asyncio.Event()
+
+    async def work(places: list[int]) -> list[int]:
+        await go_on.wait()
+        return places
+
+    leaving = asyncio.create_task(flights.each(["a", "b"], work))
+    await asyncio.sleep(0.01)
+    staying = asyncio.create_task(flights.each(["b"], work))
+    await asyncio.sleep(0.01)
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    go_on.set()
+    assert await staying == [1]

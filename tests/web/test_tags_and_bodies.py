@@ -109,7 +109,7 @@ def asked(archive: Archive, accept: str, query: str = "", **more: str) -> Reques
 @pytest.mark.parametrize(
     ("accept", "query", "reading"),
     [
-        ("*/*", "", "metadata_array.index.read_run"),
+        ("*/*", "", "metadata_array.index.read_runs"),
         ("*/*", "includefield=SOPInstanceUID,ImageComments", "metadata.index.read_metadata"),
         ('multipart/related; type="application/dicom+xml"', "", "metadata.index.read_metadata"),
     ],
