@@ -9,9 +9,9 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -39,23 +39,24 @@ def _empty_database() -> tempfile.TemporaryDirectory[str]:
     anew takes a server longer than all the rest of its start."""
     folder = tempfile.TemporaryDirectory(prefix="dw-")
     Path(folder.name).chmod(0o711)
-    with start_postgres(Path(folder.name)) as postgres:
-        preparing = threading.Thread(
-            target=lambda: asyncio.run(prepare_database(postgres.url))
-        )  # where no loop runs, as one may here
-        preparing.start()
-        preparing.join()
+    # In a thread, where no loop runs, as one may here
+    with start_postgres(Path(folder.name)) as postgres, ThreadPoolExecutor(1) as elsewhere:
+        elsewhere.submit(asyncio.run, prepare_database(postgres.url)).result()
     return folder
 
 
 class RunningServer:
-    """``dicomweb-server serve`` on a free port and a folder of its own, whose database is there.
+    """``dicomweb-server serve`` on a free port and a folder of its own, whose database is there
+    unless it is to be `new`.
 
     With TEST_SERVER=uvicorn in the environment the same application runs under uvicorn.
     """
 
-    def __init__(self, data_dir: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, settings: Mapping[str, str] | None = None, *, new: bool = False
+    ) -> None:
         self.data_dir = data_dir
+        self._new = new
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.base = f"{self.url}/dicomweb"
@@ -66,7 +67,7 @@ class RunningServer:
     def start(self, *, wait: bool = True) -> Self:
         """Start it, and wait until it is ready unless told not to."""
         own = not self._environment().get("DATABASE_URL")
-        if own and not (self.data_dir / "postgres").exists():
+        if own and not self._new and not (self.data_dir / "postgres").exists():
             self.data_dir.mkdir(parents=True, exist_ok=True)
             copied = [Path(_empty_database().name) / "postgres", self.data_dir]
             subprocess.run(["cp", "-a", *copied], check=True)

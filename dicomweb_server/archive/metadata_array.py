@@ -8,8 +8,9 @@ The rows stay, so that nothing has to be moved when a series is quiet, and what 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
 
 from dicomweb_server.access.policy import Action, Scope
 from dicomweb_server.access.principal import Principal
@@ -23,6 +24,7 @@ from dicomweb_server.index.retrieve import MetadataRow
 from dicomweb_server.wire.array_runs import ArrayRun
 
 _STAGE = 4 << 20  # bytes of packed metadata that one request holds, unless one instance has more
+_PIECE = 1 << 20  # bytes of packed metadata that are read and joined at a time
 
 
 class Stage(NamedTuple):
@@ -64,11 +66,12 @@ async def prepare_runs(archive: Archive, scope: Scope, study: str, series: str) 
     return sum(run.count for run in runs)
 
 
-def _stages(runs: Sequence[Run]) -> Iterator[list[Run]]:
+def _stages(runs: Sequence[Run], most: int = _STAGE) -> Iterator[list[Run]]:
+    """One after the other, of `most` bytes each, or of one run."""
     stage: list[Run] = []
     size = 0
     for run in runs:
-        if stage and size + run.packed > _STAGE:
+        if stage and size + run.packed > most:
             yield stage
             stage, size = [], 0
         stage.append(run)
@@ -80,46 +83,54 @@ def _stages(runs: Sequence[Run]) -> Iterator[list[Run]]:
 async def _read(archive: Archive, scope: Scope, study: str, runs: Sequence[Run]) -> Stage:
     base_url = archive.settings.dicomweb_url
     keys = keys_of(study, "metadata", (base_url,), [(run.digest,) for run in runs])
+    key_of = dict(zip(runs, keys, strict=True))
     kept = await asyncio.to_thread(archive.derived.get_many, keys)
-    missing = [place for place, data in enumerate(kept) if data is None]
 
-    def make(places: list[int]) -> Awaitable[list[MadeRun]]:
-        asked = [missing[place] for place in places]
-        return _make(archive, scope, study, [(runs[place], keys[place]) for place in asked])
+    async def made(piece: list[Run]) -> list[MadeRun]:
+        def make(places: list[int]) -> Awaitable[list[MadeRun | Exception]]:
+            wanted = [(piece[place], key_of[piece[place]]) for place in places]
+            return _make(archive, scope, study, wanted)
 
-    making = await archive.runs_made.each([keys[place] for place in missing], make)
-    made = dict(zip(missing, making, strict=True))
-    found = [
-        made[place] if data is None else (ArrayRun.of_bytes(data), True)
-        for place, data in enumerate(kept)
-    ]
+        return await archive.runs_made.each([key_of[run] for run in piece], make)
+
+    missing = [run for run, data in zip(runs, kept, strict=True) if data is None]
+    pieces = await asyncio.gather(*map(made, _stages(missing, _PIECE)))
+    each_made = chain.from_iterable(pieces)
+    found = [next(each_made) if data is None else (ArrayRun.of_bytes(data), True) for data in kept]
     return Stage([text for text, _ in found if text], all(same for _, same in found))
 
 
 async def _make(
     archive: Archive, scope: Scope, study: str, wanted: Sequence[tuple[Run, Key]]
-) -> list[MadeRun]:
-    """Make runs, which are of one stage: one statement and one thread for all of them."""
+) -> list[MadeRun | Exception]:
+    """Make the runs of a piece: one statement and one thread for all of them."""
     async with acquire(archive.pool) as conn:
-        found = await index.read_runs(conn, scope, study, [run for run, _ in wanted])
+        rows = await index.read_runs(conn, scope, study, [run for run, _ in wanted])
     base_url = archive.settings.dicomweb_url
-    keys = [key for _, key in wanted]
-    return await asyncio.to_thread(_join, found, keys, base_url, archive.derived)
+    return await asyncio.to_thread(_join_all, wanted, rows, base_url, archive.derived)
+
+
+def _join_all(
+    wanted: Sequence[tuple[Run, Key]],
+    rows: Mapping[bytes, Any],
+    base_url: str,
+    derived: DerivedCache,
+) -> list[MadeRun | Exception]:
+    made: list[MadeRun | Exception] = []
+    for run, key in wanted:
+        try:
+            made.append(_join(*index.rows_of(run, rows), key, base_url, derived))
+        except Exception as error:  # of damaged metadata; the others may be whole
+            made.append(error)
+    return made
 
 
 def _join(
-    found: Sequence[tuple[Sequence[MetadataRow], bool]],
-    keys: Sequence[Key],
-    base_url: str,
-    derived: DerivedCache,
-) -> list[MadeRun]:
-    made: list[MadeRun] = []
-    for (rows, same), key in zip(found, keys, strict=True):
-        if not rows:
-            made.append((None, False))
-            continue
-        run = ArrayRun.of_texts(row_text(row.packed, url_of(base_url, row)) for row in rows)
-        if same:
-            derived.put(key, run.to_bytes())
-        made.append((run, same))
-    return made
+    rows: Sequence[MetadataRow], same: bool, key: Key, base_url: str, derived: DerivedCache
+) -> MadeRun:
+    if not rows:
+        return None, False
+    made = ArrayRun.of_texts(row_text(row.packed, url_of(base_url, row)) for row in rows)
+    if same:
+        derived.put(key, made.to_bytes())
+    return made, same

@@ -203,12 +203,19 @@ async def rendered_at_once(archive: Archive, shown: Shown, wanted: Picture) -> C
 
     Raises what ``rendered`` does.
     """
-    key = _key(shown, wanted)
-    picture = archive.pictures.get(key)
-    if picture is None and isinstance(shown, Frame):
-        picture = await _small(archive, shown, wanted)
-        if picture is not None:
-            archive.pictures.put(key, picture)
+    content = kept(archive, shown, wanted)
+    if content is not None or not isinstance(shown, Frame):
+        return content
+    picture = await _small(archive, shown, wanted)
+    if picture is None:
+        return None
+    archive.pictures.put(_key(shown, wanted), picture)
+    return Content.of_bytes(picture, wanted.media_type, "")
+
+
+def kept(archive: Archive, shown: Shown, wanted: Picture) -> Content | None:
+    """The picture if it was made before, and is in memory yet."""
+    picture = archive.pictures.get(_key(shown, wanted))
     return None if picture is None else Content.of_bytes(picture, wanted.media_type, "")
 
 

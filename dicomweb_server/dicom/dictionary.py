@@ -14,14 +14,15 @@ Entry = tuple[str, str, str, str, str]  # VR, VM, name, whether it is retired, k
 
 
 def _tables(name: str) -> Any:
-    """A module of pydicom that has nothing but tables in it. Raises ImportError without it."""
+    """A module of pydicom that has nothing but tables in it. Raises ImportError if it is not where
+    the versions of pydicom that we know have it."""
     package = find_spec("pydicom")
     if package is None or not package.submodule_search_locations:
         raise ImportError("pydicom is not installed")
     path = Path(package.submodule_search_locations[0]) / f"{name}.py"
-    spec = spec_from_file_location(f"{__name__}.{name}", path)
+    spec = spec_from_file_location(f"{__name__}.{name}", path) if path.is_file() else None
     if spec is None or spec.loader is None:
-        raise ImportError(f"pydicom has no {name}")
+        raise ImportError(f"pydicom has no {name}: another version of it is needed")
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -102,5 +103,5 @@ def private_vr_of(tag: int, creator: str) -> str | None:
 
 
 def uid_name(uid: str) -> str:
-    """The name of a UID of the standard, another UID itself."""
-    return UIDS[uid][0] if uid in UIDS else uid
+    """The name of a UID of the standard; another UID itself, and one that has lost its name."""
+    return (uid in UIDS and UIDS[uid][0]) or uid

@@ -1,6 +1,7 @@
 """What surrounds every request: an id, one line of log, and an answer when there is a bug."""
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import MutableMapping
@@ -18,7 +19,10 @@ log = structlog.get_logger()
 
 _LONGEST_PATH = 500  # characters that are logged
 
-_random = random.Random()  # noqa: S311  an id that tells requests apart, and guards nothing
+# An id that tells requests apart, and guards nothing. Serving processes are forks of one that has
+# this module already, and may not count on from the same place.
+_random = random.Random()  # noqa: S311
+os.register_at_fork(after_in_child=_random.seed)
 
 
 class RequestLog:

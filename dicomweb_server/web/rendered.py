@@ -14,6 +14,7 @@ from dicomweb_server.archive.render import (
     find_representative,
     find_shown,
     frame_shown,
+    kept,
     rendered,
     rendered_at_once,
 )
@@ -148,9 +149,11 @@ async def one_picture(request: Request, shown: Shown, wanted: Picture) -> Respon
     if answer := not_modified(request, headers):
         return answer
     archive = archive_of(request)
-    at_once = rendered_at_once(archive, shown, wanted)
-    far = archive.neighbours is not None  # the file may take long to be read
-    picture = await (while_connected(request, at_once) if far else at_once)
+    picture = kept(archive, shown, wanted)
+    if picture is None:
+        at_once = rendered_at_once(archive, shown, wanted)
+        far = archive.neighbours is not None  # the file may take long to be read
+        picture = await (while_connected(request, at_once) if far else at_once)
     if picture is None:
         picture = await while_connected(request, rendered(archive, shown, wanted))
     if picture.data is None:

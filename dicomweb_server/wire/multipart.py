@@ -18,6 +18,7 @@ begins like one stays payload. Beyond the grammar we take a bare LF after a deli
 header block of a part (MP-06), and longer boundaries.
 """
 
+import os
 import re
 import secrets
 from collections.abc import Mapping
@@ -35,6 +36,7 @@ _BLANK_LINE = re.compile(rb"\n\r?\n")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:([^\x00-\x08\x0a-\x1f\x7f]*)")
 
 _entropy = bytearray()
+os.register_at_fork(after_in_child=_entropy.clear)  # no two processes have the same
 
 # What leaves content as it stands (RFC 2045 §6.2), and what HTTP once called so.
 _AS_IT_STANDS = frozenset({"", "7bit", "8bit", "binary", "identity"})

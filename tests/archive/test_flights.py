@@ -128,3 +128,44 @@ async def test_who_leaves_takes_none_of_several_from_others() -> None:
         await leaving
     go_on.set()
     assert await staying == [1]
+
+
+async def test_what_fails_of_several_fails_alone() -> None:
+    flights: Flights[int] = Flights(2)
+    go_on = asyncio.Event()
+
+    async def work(places: list[int]) -> list[int | Exception]:
+        await go_on.wait()
+        return [1, ValueError("this one cannot be made")]
+
+    both = asyncio.create_task(flights.each(["a", "b"], work))
+    await asyncio.sleep(0.01)
+    whole = asyncio.create_task(flights.each(["a"], work))
+    await asyncio.sleep(0.01)
+    go_on.set()
+    with pytest.raises(ValueError, match="this one"):
+        await both
+    assert await whole == [1]
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_closing_gives_up_what_has_hardly_begun(turns: int) -> None:
+    flights: Flights[int] = Flights(2)
+    ended: list[bool] = []
+
+    async def work(places: list[int]) -> list[int]:
+        await asyncio.sleep(0.05)
+        ended.append(True)
+        return places
+
+    asking = asyncio.create_task(flights.each(["a", "b"], work))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await flights.close()
+    if turns:  # else it has not asked yet
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await asyncio.sleep(0.1)
+        assert not ended
+    else:
+        assert await asking == [0, 1]

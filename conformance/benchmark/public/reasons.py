@@ -121,7 +121,7 @@ def shown(goal: str, row: Mapping[str, Any]) -> list[str]:
 
 def _of_bare_server(goal: str, limits: Mapping[str, Any]) -> list[str]:
     """What the same HTTP server takes for the same bytes, read from a file, or for the same picture
-    made by the codecs alone."""
+    made by the codecs, all in one window."""
     bare, nginx = limits.get(STATIC), limits.get(NGINX)
     if bare is None:
         return []

@@ -34,7 +34,8 @@ which has our answers as files, and a bare server, which is the same HTTP server
 and sends these files; for searches the same statements in our Postgres, asked over the same number
 of connections, with nothing done to the rows; for pictures one process that decodes,
 windows and encodes the same images from memory, and does nothing else, and the bare server, which
-does that behind HTTP. CPU is the processor time of
+does that behind HTTP; both have one table for all pictures, while the servers are asked for another
+window with each pass. CPU is the processor time of
 all processes of a server for one unit, of it its database's in brackets. RSS is the highest
 resident set of any one process but Postgres'. Servers and load generator share the processors, and
 what is read lies in the page cache. Orthanc flushes files as we do; its SQLite does not flush its

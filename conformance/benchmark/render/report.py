@@ -20,10 +20,10 @@ rates within each round, with the least and the greatest: how far they lie apart
 run was. Every pass over the images has another window, so that nothing is answered from a cache
 but in “asked for again”. “{CODECS}” decodes, looks up in a table and encodes the same images in
 one process, one after the other, and has them in memory; the bare server does that behind HTTP, as
-many processes as ours, with the pixels in files. CPU is the processor time of all
-processes of a server (of it Postgres in brackets) for one picture. Servers and load generator
-share the processors. Debian's Orthanc has no decoder for HTJ2K, and for JPEG 2000 only with its
-GDCM plugin."""
+many processes as ours, with the pixels in files. Both have one table for all pictures. CPU is the
+processor time of all processes of a server (of it Postgres in brackets) for one picture. Servers
+and load generator share the processors. Debian's Orthanc has no decoder for HTJ2K, and for JPEG
+2000 only with its GDCM plugin."""
 
 
 def verdicts(result: Result) -> list[dict[str, Any]]:

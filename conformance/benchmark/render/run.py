@@ -94,7 +94,8 @@ class Bench:
                 for name in names:
                     yield Ask(Request(f"/{name}", item.accept), item.check)
 
-        await load(address, item.connections, asks(), seconds=WARMING_SECONDS)
+        # Over several connections, so that each of its processes has loaded the codecs
+        await load(address, 8, asks(), seconds=WARMING_SECONDS)
         return await observed(
             bare, lambda: load(address, item.connections, asks(), seconds=self.seconds)
         )
