@@ -189,7 +189,7 @@ LOOKUPS = {
     "instance digest": (digest.DIGEST_OF_INSTANCE, *TRIPLE),
     "runs of a study": (metadata_runs.LIST_MARKS, *TRIPLE[:3], None),
     "runs of a series": (metadata_runs.LIST_MARKS, *TRIPLE[:4]),
-    "a run": (metadata_runs.READ_RUN, "1.7", [1], [7, 8]),
+    "a run": (metadata_runs.READ_RUNS, "1.7", [1], [7, 8]),
     "thumbnail": (retrieve.REPRESENTATIVE, *TRIPLE[:3], None),
     "rendered frames": (pictures.COUNT_FRAMES, *TRIPLE[:3], None, ["1.2"]),
     "rendered parts": (pictures.LOCATE_IMAGES, *TRIPLE[:3], None, *FIRST_PAGE, ["1.2"]),
