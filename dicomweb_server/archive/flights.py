@@ -27,7 +27,7 @@ class Flights(Generic[T]):
         what `work` raised."""
         places = [place for place, key in enumerate(keys) if key not in self._under_way]
         if places:
-            whole = asyncio.create_task(self._do(lambda: work(places)))
+            whole = asyncio.create_task(self._do(work, places))
             self._works.add(whole)
             whole.add_done_callback(self._works.discard)
             for number, place in enumerate(places):
@@ -48,10 +48,10 @@ class Flights(Generic[T]):
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _do(
-        self, work: Callable[[], Awaitable[Sequence[T | Exception]]]
+        self, work: Callable[[list[int]], Awaitable[Sequence[T | Exception]]], places: list[int]
     ) -> Sequence[T | Exception]:
         async with self._turns:
-            return await work()
+            return await work(places)
 
     def _landed(self, key: Hashable, task: "asyncio.Task[T]") -> None:
         del self._under_way[key]

@@ -60,7 +60,7 @@ def public_vr(tag: int) -> str | None:
 
     May be one of `AMBIGUOUS`.
     """
-    vr = _VRS.get(tag) or dictionary.vr_of(tag)
+    vr = dictionary.vr_of(tag)
     return None if vr == "NONE" else vr
 
 
