@@ -46,7 +46,7 @@ def _coder() -> Callable[[bytes, int], bytes]:
 
 
 async def app(scope: dict[str, Any], receive: object, send: Send) -> None:
-    """GET /bytes/{length}, /files/{name} and /pictures/{rows}/{name}, which may have a query."""
+    """GET /bytes/{length}, /files/{name} and /pictures/{rows}/{name}."""
     kind, _, name = scope["path"].removeprefix("/").partition("/")
     media_type = b"application/octet-stream"
     if kind == "bytes":

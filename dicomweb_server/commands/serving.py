@@ -100,7 +100,7 @@ def run(settings: Settings, load: Load = load_app) -> None:
 
 def default_workers() -> int:
     """How many processes answer requests if nobody says so. One does not get more than a core;
-    each holds 130 MB, and beyond four the disk and the database have the most to do."""
+    each holds 110 MB, and beyond four the disk and the database have the most to do."""
     return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
 
 

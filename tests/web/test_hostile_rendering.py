@@ -26,7 +26,7 @@ from tests.running import RunningServer
 from tests.web.asking import assert_problem, new_uid, path_of, store
 
 TIMEOUT = 6  # seconds that a worker may take
-MEMORY = 400 << 20  # bytes that a worker may ever have held; one that has nothing to do has 130 MB
+MEMORY = 400 << 20  # bytes that a worker may ever have held; one that has nothing to do has 45 MB
 
 
 @pytest.fixture(scope="module")
