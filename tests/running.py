@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import json
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
@@ -100,6 +101,19 @@ class RunningServer:
             return subprocess.run(
                 program, env=self._environment(), cwd=ROOT, stdout=log, stderr=log, check=False
             ).returncode
+
+    def written(self, since: int = 0) -> bytes:
+        """Its log from a byte on: whole lines, for of one that is being written the kernel may
+        show a part."""
+        with self.log.open("rb") as log:
+            log.seek(since)
+            content = log.read()
+        return content[: content.rfind(b"\n") + 1]
+
+    def logged(self, since: int = 0) -> list[dict[str, Any]]:
+        """The events in its log from a byte on."""
+        lines = self.written(since).splitlines()
+        return [json.loads(line) for line in lines if line.startswith(b"{")]
 
     def wait(self) -> None:
         """Wait until it is ready. Raises AssertionError with the end of its log if it does not."""

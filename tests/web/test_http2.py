@@ -2,7 +2,6 @@
 are given up cost nothing more."""
 
 import asyncio
-import json
 import socket
 import time
 from collections.abc import Iterator
@@ -165,8 +164,7 @@ def logged(server: RunningServer, path: str, count: int) -> dict[str, object]:
     """What the log says of the latest of `count` requests for `path`, once they have ended."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        lines = [line for line in server.log.read_text().splitlines() if line.startswith("{")]
-        found = [each for each in map(json.loads, lines) if each.get("path") == path]
+        found = [each for each in server.logged() if each.get("path") == path]
         ended = [each for each in found if each["event"] == "request"]
         if len(ended) >= count:
             return ended[-1]

@@ -1,7 +1,6 @@
 """Clients that leave before their answer begins: what they asked for is not made any more."""
 
 import asyncio
-import json
 import socket
 import threading
 import time
@@ -122,8 +121,7 @@ def image(one: RunningServer) -> Dataset:
 
 
 def events(server: RunningServer, path: str) -> list[dict[str, Any]]:
-    lines = [line for line in server.log.read_text().splitlines() if line.startswith("{")]
-    return [each for each in map(json.loads, lines) if each.get("path", "").endswith(path)]
+    return [each for each in server.logged() if each.get("path", "").endswith(path)]
 
 
 @pytest.mark.parametrize("below", ["", "/frames/1", "/bulkdata/7FE00010"])
