@@ -1,6 +1,7 @@
 // Which of several choices that a reader makes one after the other is shown.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Contrast } from '../../dicomweb_server/web/pages/js/viewer/contrast.js';
 import { Viewer } from '../../dicomweb_server/web/pages/js/viewer/index.js';
 import { Pane } from '../../dicomweb_server/web/pages/js/viewer/pane.js';
 
@@ -17,6 +18,7 @@ function viewing(context) {
   const classes = new Set();
   const classList = { add: (name) => classes.add(name), remove: (name) => classes.delete(name), toggle: (name, isSo) => classes[isSo ? 'add' : 'delete'](name) };
   Object.assign(pane, { viewer, blank() {}, study: studyOf('1.1'), stage: { classList }, classes, overlay: { study() {} } });
+  pane.contrast = new Contrast(pane);
   return { viewer, pane, come: (uid) => coming.get(uid)() };
 }
 
@@ -39,10 +41,10 @@ test('a slow study does not replace a series that was chosen after it', async (c
 
 test('what was inverted is not when another series comes', (context) => {
   const { pane } = viewing(context);
-  pane.setInverted(true);
+  pane.contrast.invert(true);
   assert.ok(pane.classes.has('v-inverted'));
   pane.open(pane.study, { uid: '1.1.7', item: {} });
-  assert.deepEqual([pane.inverted, pane.classes.has('v-inverted')], [false, false]);
+  assert.deepEqual([pane.contrast.inverted, pane.classes.has('v-inverted')], [false, false]);
 });
 
 test('nothing of a study stays while another one that was chosen is on its way', async (context) => {
@@ -61,8 +63,8 @@ test('the banner tells of two patients whichever pane has changed', () => {
   const viewer = Object.create(Viewer.prototype);
   const [active, other] = [{ study: studyOf('1.1') }, { study: studyOf('1.2') }];
   let shown = 0;
-  const showStudy = () => (shown += 1);
-  Object.assign(viewer, { panes: [active, other], active, showStudy, showChoices() {}, updateTools() {} });
+  const around = { show: () => (shown += 1) };
+  Object.assign(viewer, { panes: [active, other], active, around, showChoices() {}, updateTools() {} });
   viewer.changed(other);
   assert.equal(shown, 1);
 });

@@ -1,6 +1,7 @@
 // What stands in the image area of a pane while pictures are on their way.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Contrast } from '../../dicomweb_server/web/pages/js/viewer/contrast.js';
 import { Pane } from '../../dicomweb_server/web/pages/js/viewer/pane.js';
 import { UPRIGHT } from '../../dicomweb_server/web/pages/js/viewer/geometry.js';
 
@@ -17,11 +18,12 @@ function paneOf(context) {
   const pane = Object.create(Pane.prototype);
   Object.assign(pane, {
     viewer, classes, here, frames, stacks: [{ phases: [frames] }], stack: 0, phase: 0, index: 0, along: 'slices', view: UPRIGHT, said: '',
-    list: () => frames, at: () => pane.index, frame: () => frames[pane.index], length: () => frames.length, key: ({ instance }) => instance, effective: () => null,
+    list: () => frames, at: () => pane.index, frame: () => frames[pane.index], length: () => frames.length, key: ({ instance }) => instance,
     stage: { dataset: {}, classList }, slider: {}, document: { replaceChildren: nothing }, planned: new Map(frames.map((frame) => [frame.instance, frame])),
-    screen: { clear: nothing, paint: nothing }, overlay: { study: nothing, picture: nothing, view: nothing }, drawLines: nothing, place: nothing, measureImage: nothing,
+    screen: { clear: nothing, paint: nothing }, overlay: { study: nothing, picture: nothing, view: nothing }, lengths: { draw: nothing }, sharper: { arrived: nothing }, place: nothing, measureImage: nothing,
     say: (message) => { pane.said = message; },
   });
+  pane.contrast = new Contrast(pane);
   return pane;
 }
 
@@ -50,12 +52,13 @@ test('a slice on the way to the wanted one does not stand for longer than anothe
 test('up is brighter, also where high values are dark and where a reader has inverted that', (context) => {
   const pane = paneOf(context);
   globalThis.requestAnimationFrame ??= nothing;
-  Object.assign(pane, { preview: nothing, endWindow: nothing });
+  const { contrast } = pane;
+  Object.assign(contrast, { preview: nothing, end: nothing });
   const centre = (frame, inverted) => {
     pane.painted = { frame: { grey: true, windows: [{ center: 40, width: 400, kind: 'linear' }], ...frame } };
-    Object.assign(pane, { inverted, effective: ({ windows }) => windows[0] });
-    pane.dragWindow(0, -8);
-    return Math.sign(pane.choice.center - 40);
+    Object.assign(contrast, { inverted, choice: null });
+    contrast.drag(0, -8);
+    return Math.sign(contrast.choice.center - 40);
   };
   const found = [[false, false], [true, false], [false, true], [true, true]].map(([dark, turned]) => centre({ inverted: dark }, turned));
   assert.deepEqual(found, [-1, 1, 1, -1]);

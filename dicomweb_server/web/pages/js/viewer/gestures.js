@@ -23,8 +23,8 @@ export function listen(stage, pane, tool) {
     if (pointers.size === 1) {
       const kind = ['', 'pan', 'window'][event.button] || (event.ctrlKey ? 'zoom' : tool());
       drag = { kind, rest: 0, at: middle(event) };
-      if (kind === 'window') pane.beginWindow();
-      if (kind === 'measure') pane.beginLine(drag.at);
+      if (kind === 'window') pane.contrast.begin();
+      if (kind === 'measure') pane.lengths.begin(drag.at);
     }
     if (event.button === 1) event.preventDefault(); // the browser's own scrolling
   });
@@ -48,10 +48,10 @@ export function listen(stage, pane, tool) {
       drag.rest -= steps * each;
       if (steps) pane.step(steps);
     },
-    window: (dx, dy) => pane.dragWindow(dx, dy),
+    window: (dx, dy) => pane.contrast.drag(dx, dy),
     zoom: (dx, dy) => pane.zoom(Math.exp((dx - dy) / 150), drag.at),
     pan: (dx, dy) => pane.move(dx, dy),
-    measure: (dx, dy, event) => pane.dragLine(middle(event)),
+    measure: (dx, dy, event) => pane.lengths.drag(middle(event)),
   };
 
   function pinch(event, before) {
@@ -64,8 +64,8 @@ export function listen(stage, pane, tool) {
   }
 
   function finish() {
-    if (drag?.kind === 'window') pane.endWindow();
-    if (drag?.kind === 'measure') pane.endLine();
+    if (drag?.kind === 'window') pane.contrast.end();
+    if (drag?.kind === 'measure') pane.lengths.end();
     drag = null;
   }
 

@@ -1,15 +1,15 @@
 // The image viewer: one study, or two beside each other.
-import { isAbort, name, number, resource, text, values, Problem } from '../api.js';
-import { announce, fill, h, icon } from '../dom.js';
+import { isAbort, name, text, values, Problem } from '../api.js';
+import { announce, fill, h } from '../dom.js';
 import { savePicture } from '../download.js';
 import { date, t } from '../i18n.js';
-import { GLYPHS } from '../kinds.js';
-import { badge, born, picture } from '../parts.js';
 import { wordFor } from '../states.js';
+import { Around } from './around.js';
 import { choice, likeSeries, pickSeries, seriesTitle, stackTitle } from './choices.js';
 import { Cine } from './cine.js';
 import { actionOf, openHelp } from './keys.js';
 import * as linking from './linking.js';
+import { MOVES } from './moves.js';
 import { Pane } from './pane.js';
 import { Pictures } from './pictures.js';
 import { address, loadOthers, loadPicture, loadStudy } from './series.js';
@@ -67,11 +67,10 @@ export class Viewer {
     // That of the second is told in its own pane
     const [first, second] = await Promise.all([this.study(uid), other && this.study(other).catch(() => null)]);
     if (!this.root.isConnected) return; // another view has come meanwhile
-    this.banner = h('header', { class: 'v-banner' });
-    this.rail = h('nav', { class: 'v-rail', 'aria-label': t('vDo.series') });
+    this.around = new Around(this);
     this.field = h('div', { class: 'v-panes' });
     this.tools = new Tools(this);
-    fill(this.root, (this.element = h('div', { class: 'viewer' }, this.banner, this.tools.element, h('div', { class: 'v-body' }, this.rail, this.field))));
+    fill(this.root, (this.element = h('div', { class: 'viewer' }, this.around.banner, this.tools.element, h('div', { class: 'v-body' }, this.around.rail, this.field))));
     const main = this.addPane();
     main.open(first, pickSeries(first, series), instance);
     if (other) this.beside(main, other, second);
@@ -117,7 +116,7 @@ export class Viewer {
     this.active = pane;
     for (const each of this.panes) each.element.classList.toggle('v-active', each === pane && this.panes.length > 1);
     if (this.cine.playing && this.cine.pane !== pane) this.cine.stop();
-    this.showStudy();
+    this.around.show();
     this.updateTools();
   }
 
@@ -133,7 +132,7 @@ export class Viewer {
       if (pane.current) this.cine.rate = this.rated ?? Math.min(60, Math.max(1, Math.round(pane.current.rate ?? 10)));
       if (this.cine.playing && pane.length() < 2) this.cine.stop();
     }
-    this.showStudy(); // the banner tells whether both are of one patient
+    this.around.show(); // the banner tells whether both are of one patient
     const shown = this.panes.map(({ series, stack }) => `${series?.uid}/${stack}`).join();
     if (this.shownSeries !== shown) {
       this.shownSeries = shown;
@@ -159,10 +158,10 @@ export class Viewer {
     const other = this.panes.find((each) => each !== pane);
     const [from, to] = [pane.frame(), other?.frame()];
     if (!this.viewLinked || !from?.grey || !to?.grey || other.closed) return;
-    const window = pane.choice && pane.effective(from);
-    if (pane.choice && !window) return; // of a table, which the other has not
+    const window = pane.contrast.choice && pane.contrast.effective(from);
+    if (pane.contrast.choice && !window) return; // of a table, which the other has not
     const { center, width, kind, name, own } = window ?? {};
-    other.setWindow(window ? { center, width, kind, name: own ? name : '', own } : null, { isFollowing: true });
+    other.contrast.choose(window ? { center, width, kind, name: own ? name : '', own } : null, { isFollowing: true });
   }
 
   // A series that is new here begins beside what the other pane shows.
@@ -189,52 +188,7 @@ export class Viewer {
     }
   }
 
-  // --- around the panes ---
-
-  showStudy() {
-    const { study, uid, series } = this.active?.study ?? {};
-    if (!study) return;
-    const patients = new Set(this.panes.map((pane) => `${text(pane.study?.study, '00100020')}\n${name(pane.study?.study)}`));
-    const facts = [text(study, '00100020') && t('vId', { id: text(study, '00100020') }), born(study)].filter(Boolean);
-    const told = `${uid} ${patients.size}`;
-    if (this.told !== told) this.showBanner(study, facts, patients.size > 1);
-    this.told = told;
-    if (this.railOf !== uid) {
-      this.railOf = uid;
-      fill(this.rail, h('ul', {}, series.map((one) => h('li', {}, this.thumbnail(uid, one)))));
-    }
-    for (const each of this.rail.querySelectorAll('button')) {
-      const isShown = each.dataset.series === this.active.series?.uid;
-      each.setAttribute('aria-current', String(isShown));
-      if (isShown && this.isRailOpen) each.scrollIntoView({ block: 'nearest', inline: 'nearest' });
-    }
-    this.rail.hidden = !this.isRailOpen;
-  }
-
-  showBanner(study, facts, isOfTwo) {
-    document.title = `${name(study) || t('noName')} – dicomweb-server`;
-    fill(
-      this.banner,
-      h('button', { type: 'button', class: 'button plain v-back', onclick: () => this.onClose(), 'aria-label': t('vBack'), title: t('vBack') }, icon('back')),
-      h('div', { class: 'v-patient' }, h('h1', {}, name(study) || t('noName')), h('p', {}, facts.join(' · '))),
-      h('p', { class: 'v-examined' }, h('b', {}, text(study, '00081030') || t('noDescription')), ' ', date(text(study, '00080020'))),
-      isOfTwo && h('p', { class: 'v-differ', role: 'alert' }, icon('warning'), t('vDiffer')),
-      h('p', { class: 'v-not' }, icon('warning'), h('strong', {}, t('notForDiagnosis'))),
-    );
-  }
-
-  thumbnail(study, { uid, item }) {
-    const modality = text(item, '00080060');
-    const glyph = GLYPHS[{ SR: 'report', DOC: 'pdf', ECG: 'wave', KO: 'report' }[modality]] ?? 'image';
-    const title = seriesTitle(item);
-    const images = number(item, '00201209');
-    return h(
-      'button',
-      { type: 'button', class: 'v-series', dataset: { series: uid }, onclick: () => this.show(uid), title },
-      picture(resource({ study, series: uid }, 'thumbnail'), glyph),
-      h('span', { class: 'v-described' }, h('span', {}, title), h('small', {}, modality && badge(modality), images !== null && t('vImages', { n: images }))),
-    );
-  }
+  // --- what is chosen ---
 
   show(series) {
     const { study } = this.active;
@@ -328,7 +282,7 @@ export class Viewer {
   }
 
   choose(choice) {
-    if (choice && !choice.isOwn) this.active.setWindow(choice.stored === 0 ? null : choice);
+    if (choice && !choice.isOwn) this.active.contrast.choose(choice.stored === 0 ? null : choice);
   }
 
   on_preset(pane, n) {
@@ -343,7 +297,7 @@ export class Viewer {
   }
 
   on_invert(pane) {
-    pane.setInverted(!pane.inverted);
+    pane.contrast.invert(!pane.contrast.inverted);
   }
 
   on_text() {
@@ -354,11 +308,11 @@ export class Viewer {
 
   // The whole image as it is painted, at its full size; its name is no patient's.
   on_save(pane) {
-    const { painted, inverted } = pane;
+    const { painted, contrast } = pane;
     if (!painted) return;
     const { frame, window } = painted;
     const name = frame.frame > 1 ? `${frame.instance}-${frame.frame}` : frame.instance;
-    savePicture(address(frame, { window }), name, inverted).catch((error) => {
+    savePicture(address(frame, { window }), name, contrast.inverted).catch((error) => {
       announce(t(wordFor(error)));
       pane.mention(t(wordFor(error)));
     });
@@ -366,7 +320,7 @@ export class Viewer {
 
   on_series() {
     this.isRailOpen = !this.isRailOpen;
-    this.showStudy();
+    this.around.show();
     this.updateTools();
   }
 
@@ -386,7 +340,7 @@ export class Viewer {
     announce(t(this.viewLinked ? 'vViewLinked' : 'vViewUnlinked'));
     if (this.viewLinked) {
       this.viewed(this.active);
-      if (this.active.choice) this.windowed(this.active);
+      if (this.active.contrast.choice) this.windowed(this.active);
     }
     this.updateTools();
   }
@@ -417,7 +371,7 @@ export class Viewer {
       if (this.panes.length < 2) return; // it has been closed meanwhile
     }
     this.panes.forEach((each) => this.showChoices(each));
-    this.showStudy();
+    this.around.show();
     this.updateTools();
   }
 
@@ -439,29 +393,3 @@ export class Viewer {
     this.help = openHelp();
   }
 }
-
-const MOVES = {
-  previous: (pane) => pane.step(-1),
-  next: (pane) => pane.step(1),
-  back10: (pane) => pane.step(-10),
-  on10: (pane) => pane.step(10),
-  first: (pane) => pane.goTo(0),
-  last: (pane) => pane.goTo(Infinity),
-  phaseBack: (pane) => pane.current?.phases.length > 1 && pane.setPhase(pane.phase - 1),
-  phaseOn: (pane) => pane.current?.phases.length > 1 && pane.setPhase(pane.phase + 1),
-  along(pane) {
-    if (pane.current?.phases.length > 1 && pane.current.phases[0].length > 1) this.setAlong(pane, pane.along === 'slices' ? 'phases' : 'slices');
-  },
-  brighter: (pane) => pane.nudgeWindow(0, -8),
-  darker: (pane) => pane.nudgeWindow(0, 8),
-  moreContrast: (pane) => pane.nudgeWindow(-8, 0),
-  lessContrast: (pane) => pane.nudgeWindow(8, 0),
-  zoomIn: (pane) => pane.zoom(1.25),
-  zoomOut: (pane) => pane.zoom(0.8),
-  point: (pane) => pane.point(),
-  unmeasure: (pane) => pane.unmeasure(),
-  panUp: (pane) => pane.move(0, 40),
-  panDown: (pane) => pane.move(0, -40),
-  panLeft: (pane) => pane.move(40, 0),
-  panRight: (pane) => pane.move(-40, 0),
-};

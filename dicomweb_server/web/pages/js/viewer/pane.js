@@ -2,38 +2,39 @@
 // two may differ for a moment; what is written on the pane is always that of the painted one.
 import { Problem, isAbort, text } from '../api.js';
 import { clear, showIn } from '../document.js';
-import { announce, fill, h } from '../dom.js';
+import { fill, h } from '../dom.js';
 import { date, t } from '../i18n.js';
 import { wordFor } from '../states.js';
-import { UPRIGHT, fitScale, fitted, flipSides, flipUpDown, likewise, moved, rotate, toImage, visible, zoomed } from './geometry.js';
+import { Contrast } from './contrast.js';
+import { UPRIGHT, fitScale, fitted, flipSides, flipUpDown, likewise, moved, rotate, zoomed } from './geometry.js';
 import { listen } from './gestures.js';
+import { Lengths } from './lengths.js';
 import { partner } from './linking.js';
-import { Measures, lengthText } from './measures.js';
 import { Overlay } from './overlay.js';
 import { plan } from './pictures.js';
 import { Screen } from './screen.js';
-import { address, loadSeries, measure } from './series.js';
+import { address, loadSeries } from './series.js';
+import { Sharper } from './sharper.js';
 import { find } from './stacks.js';
-import { dragged, same } from './windows.js';
 
 const PATIENCE = 200; // ms that an older slice may stand while another one is wanted
-const PAUSE = 120; // ms between exact pictures while a window is dragged
-const SETTLED = 250; // ms without a change before a sharper part is asked for
+const SETTLED = 250; // ms without a change of size before pictures for it are asked for
 const MENTIONED = 4000; // ms that a word over a picture is to be read
 const AHEAD = 24;
 
 export class Pane {
   constructor(viewer, title) {
     Object.assign(this, { viewer, stacks: [], stack: 0, phase: 0, index: 0, direction: 1, along: 'slices' });
-    Object.assign(this, { choice: null, inverted: false, view: UPRIGHT, painted: null, study: null, series: null });
-    this.sharp = {}; // who wants the sharper part, among the pictures
+    Object.assign(this, { view: UPRIGHT, painted: null, study: null, series: null });
     this.planned = new Map(); // key → frame
     this.screen = new Screen();
     this.overlay = new Overlay();
-    this.measures = new Measures();
+    this.lengths = new Lengths(this);
+    this.sharper = new Sharper(this);
     this.message = h('p', { class: 'v-message', hidden: true });
     this.document = h('div', { class: 'v-document holder', hidden: true });
-    this.stage = h('div', { class: 'v-stage', tabindex: 0, role: 'group', 'aria-label': title }, this.screen.base, this.screen.detail, this.measures.element, this.overlay.element, this.message, this.document, h('p', { class: 'v-warning' }, t('notForDiagnosis')));
+    this.stage = h('div', { class: 'v-stage', tabindex: 0, role: 'group', 'aria-label': title }, this.screen.base, this.screen.detail, this.lengths.element, this.overlay.element, this.message, this.document, h('p', { class: 'v-warning' }, t('notForDiagnosis')));
+    this.contrast = new Contrast(this);
     this.slider = h('input', { type: 'range', class: 'v-slider', min: 1, step: 1, 'aria-label': t('vSlice'), oninput: () => this.goTo(this.slider.value - 1) });
     this.choices = h('div', { class: 'v-choices' });
     this.element = h('section', { class: 'v-pane', 'aria-label': title }, this.choices, this.stage, this.slider);
@@ -46,10 +47,11 @@ export class Pane {
   close() {
     this.abort?.abort();
     this.observer.disconnect();
-    for (const timer of ['blanking', 'sharpening', 'asking', 'resizing']) clearTimeout(this[timer]);
+    for (const timer of ['blanking', 'resizing']) clearTimeout(this[timer]);
     cancelAnimationFrame(this.frameHandle);
     this.viewer.pictures.want(this, []);
-    this.viewer.pictures.want(this.sharp, []);
+    this.contrast.close();
+    this.sharper.close();
     clear(this.document);
     this.closed = true;
   }
@@ -64,8 +66,8 @@ export class Pane {
     this.abort?.abort();
     this.abort = new AbortController();
     const { signal } = this.abort;
-    Object.assign(this, { study, series, stacks: [], choice: null, inverted: false, wanted: null });
-    this.stage.classList.remove('v-inverted');
+    Object.assign(this, { study, series, stacks: [], wanted: null });
+    this.contrast.forget();
     this.blank(t('loading'));
     this.viewer.changed(this);
     try {
@@ -125,7 +127,7 @@ export class Pane {
     this.overlay.study(this.study?.study, this.series?.item);
     this.overlay.picture(null);
     this.overlay.view(null, this.view, this.room);
-    this.drawLines();
+    this.lengths.draw();
     this.viewer.pictures.want(this, []);
     this.say(message, retry);
   }
@@ -210,7 +212,7 @@ export class Pane {
 
   // --- pictures ---
 
-  key = (frame, more = {}) => address(frame, { window: this.asked(frame), box: this.box(frame), ...more });
+  key = (frame, more = {}) => address(frame, { window: this.contrast.asked(frame), box: this.box(frame), ...more });
 
   // A picture larger than the pane by far is asked for smaller.
   box({ rows, columns, fixed }) {
@@ -263,7 +265,7 @@ export class Pane {
     delete this.stage.dataset.slice;
     this.overlay.picture(null);
     this.overlay.view(null, this.view, this.room);
-    this.drawLines();
+    this.lengths.draw();
     this.say(message, retry);
   }
 
@@ -277,7 +279,7 @@ export class Pane {
 
   // A picture has come, or failed.
   arrived(key) {
-    if (key === this.sharpKey) this.sharpen();
+    this.sharper.arrived(key);
     if (!this.length()) return;
     const frame = this.frame();
     const wanted = this.key(frame);
@@ -301,9 +303,9 @@ export class Pane {
     if (!isPassing) this.stage.classList.remove('v-waiting');
     if (this.painted?.key === key && this.painted.exact) return;
     if (!this.image || this.painted?.frame !== frame) this.measureImage(frame, picture);
-    this.screen.paint(picture, this.effective(frame), frame.inverted);
+    this.screen.paint(picture, this.contrast.effective(frame), frame.inverted);
     this.say('');
-    this.painted = { frame, key, exact: true, window: this.effective(frame), length: this.current.phases[frame.phase].length, phases: this.current.phases.length };
+    this.painted = { frame, key, exact: true, window: this.contrast.effective(frame), length: this.current.phases[frame.phase].length, phases: this.current.phases.length };
     this.stage.dataset.slice = frame.index + 1;
     this.overlay.picture(this.painted);
     this.place();
@@ -317,83 +319,6 @@ export class Pane {
     const isSame = this.image?.width === image.width && this.image?.height === image.height;
     this.image = image;
     if (!isSame || !this.fitSize) this.resized();
-  }
-
-  // --- window ---
-
-  // What is asked for: null for what the file shows first.
-  asked(frame) {
-    const { choice } = this;
-    if (!choice || !frame.grey) return null;
-    if (choice.stored === undefined) return choice;
-    return choice.stored ? (frame.windows[choice.stored] ?? null) : null;
-  }
-
-  effective = (frame) => this.asked(frame) ?? (frame.lut ? null : (frame.windows[0] ?? frame.measured ?? null));
-
-  setWindow(choice, { isFollowing = false } = {}) {
-    this.choice = choice;
-    this.preview();
-    this.flush();
-    this.viewer.changed(this);
-    if (!isFollowing) this.viewer.windowed(this);
-  }
-
-  // Show at once, as far as the painted picture tells, what another window shows.
-  preview() {
-    const { painted } = this;
-    if (!painted?.frame.grey) return;
-    const to = this.effective(painted.frame);
-    if (!to || same(to, painted.window)) return;
-    this.screen.preview(to);
-    Object.assign(painted, { exact: false, window: to });
-    this.overlay.picture(painted);
-  }
-
-  async beginWindow() {
-    const frame = this.painted?.frame;
-    if (!frame?.grey) return;
-    const { signal } = this.abort;
-    if (!this.effective(frame) && !frame.windows.length && !frame.measured) {
-      frame.measured = await measure(frame, signal).catch(() => null);
-      if (signal.aborted || this.painted?.frame !== frame) return;
-      if (!this.screen.made) this.screen.made = frame.measured;
-    }
-    this.screen.made ??= frame.windows[0] ?? null; // of a LUT, nearly
-  }
-
-  dragWindow(dx, dy) {
-    const frame = this.painted?.frame;
-    const from = frame?.grey && (this.effective(frame) ?? frame.windows[0] ?? frame.measured);
-    if (!from) return;
-    // Up is brighter, also where high values are shown dark
-    this.choice = dragged(from, dx, Boolean(frame.inverted) === this.inverted ? dy : -dy);
-    this.previewing ??= requestAnimationFrame(() => {
-      this.previewing = undefined;
-      if (!this.closed) this.preview();
-    });
-    this.asking ??= setTimeout(() => this.endWindow(), PAUSE);
-  }
-
-  // The exact picture; the last one that is asked for wins.
-  endWindow() {
-    clearTimeout(this.asking);
-    this.asking = undefined;
-    if (this.closed) return;
-    this.flush();
-    this.viewer.changed(this);
-    this.viewer.windowed(this);
-  }
-
-  async nudgeWindow(dx, dy) {
-    await this.beginWindow();
-    this.dragWindow(dx, dy);
-  }
-
-  setInverted(inverted) {
-    this.inverted = inverted;
-    this.stage.classList.toggle('v-inverted', inverted);
-    this.viewer.changed(this);
   }
 
   // --- the view ---
@@ -435,9 +360,9 @@ export class Pane {
 
   reset() {
     this.view = UPRIGHT;
-    this.setInverted(false);
+    this.contrast.invert(false);
     this.fit();
-    this.setWindow(null);
+    this.contrast.choose(null);
   }
 
   resized() {
@@ -454,98 +379,8 @@ export class Pane {
   place() {
     this.screen.place(this.view, this.image, this.room);
     this.overlay.view(this.painted?.frame, this.view, this.room);
-    this.drawLines();
-    clearTimeout(this.sharpening);
-    this.sharpening = setTimeout(() => this.askSharper(), SETTLED);
-  }
-
-  // --- lengths ---
-
-  // Points are of the pane, from its middle.
-  beginLine(at) {
-    const frame = this.painted?.frame;
-    if (!frame || !this.image) return;
-    this.measures.begin(frame, toImage(this.view, this.image, at));
-    this.drawLines();
-  }
-
-  dragLine(at) {
-    if (!this.image) return;
-    this.measures.drag(toImage(this.view, this.image, at));
-    this.drawLines();
-  }
-
-  endLine() {
-    const frame = this.painted?.frame;
-    const isOf = this.measures.open?.frame === frame;
-    const line = this.measures.end(isOf ? this.view.scale : 0);
-    this.showCross(false);
-    this.drawLines();
-    if (line) announce(lengthText(line, frame));
-  }
-
-  // By keys: the ends are where the cross in the middle of the pane is put down, twice; between,
-  // the image is moved below it.
-  point() {
-    if (!this.painted) return;
-    if (this.measures.open) {
-      this.endLine();
-      return;
-    }
-    this.beginLine([0, 0]);
-    this.showCross(true);
-    announce(t('vPoint'));
-  }
-
-  unmeasure() {
-    const frame = this.painted?.frame;
-    if (this.measures.open) this.measures.end(0);
-    else if (!frame || !this.measures.undo(frame)) return;
-    this.showCross(false);
-    this.drawLines();
-    announce(t('vUnmeasured'));
-  }
-
-  showCross(isShown) {
-    this.measures.cross.hidden = !isShown;
-  }
-
-  drawLines() {
-    const frame = this.painted?.frame;
-    if (!this.measures.cross.hidden) {
-      if (frame && this.measures.open?.frame === frame) this.measures.drag(toImage(this.view, this.image, [0, 0]));
-      else this.showCross(false);
-    }
-    this.measures.draw(frame, this.view, this.image, this.room);
-  }
-
-  // What is zoomed into is asked for once more if the picture was made smaller.
-  askSharper() {
-    this.sharpKey = null;
-    const { painted, image, view } = this;
-    const frame = painted?.frame;
-    const needed = view.scale * Math.min(2, devicePixelRatio || 1);
-    const part = frame?.columns && !frame.fixed && painted.exact && this.screen.base.width < image.width * Math.min(1, needed) * 0.9 && visible(view, image, this.room);
-    if (!part) {
-      this.screen.blur();
-      this.viewer.pictures.want(this.sharp, []);
-      return;
-    }
-    const density = Math.min(1, needed);
-    const region = { ...part, y: Math.round(part.y / frame.aspect), height: Math.round(part.height / frame.aspect) };
-    this.part = { ...part, y: region.y * frame.aspect, height: region.height * frame.aspect };
-    this.sharpKey = this.key(frame, { box: [part.width, part.height].map((side) => Math.max(1, Math.round(side * density))), region });
-    this.sharpFor = frame;
-    this.viewer.pictures.want(this.sharp, [this.sharpKey]);
-    if (this.viewer.pictures.get(this.sharpKey)) this.sharpen();
-  }
-
-  sharpen() {
-    const picture = this.viewer.pictures.get(this.sharpKey);
-    const isOf = this.painted?.frame === this.sharpFor && this.painted?.exact && this.painted.key === this.key(this.sharpFor);
-    if (!picture || !isOf) return;
-    this.screen.sharpen(picture, this.part);
-    this.screen.place(this.view, this.image, this.room);
+    this.lengths.draw();
+    this.sharper.soon();
   }
 
   get title() {

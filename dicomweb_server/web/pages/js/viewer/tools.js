@@ -63,7 +63,7 @@ export class Tools {
   // Show how things are with the pane that the tools work on.
   update(pane, { tool, playing, rate, linked, viewLinked, compared, isBare, isRailOpen }) {
     for (const name of DRAGS) this.press(name, tool === name);
-    this.press('invert', pane.inverted);
+    this.press('invert', pane.contrast.inverted);
     this.press('link', linked);
     this.press('linkView', viewLinked);
     this.press('compare', compared);
@@ -84,7 +84,7 @@ export class Tools {
   showPresets(pane) {
     const frame = pane.frame();
     this.choices = presetsOf(frame);
-    const { choice } = pane;
+    const { choice } = pane.contrast;
     let at = this.choices.findIndex((one) => one.stored !== undefined ? (choice?.stored ?? (choice ? -1 : 0)) === one.stored : same(one, choice));
     if (at < 0) at = this.choices.push({ ...choice, name: t('vOwn'), isOwn: true }) - 1;
     fill(this.presets, this.choices.map((one, value) => h('option', { value, selected: value === at }, one.own ? windowName(one) : one.name)));
