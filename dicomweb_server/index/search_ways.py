@@ -54,15 +54,17 @@ def known_below(query: SearchQuery) -> Level | None:
     return None
 
 
+def is_key(path: Path, condition: Condition) -> bool:
+    """Whether few entities can be what is asked for, and an index has them."""
+    return path[0] in _IDENTIFIERS and isinstance(condition, Equal | UidList | Item)
+
+
 def is_exact(query: SearchQuery, scope: Scope) -> bool:
     """Whether so few can match that no order of an index is needed."""
     return (
         scope.study_instance_uids is not None
         or query.study_instance_uid is not None
-        or any(
-            path[0] in _IDENTIFIERS and isinstance(condition, Equal | UidList | Item)
-            for path, condition in query.conditions.items()
-        )
+        or any(is_key(path, condition) for path, condition in query.conditions.items())
         or any(isinstance(each.condition, Equal) for each in query.indexed)
     )
 
@@ -70,6 +72,16 @@ def is_exact(query: SearchQuery, scope: Scope) -> bool:
 def is_short(query: SearchQuery, scope: Scope) -> bool:
     """Whether all that matches can be fetched and put in order, without a page of keys first."""
     return query.level is not Level.INSTANCE and not query.indexed and is_exact(query, scope)
+
+
+def is_of_known_studies(query: SearchQuery, scope: Scope) -> bool:
+    """Whether UIDs tell which studies are looked through, so that no other condition has an index
+    that could be better; of one Patient ID there may be thousands."""
+    if query.level is Level.INSTANCE:
+        return False
+    named = isinstance(query.conditions.get(STUDY_UID), Equal | UidList)
+    granted = scope.study_instance_uids is not None
+    return named or granted or query.study_instance_uid is not None
 
 
 def studies_named(query: SearchQuery) -> int:

@@ -26,6 +26,7 @@ SEARCHES: dict[str, tuple[Level, str, Scope, dict]] = {
     "newest of five": (STUDY, "", FIVE, {}),
     "newest of all": (STUDY, "", ALL, {}),
     "granted studies": (STUDY, "", GRANTED, {}),
+    "a name in granted studies": (STUDY, "PatientName=ABC*&StudyDate=20200103-", GRANTED, {}),
     "days": (STUDY, "StudyDate=20200103-20200104", ONE, {}),
     "combined": (STUDY, "StudyDate=20200103-20200104&StudyTime=10-12", ONE, {}),
     "another zone": (STUDY, "StudyDate=20200103&TimezoneOffsetFromUTC=%2B0100", ONE, {}),
@@ -59,6 +60,7 @@ SEARCHES: dict[str, tuple[Level, str, Scope, dict]] = {
     "keys of every level": (STUDY, "StudyID=S77&SeriesNumber=1&InstanceNumber=2", ONE, {}),
     "a request": (SERIES, "00400275.00400009=R77&00400275.00401001=*", ONE, {}),
     "series of a modality": (SERIES, "Modality=ECG", ONE, {}),
+    "series of a modality of all": (SERIES, "Modality=ECG", ALL, {}),
     "series of a study": (SERIES, "", ONE, {"study_instance_uid": "1.7"}),
     "instances of a series": (
         INSTANCE,

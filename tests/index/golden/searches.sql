@@ -3,7 +3,7 @@
 --   $2 = 0
 --   $3 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
+  FROM (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM studies s
   WHERE s.institution_id = $3
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
@@ -55,7 +55,7 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $1 = 21
 --   $2 = 0
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
+  FROM (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM studies s
   WHERE TRUE
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
@@ -77,6 +77,27 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
   LIMIT $3::bigint OFFSET $4::bigint;
 
+-- a name in granted studies
+--   $1 = 1
+--   $2 = ['1.7', '1.8']
+--   $3 = 'ABC%'
+--   $4 = 20200103000000
+--   $5 = 21
+--   $6 = 0
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM studies s
+  WHERE s.institution_id = $1
+  AND s.study_instance_uid = ANY ($2::text[])
+  AND coalesce(((s.patient_name <> ''
+  AND s.patient_name LIKE $3 OR s.patient_name_other IS NOT NULL
+  AND (split_part(s.patient_name_other, '=', 1) <> ''
+  AND split_part(s.patient_name_other, '=', 1) LIKE $3 OR split_part(s.patient_name_other, '=', 2) <> ''
+  AND split_part(s.patient_name_other, '=', 2) LIKE $3)))
+  AND s.sort_key > 0
+  AND s.sort_key >= $4, FALSE)
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $5::bigint OFFSET $6::bigint;
+
 -- days
 --   $1 = 20200103000000
 --   $2 = 20200104999999
@@ -84,7 +105,7 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $4 = 0
 --   $5 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
+  FROM (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM studies s
   WHERE s.institution_id = $5
   AND s.sort_key > 0
@@ -106,7 +127,7 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $6 = 0
 --   $7 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
+  FROM (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM studies s
   WHERE s.institution_id = $7
   AND s.study_date IS NOT NULL
@@ -128,7 +149,7 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $4 = 0
 --   $5 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
+  FROM (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM studies s
   WHERE s.institution_id = $5
   AND s.sort_key > 0
@@ -205,7 +226,7 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $3 = 0
 --   $4 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
+  FROM (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM studies s
   WHERE s.institution_id = $4
   AND (s.accession_number LIKE $1)
@@ -452,7 +473,7 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $4 = 0
 --   $5 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
+  FROM (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM studies s
   WHERE s.institution_id = $5
   AND (s.patient_name LIKE $1
@@ -665,7 +686,7 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $3 = 'CT'
 --   $4 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
+  FROM (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid)
   WHERE s.institution_id = $4
   AND s.modality = $3
@@ -771,7 +792,7 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $5 = 0
 --   $6 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
+  FROM (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM studies s
   WHERE s.institution_id = $6
   AND s.modalities && $1::text[]
@@ -793,7 +814,7 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $5 = 0
 --   $6 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
+  FROM (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM studies s
   WHERE s.institution_id = $6
   AND s.modalities @> $1::text[]
@@ -814,7 +835,7 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $4 = 'ECG'
 --   $5 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
+  FROM (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid)
   WHERE s.institution_id = $5
   AND EXISTS (SELECT
@@ -905,13 +926,38 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $4 = 'ECG'
 --   $5 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, e.series_instance_uid, e.number_of_instances AS number_in_series, s.document AS study, e.document AS series, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2, e.series_number AS place_3, e.series_instance_uid AS place_4
-  FROM (SELECT e.id AS key
+  FROM (SELECT e.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2, e.series_number AS place_3, e.series_instance_uid AS place_4
   FROM study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid) JOIN series e ON e.study_id = s.id
   WHERE s.institution_id = $5
   AND e.modality = ANY ($1::text[])
   AND s.modality = $4
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid
   LIMIT $2::bigint OFFSET $3::bigint) AS page
+  CROSS JOIN LATERAL (SELECT *
+  FROM series
+  WHERE id = page.key OFFSET 0) e
+  CROSS JOIN LATERAL (SELECT *
+  FROM studies
+  WHERE id = e.study_id OFFSET 0) s
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid;
+
+-- series of a modality of all
+--   $1 = 21
+--   $2 = 0
+--   $3 = 'ECG'
+--   $4 = ['ECG']
+--   $5 = 21
+--   $6 = 0
+SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, e.series_instance_uid, e.number_of_instances AS number_in_series, s.document AS study, e.document AS series, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2, e.series_number AS place_3, e.series_instance_uid AS place_4
+  FROM (SELECT e.id AS key
+  FROM (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
+  FROM study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid)
+  WHERE s.modality = $3
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
+  LIMIT $1::bigint OFFSET $2::bigint) AS s (key, sort_key, study_instance_uid, id) JOIN series e ON e.study_id = s.id
+  WHERE e.modality = ANY ($4::text[])
+  ORDER BY s.sort_key DESC, s.study_instance_uid, s.id, e.series_number, e.series_instance_uid
+  LIMIT $5::bigint OFFSET $6::bigint) AS page
   CROSS JOIN LATERAL (SELECT *
   FROM series
   WHERE id = page.key OFFSET 0) e
@@ -939,7 +985,7 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $4 = 0
 --   $5 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, e.series_instance_uid, e.number_of_instances AS number_in_series, i.sop_instance_uid, i.transfer_syntax_uid, s.document AS study, e.document AS series, i.document AS instance, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2, e.series_number AS place_3, e.series_instance_uid AS place_4, i.instance_number AS place_5, i.sop_instance_uid AS place_6
-  FROM (SELECT i.id AS key
+  FROM (SELECT i.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2, e.series_number AS place_3, e.series_instance_uid AS place_4, i.instance_number AS place_5, i.sop_instance_uid AS place_6
   FROM studies s JOIN series e ON e.study_id = s.id JOIN instances i ON i.series_id = e.id
   WHERE s.institution_id = $5
   AND s.study_instance_uid = $1
@@ -967,7 +1013,7 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
                          
   WHERE c.study_id = s.id
   ORDER BY 1) AS sop_classes, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2, e.series_number AS place_3, e.series_instance_uid AS place_4, i.instance_number AS place_5, i.sop_instance_uid AS place_6
-  FROM (SELECT i.id AS key
+  FROM (SELECT i.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2, e.series_number AS place_3, e.series_instance_uid AS place_4, i.instance_number AS place_5, i.sop_instance_uid AS place_6
   FROM studies s JOIN series e ON e.study_id = s.id JOIN instances i ON i.series_id = e.id
   WHERE s.institution_id = $4
   AND e.series_instance_uid = ANY ($1::text[])
@@ -989,7 +1035,7 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $2 = 100000
 --   $3 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
+  FROM (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM studies s
   WHERE s.institution_id = $3
   ORDER BY s.sort_key DESC, s.study_instance_uid, s.id
@@ -1007,7 +1053,7 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $5 = 0
 --   $6 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
+  FROM (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM studies s
   WHERE s.institution_id = $6
   AND s.sort_key <= $1::bigint
@@ -1097,7 +1143,7 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $6 = 'CT'
 --   $7 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
+  FROM (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM study_modalities AS s (id, sort_key, institution_id, modality, study_instance_uid)
   WHERE s.institution_id = $7
   AND s.sort_key <= $1::bigint
@@ -1124,7 +1170,7 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $8 = 0
 --   $9 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, e.series_instance_uid, e.number_of_instances AS number_in_series, i.sop_instance_uid, i.transfer_syntax_uid, s.document AS study, e.document AS series, i.document AS instance, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2, e.series_number AS place_3, e.series_instance_uid AS place_4, i.instance_number AS place_5, i.sop_instance_uid AS place_6
-  FROM (SELECT i.id AS key
+  FROM (SELECT i.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2, e.series_number AS place_3, e.series_instance_uid AS place_4, i.instance_number AS place_5, i.sop_instance_uid AS place_6
   FROM studies s JOIN series e ON e.study_id = s.id JOIN instances i ON i.series_id = e.id
   WHERE s.institution_id = $9
   AND s.sort_key <= $1::bigint
@@ -1168,7 +1214,7 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $2 = 0
 --   $3 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.patient_name AS place_0, s.sort_key AS place_1, s.study_instance_uid AS place_2, s.id AS place_3
-  FROM (SELECT s.id AS key
+  FROM (SELECT s.id AS key, s.patient_name AS place_0, s.sort_key AS place_1, s.study_instance_uid AS place_2, s.id AS place_3
   FROM studies s
   WHERE s.institution_id = $3
   ORDER BY s.patient_name, s.sort_key DESC, s.study_instance_uid, s.id
@@ -1187,7 +1233,7 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $6 = 0
 --   $7 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.patient_name AS place_0, s.sort_key AS place_1, s.study_instance_uid AS place_2, s.id AS place_3
-  FROM (SELECT s.id AS key
+  FROM (SELECT s.id AS key, s.patient_name AS place_0, s.sort_key AS place_1, s.study_instance_uid AS place_2, s.id AS place_3
   FROM studies s
   WHERE s.institution_id = $7
   AND (s.patient_name < $1::text OR s.patient_name = $1::text
@@ -1212,7 +1258,7 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $5 = 0
 --   $6 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.patient_name AS place_0, s.sort_key AS place_1, s.study_instance_uid AS place_2, s.id AS place_3
-  FROM (SELECT s.id AS key
+  FROM (SELECT s.id AS key, s.patient_name AS place_0, s.sort_key AS place_1, s.study_instance_uid AS place_2, s.id AS place_3
   FROM studies s
   WHERE s.institution_id = $6
   AND (FALSE OR s.patient_name IS NULL
@@ -1234,7 +1280,7 @@ SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_insta
 --   $2 = 0
 --   $3 = 1
 SELECT s.study_instance_uid, s.modalities, s.number_of_series, s.number_of_instances, s.document AS study, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
-  FROM (SELECT s.id AS key
+  FROM (SELECT s.id AS key, s.sort_key AS place_0, s.study_instance_uid AS place_1, s.id AS place_2
   FROM studies s
   WHERE s.institution_id = $3
   ORDER BY s.sort_key, s.study_instance_uid, s.id
