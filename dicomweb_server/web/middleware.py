@@ -35,7 +35,7 @@ class RequestLog:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        watch = _Watch(send)
+        watch = _Watch(send, bodiless=scope["method"] == "HEAD")
         patient = _PatientReceive(receive)
         if scope["method"] in ("GET", "HEAD"):
             receive = patient
@@ -107,10 +107,12 @@ class _PatientReceive:
 
 
 class _Watch:
-    """Notes what is sent."""
+    """Notes what is sent, and keeps the content from answers to HEAD (RES-06): HTTP/1.1 servers
+    do, but over HTTP/2 it would go out, and clients break off."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, *, bodiless: bool) -> None:
         self._send = send
+        self._bodiless = bodiless
         self.request_id = f"{_random.getrandbits(64):016x}"
         self.status: int | None = None
         self.sent = 0  # bytes of body
@@ -120,6 +122,8 @@ class _Watch:
             self.status = message["status"]
             _add_headers(message, self.request_id)
         elif message["type"] == "http.response.body":
+            if self._bodiless:
+                message = {**message, "body": b""}
             self.sent += len(message.get("body", b""))
         await self._send(message)
 

@@ -98,6 +98,12 @@ def _warn_of_open_end(version: str | None, headers: Mapping[str, str]) -> None:
         )
 
 
+async def discard(response: Response) -> None:
+    """Give back what an answer is read from that will not be sent."""
+    if isinstance(response, Pieces):
+        await _close(response.body_iterator)
+
+
 async def _close(pieces: AsyncIterator[object]) -> None:
     if isinstance(pieces, AsyncGenerator):
         await pieces.aclose()
@@ -123,7 +129,7 @@ class Ready(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         status, headers = self.status_code, self.raw_headers
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        *before, last = [b""] if scope["method"] == "HEAD" else self._pieces or [b""]
+        *before, last = self._pieces or [b""]
         for piece in before:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": last})

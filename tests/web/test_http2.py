@@ -92,6 +92,31 @@ def test_ranges_conditions_and_head(client: httpx.Client, study: Stored) -> None
     assert client.get("studies/none").status_code == 400
 
 
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+def test_res_06_head_has_no_content_whatever_is_answered(
+    two: RunningServer, client: httpx.Client, study: Stored, method: str
+) -> None:
+    """A stream with content after HEAD is a protocol error to clients (RFC 9110 §9.3.2)."""
+    _, [first, *_] = study
+    for path, accept, status in (
+        ("studies?limit=1", "*/*", 200),
+        ("studies", "*/*", 200),
+        ("studies?StudyInstanceUID=1.9.9", "*/*", 204),
+        (f"{path_of(first)}/metadata", "*/*", 200),
+        (f"{path_of(first)}/frames/1", "*/*", 200),
+        (f"{path_of(first)}/frames/9", "*/*", 404),
+        (f"{path_of(first)}/rendered", "image/jpeg", 200),
+        (path_of(first), "text/plain", 406),
+        ("studies/none", "*/*", 400),
+        (f"{two.url}/healthz", "*/*", 200),
+        (f"{two.url}/openapi.json", "*/*", 200),
+        (f"{two.url}/", "*/*", 200),
+    ):
+        answer = client.request(method, path, headers={"Accept": accept})
+        assert (answer.http_version, answer.status_code) == ("HTTP/2", status), path
+        assert bool(answer.content) == (method == "GET" and status != 204), path
+
+
 def test_an_upload(client: httpx.Client) -> None:
     file = small_image(
         rows=2000, columns=2000, SOPInstanceUID=new_uid(), StudyInstanceUID=new_uid()
