@@ -11,6 +11,7 @@ from starlette.responses import Response
 from dicomweb_server.archive.search import search
 from dicomweb_server.dicom.query import Found, Level, SearchQuery
 from dicomweb_server.index.search import SearchPage
+from dicomweb_server.web.conditions import not_modified
 from dicomweb_server.web.requests import (
     archive_of,
     base_url_of,
@@ -86,6 +87,8 @@ async def _search(request: Request, level: Level) -> Response:
     if writer.returned.metadata:
         query = replace(query, limit=min(query.limit, WITH_METADATA))
     page = await search(archive, principal_of(request), query, writer.returned)
+    if answer := not_modified(request, {**PRIVATE, "Vary": VARY}):  # it has no tag: of * alone
+        return answer
     if page.found:
         response = await coded(request, _answer(choice, writer, page.found))
     else:

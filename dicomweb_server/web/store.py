@@ -11,6 +11,7 @@ from dicomweb_server.archive.posted import PostedIntake
 from dicomweb_server.archive.store import Intake
 from dicomweb_server.dicom.native_xml_text import to_xml
 from dicomweb_server.errors import MalformedMultipart, Refusal, Unavailable, UnsupportedContent
+from dicomweb_server.web.preconditions import check_preconditions
 from dicomweb_server.web.requests import (
     accept_of,
     archive_of,
@@ -20,6 +21,7 @@ from dicomweb_server.web.requests import (
     uids_of,
 )
 from dicomweb_server.web.responses import PRIVATE, DicomJSON
+from dicomweb_server.web.retrieve import retrieve_instances
 from dicomweb_server.web.store_body import (
     DICOM,
     OCTETS,
@@ -64,6 +66,7 @@ async def store_instances(request: Request) -> Response:
     answer = choose(accept_of(request), ANSWERS).offer.media_type
     content = _content_type(request)
     body = body_of(request)
+    await check_preconditions(request, _list if study is None else retrieve_instances, creates=True)
     uploads: asyncio.Semaphore = request.app.state.uploads
     if uploads.locked():
         raise Unavailable("too many uploads at a time; try again")
@@ -82,6 +85,11 @@ async def store_instances(request: Request) -> Response:
     if not results:
         raise MalformedMultipart("the request has no parts")  # STOW-02
     return _answer(request, results, answer)
+
+
+async def _list(request: Request) -> Response:
+    """What a condition on the list of studies is held against: it is there, and has no tag."""
+    return Response(status_code=204)
 
 
 def _answer(request: Request, results: list[Result], media_type: str) -> Response:

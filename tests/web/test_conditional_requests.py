@@ -190,3 +190,60 @@ def test_a_version_in_the_place_of_another_is_not_taken_for_it(tmp_path) -> None
             answer = http.get(path + place, headers={"If-None-Match": tag})
             assert answer.status_code == 200
             assert answer.headers["etag"] != tag
+
+
+def stored_again(http: httpx.Client, study: str | None, **headers: str) -> httpx.Response:
+    file = instance_with(StudyInstanceUID=study or new_uid(), SOPInstanceUID=new_uid())
+    path = f"studies/{study}" if study else "studies"
+    return http.post(path, content=file, headers={"Content-Type": DICOM, **headers})
+
+
+def test_deletes_only_what_is_still_as_the_condition_says(http: httpx.Client) -> None:
+    """RFC 9110 §13.2.1: what a condition that fails is sent with is not performed."""
+    [kept] = store(http, instance_with(StudyInstanceUID=new_uid(), SOPInstanceUID=new_uid()))
+    path = path_of(kept)
+    tag = http.get(path).headers["etag"]
+    for headers in (
+        {"If-Match": '"stale"'},
+        {"If-Match": f"W/{tag}"},
+        {"If-None-Match": "*"},
+        {"If-None-Match": f'"other", {tag}'},
+        {"If-Match": tag, "If-None-Match": tag},
+    ):
+        assert_problem(http.delete(path, headers=headers), 412)
+    assert http.get(path).status_code == 200
+    study = path_of(kept, 1)
+    assert_problem(http.delete(study, headers={"If-Match": '"stale"'}), 412)
+    assert_problem(http.delete(f"studies/{new_uid()}", headers={"If-Match": "*"}), 404)
+
+    matching = {"If-Match": f'"other", {tag}', "If-None-Match": '"another"'}
+    assert http.delete(path, headers=matching).status_code == 204
+    assert_problem(http.delete(path, headers={"If-Match": "*"}), 404)
+
+
+def test_stores_only_where_the_condition_holds(http: httpx.Client) -> None:
+    """The target is the study, or the search for all of them, which is always there."""
+    study, none = new_uid(), new_uid()
+    assert_problem(stored_again(http, study, **{"If-Match": "*"}), 412)
+    assert stored_again(http, study, **{"If-None-Match": "*"}).status_code in (200, 202)
+    assert_problem(stored_again(http, study, **{"If-None-Match": "*"}), 412)
+    assert_problem(stored_again(http, study, **{"If-Match": '"stale"'}), 412)
+    tag = http.get(f"studies/{study}").headers["etag"]
+    assert stored_again(http, study, **{"If-Match": tag}).status_code in (200, 202)
+    assert_problem(stored_again(http, study, **{"If-Match": tag}), 412)  # it has grown since
+    assert len(http.get(f"studies/{study}/instances").json()) == 2
+    assert stored_again(http, none, **{"If-None-Match": '"stale"'}).status_code in (200, 202)
+
+    assert_problem(stored_again(http, None, **{"If-None-Match": "*"}), 412)
+    assert stored_again(http, None, **{"If-Match": "*"}).status_code in (200, 202)
+
+
+def test_conditions_of_searches(http: httpx.Client, series: list[Dataset]) -> None:
+    """Results have no tag, so that nothing but ``*`` can be met."""
+    assert_problem(http.get("studies?limit=1", headers={"If-Match": '"any"'}), 412)
+    assert http.get("studies?limit=1", headers={"If-Match": "*"}).status_code == 200
+    assert http.get("studies?limit=1", headers={"If-None-Match": '"any"'}).status_code == 200
+    answer = http.get("studies?limit=1", headers={"If-None-Match": "*"})
+    assert (answer.status_code, answer.content) == (304, b"")
+    assert "etag" not in answer.headers
+    assert_problem(http.get("studies?StudyDate=x", headers={"If-None-Match": "*"}), 400)
