@@ -65,7 +65,7 @@ def create_app(settings: Settings) -> Starlette:
         # Outermost, so that answers made by the others carry its headers too (digest §7.2).
         middleware.insert(0, cors)
     app = Starlette(
-        routes=routes(),
+        routes=routes(deleting=settings.allow_delete),
         middleware=middleware,
         exception_handlers={
             Refusal: refuse,

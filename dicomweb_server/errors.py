@@ -93,6 +93,10 @@ class UnsupportedContent(Refusal):
     """The media type of the request's content is not supported."""
 
 
+class UnsupportedCoding(UnsupportedContent):
+    """The content coding of the request's content is not supported."""
+
+
 class MalformedContent(Refusal):
     """The request's content does not follow the grammar of its media type."""
 

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dicomweb_server.web.conditions import not_modified, tag_of
-from dicomweb_server.web.requests import accept_encoding_of, base_url_of, choice_of
+from dicomweb_server.web.requests import accept_encoding_of, archive_of, base_url_of, choice_of
 from dicomweb_server.web.responses import coded
 from dicomweb_server.wire.content_coding import accepted_codings
 from dicomweb_server.wire.media_types import Offer
@@ -25,14 +25,18 @@ async def retrieve_capabilities(request: Request) -> Response:
     that is allowed has been answered before (CAP-01)."""
     chosen = choice_of(request, _OFFERS).offer.media_type
     media_type = WADL if chosen == WADL else JSON
-    body = capabilities(base_url_of(request), media_type)
+    body = capabilities(base_url_of(request), media_type, deleting=_deleting(request))
     return await _answer(request, body, media_type)
 
 
 async def describe(request: Request) -> Response:
     """GET /openapi.json: the same for tools that know nothing of DICOM (extension)."""
     origin = base_url_of(request).removesuffix("/dicomweb")
-    return await _answer(request, orjson.dumps(openapi(origin)), JSON)
+    return await _answer(request, orjson.dumps(openapi(origin, deleting=_deleting(request))), JSON)
+
+
+def _deleting(request: Request) -> bool:
+    return archive_of(request).settings.allow_delete
 
 
 async def _answer(request: Request, body: bytes, media_type: str) -> Response:

@@ -26,6 +26,7 @@ from dicomweb_server.errors import (
     TooSlow,
     Unavailable,
     UndecodablePixels,
+    UnsupportedCoding,
     UnsupportedContent,
 )
 from dicomweb_server.web.requests import archive_of, note, principal_of, uids_of
@@ -89,6 +90,8 @@ async def refuse(request: Request, error: Exception) -> Response:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, RangeNotSatisfiable):
         headers["Content-Range"] = f"bytes */{error.total}"
+    if isinstance(error, UnsupportedCoding):
+        headers["Accept-Encoding"] = "gzip, identity"  # RFC 9110 §15.5.16
     if isinstance(error, NotAcceptable) and error.available:
         members["available"] = list(error.available)  # NEG-11
     if request.method == "POST" and request.scope["http_version"].startswith("1"):
@@ -101,6 +104,8 @@ async def refuse_http(request: Request, error: Exception) -> Response:
     """What Starlette itself refuses: unknown paths, methods that a resource lacks."""
     assert isinstance(error, HTTPException)
     detail = "there is no such resource" if error.status_code == 404 else error.detail
+    if request.method == "DELETE" and not archive_of(request).settings.allow_delete:
+        detail = "deleting is switched off (ALLOW_DELETE)"
     note(request.scope, reason=detail)
     return problem(request, error.status_code, detail, headers=dict(error.headers or {}))
 

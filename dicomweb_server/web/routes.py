@@ -64,10 +64,10 @@ TABLE: dict[str, dict[str, Handler]] = {
 }
 
 
-def routes() -> list[BaseRoute]:
-    """Everything the server answers."""
+def routes(*, deleting: bool) -> list[BaseRoute]:
+    """Everything the server answers; `deleting`, or not."""
     return [
-        *_resources("/dicomweb"),
+        *_resources("/dicomweb", deleting=deleting),
         *page_routes(),
         Route("/ohif", ohif),
         Route("/ohif/{path:path}", ohif),
@@ -77,8 +77,10 @@ def routes() -> list[BaseRoute]:
     ]
 
 
-def _resources(base: str) -> Iterator[BaseRoute]:
+def _resources(base: str, *, deleting: bool) -> Iterator[BaseRoute]:
     for path, handlers in TABLE.items():
+        if not deleting:  # then Allow does not say so either (RFC 9110 §10.2.1)
+            handlers = {name: each for name, each in handlers.items() if name != "DELETE"}
         yield Route(base + path, _Resource(handlers), methods=list(handlers))
 
 

@@ -45,7 +45,7 @@ def body_of(request: Request) -> Body:
     """The content of the request, its Content-Encoding undone. Raises UnsupportedContent here,
     and while it is read TooSlow, MalformedContent, ContentTooLarge and ClientDisconnect."""
     chunks = _chunks(request)
-    if is_gzip(request.headers.get("content-encoding")):
+    if is_gzip(", ".join(request.headers.getlist("content-encoding"))):  # RFC 9110 §5.3
         return _gunzipped(chunks, archive_of(request).settings.inflate_limit_bytes)
     return chunks
 

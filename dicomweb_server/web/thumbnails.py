@@ -4,7 +4,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dicomweb_server.archive.thumbnails import plain_thumbnail, thumbnail
-from dicomweb_server.errors import InvalidParameter
 from dicomweb_server.web.conditions import not_modified, tag_of
 from dicomweb_server.web.requests import archive_of, choice_of, principal_of, uids_of
 from dicomweb_server.web.responses import PRIVATE, Ready
@@ -37,11 +36,8 @@ async def retrieve_thumbnail(request: Request) -> Response:
 
 
 def _frame(request: Request) -> int | None:
-    """The frame of the path: there is one picture, so that it may be but one (THB-02)."""
+    """The frame of the path; of several the first, as there is one picture (THB-02)."""
     text = request.path_params.get("frames")
     if text is None:
         return None
-    numbers = parse_frame_list(text)
-    if len(numbers) > 1:
-        raise InvalidParameter("frames", text, "one frame number for a thumbnail")
-    return numbers[0]
+    return parse_frame_list(text)[0]

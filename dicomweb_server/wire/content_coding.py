@@ -10,7 +10,7 @@ from typing import Protocol
 import brotli
 from zlib_ng import zlib_ng
 
-from dicomweb_server.errors import ContentTooLarge, MalformedContent, UnsupportedContent
+from dicomweb_server.errors import ContentTooLarge, MalformedContent, UnsupportedCoding
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -142,14 +142,13 @@ class Brotli:
 
 
 def is_gzip(header: str | None) -> bool:
-    """Whether a body is gzip; not if it is as it is. Raises UnsupportedContent for other codings,
+    """Whether a body is gzip; not if it is as it is. Raises UnsupportedCoding for other codings,
     and for several."""
-    coding = (header or "identity").strip().lower()
-    if coding in ("gzip", "x-gzip"):
-        return True
-    if coding != "identity":
-        raise UnsupportedContent("the only Content-Encoding of requests is gzip")
-    return False
+    codings = [coding.strip().lower() for coding in (header or "").split(",")]
+    codings = [coding for coding in codings if coding not in ("", "identity")]
+    if len(codings) > 1 or not {"gzip", "x-gzip"}.issuperset(codings):
+        raise UnsupportedCoding("the only Content-Encoding of requests is gzip")
+    return bool(codings)
 
 
 class Gunzip:

@@ -210,7 +210,7 @@ def _choose(accept: str | None, offers: tuple[Offer, ...], accept_parameter: str
     header = parse_accept(accept)
     if accept_parameter is not None:
         # a plus that was sent bare has been decoded to a space (ACC-04)
-        written = re.sub(r"dicom (json|xml)", r"dicom+\1", accept_parameter)
+        written = _SPACED.sub(r"\1+\2", accept_parameter)
         named = [part for part in parse_accept(written) if "*" not in part.media_type]  # ACC-01
         covered = [offer for offer in offers if _covers(header, offer)]
         choice = _best(named, offers, covered)
@@ -221,6 +221,8 @@ def _choose(accept: str | None, offers: tuple[Offer, ...], accept_parameter: str
         raise NotAcceptable(available(offers))
     return choice
 
+
+_SPACED = re.compile(r"(/[\w.-]+) ([\w.-]+)", re.ASCII)
 
 # A client asks for the same over and over; the answer depends on nothing else.
 _LONGEST_KEPT = 500  # characters

@@ -1,12 +1,13 @@
 """The whole surface as OpenAPI 3.1 describes it: for tools that read nothing of DICOM."""
 
 import re
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
 from dicomweb_server import __version__
 from dicomweb_server.wire.offers import DICOM_JSON
-from dicomweb_server.wire.surface import PROBLEM, SURFACE, Operation, Parameter
+from dicomweb_server.wire.surface import PROBLEM, Operation, Parameter, surface
 
 OPENAPI = "application/json"
 
@@ -52,8 +53,10 @@ _SCHEMAS: dict[str, Any] = {
 }
 
 
-def openapi(origin: str) -> dict[str, Any]:
-    """The description of the server at `origin`: its URL without the path of the service."""
+def openapi(origin: str, *, deleting: bool) -> dict[str, Any]:
+    """The description of the server at `origin`: its URL without the path of the service.
+    `deleting`: whether that is allowed."""
+    offered = surface(deleting=deleting)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -62,14 +65,14 @@ def openapi(origin: str) -> dict[str, Any]:
             "description": "DICOMweb (PS3.18): search, retrieve, store",
         },
         "servers": [{"url": origin or "/"}],
-        "paths": {f"/dicomweb{path}": _path(path) for path in SURFACE},
+        "paths": {f"/dicomweb{path}": _path(path, ones) for path, ones in offered.items()},
         "components": {"schemas": _SCHEMAS},
     }
 
 
-def _path(path: str) -> dict[str, Any]:
+def _path(path: str, operations: Iterable[Operation]) -> dict[str, Any]:
     found: dict[str, Any] = {
-        operation.method.lower(): _operation(operation) for operation in SURFACE[path]
+        operation.method.lower(): _operation(operation) for operation in operations
     }
     names = re.findall(r"\{(\w+)\}", path)
     if names:

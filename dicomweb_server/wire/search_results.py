@@ -207,7 +207,9 @@ def _line(key: bytes, vr: bytes, values: Iterable[str]) -> bytes:
 
 @lru_cache(maxsize=1000)  # an archive has few combinations
 def _modalities_line(modalities: tuple[str, ...]) -> bytes:
-    return _line(b"00080061", b"CS", sorted({*modalities} - {""}))
+    """Nothing where there is none: OHIF shows no studies at all if the list of one is empty."""
+    known = sorted({*modalities} - {""})
+    return _line(b"00080061", b"CS", known) if known else b""
 
 
 def only(value: Mapping[str, Any], paths: Iterable[Path], reading: Reading) -> dict[str, Any]:

@@ -94,7 +94,7 @@ _RENDERED = (
 )
 
 _RETRIEVED = (200, 206, 304, 400, 404, 406, 412, 413, 416, 503)
-_SEARCHED = (200, 204, 400, 406, 503)
+_SEARCHED = (200, 204, 304, 400, 406, 412, 503)
 _RENDERINGS = (
     *(*RENDERED_TYPES, "text/html", "text/plain", "text/xml"),
     *("application/pdf", "video/mp4"),
@@ -112,7 +112,7 @@ _STORE = Operation(
     "POST",
     "StoreInstances",
     "Store instances",
-    (200, 202, 400, 406, 408, 409, 413, 415, 503),
+    (200, 202, 400, 406, 408, 409, 412, 413, 415, 503),
     (DICOM_JSON, DICOM_XML),
     (in_parts(DICOM), in_parts(DICOM_JSON), in_parts(DICOM_XML), DICOM, DICOM_JSON, DICOM_XML),
 )
@@ -124,7 +124,9 @@ _RETRIEVE = Operation(
     (in_parts(DICOM), in_parts(OCTETS), ZIP),
     parameters=(_ACCEPT,),
 )
-_DELETE = Operation("DELETE", "Delete", "Delete, where the operator allows it", (204, 404, 405))
+_DELETE = Operation(
+    "DELETE", "Delete", "Delete, where the operator allows it", (204, 404, 405, 412)
+)
 _METADATA = replace(
     _RETRIEVE,
     name="RetrieveMetadata",
@@ -215,3 +217,13 @@ SURFACE: dict[str, tuple[Operation, ...]] = {
     "/series": (_search("Series", *_STUDY_KEYS, *_SERIES_KEYS),),
     "/instances": (_search("Instances", *_STUDY_KEYS, *_SERIES_KEYS, *_INSTANCE_KEYS),),
 }
+
+
+def surface(*, deleting: bool) -> dict[str, tuple[Operation, ...]]:
+    """What is answered as it is configured: `deleting`, or not."""
+    if deleting:
+        return SURFACE
+    return {
+        path: tuple(operation for operation in operations if operation.method != "DELETE")
+        for path, operations in SURFACE.items()
+    }

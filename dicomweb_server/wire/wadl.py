@@ -5,7 +5,7 @@ from xml.sax.saxutils import quoteattr
 
 import orjson
 
-from dicomweb_server.wire.surface import SURFACE, Operation, Parameter
+from dicomweb_server.wire.surface import Operation, Parameter, surface
 
 WADL = "application/vnd.sun.wadl+xml"
 JSON = "application/json"
@@ -18,18 +18,19 @@ _REPEATED = frozenset({"resource", "method", "param", "option", "response", "rep
 _Element = tuple[str, dict[str, str], list[Any]]
 
 
-def capabilities(base: str, media_type: str) -> bytes:
-    """The description of the service at `base`, in `media_type`: WADL or JSON."""
-    root = _application(base)
+def capabilities(base: str, media_type: str, *, deleting: bool) -> bytes:
+    """The description of the service at `base`, in `media_type`: WADL or JSON. `deleting`: whether
+    that is allowed."""
+    root = _application(base, deleting=deleting)
     if media_type == JSON:
         return orjson.dumps({root[0]: _object(root)})
     return b'<?xml version="1.0" encoding="UTF-8"?>\n' + "".join(_lines(root, "")).encode()
 
 
-def _application(base: str) -> _Element:
+def _application(base: str, *, deleting: bool) -> _Element:
     resources: _Element = ("resources", {"base": base}, [])
     found: dict[str, _Element] = {"": resources}
-    for path, operations in sorted(SURFACE.items()):
+    for path, operations in sorted(surface(deleting=deleting).items()):
         element = _place(path, found)
         element[2].extend(_method(operation) for operation in operations)
     return ("application", {"xmlns": _NAMESPACE}, [resources])

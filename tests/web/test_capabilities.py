@@ -1,5 +1,7 @@
 """OPTIONS of the base URI and /openapi.json, through HTTP (PS3.18 8.9, digest 6.2)."""
 
+from pathlib import Path
+
 import httpx
 import pytest
 from defusedxml import ElementTree
@@ -7,6 +9,7 @@ from defusedxml import ElementTree
 from dicomweb_server.web.routes import TABLE
 from dicomweb_server.wire.surface import SURFACE
 from dicomweb_server.wire.wadl import JSON, WADL
+from tests.running import RunningServer
 from tests.web.asking import assert_problem
 
 NAMESPACE = "{http://wadl.dev.java.net/2009/02}"
@@ -67,3 +70,24 @@ def test_openapi_names_every_resource(http: httpx.Client) -> None:
     assert set(answer.json()["paths"]) == {f"/dicomweb{path}" for path in SURFACE}
     tag = answer.headers["etag"]
     assert http.get(url, headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_what_is_switched_off_is_not_described(tmp_path: Path) -> None:
+    """RFC 9110 §10.2.1, PS3.18 8.9: as it is configured."""
+    with (
+        RunningServer(tmp_path / "data", {"ALLOW_DELETE": "false"}) as server,
+        httpx.Client(base_url=server.base, timeout=60) as http,
+    ):
+        for path, methods in (
+            ("studies/1.2", "GET, HEAD, POST"),
+            ("studies/1.2/series/1.3", "GET, HEAD"),
+        ):
+            for method in ("DELETE", "PUT"):
+                refused = http.request(method, path)
+                problem = assert_problem(refused, 405)
+                told = sorted(refused.headers["allow"].replace(" ", "").split(","))
+                assert ", ".join(told) == methods
+                assert ("ALLOW_DELETE" in problem["detail"]) == (method == "DELETE")
+        assert b"DELETE" not in http.options("/").content
+        described = http.get(f"{server.url}/openapi.json").json()["paths"]
+        assert not [path for path, methods in described.items() if "delete" in methods]

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, ImageCms
 from pydicom import Dataset
 
+from tests.make import small_image
 from tests.web.asking import assert_problem, new_uid, parts_of, path_of, store
 from tests.web.test_rendered_parts import file_of, made, opened
 
@@ -192,6 +193,17 @@ def test_thb_02_a_thumbnail_is_one_picture_by_itself(http: httpx.Client, colour:
     assert_problem(http.get(path, headers=accept), 406)
     both = {"Accept": 'multipart/related; type="image/jpeg", image/png;q=0.1'}
     assert http.get(path, headers=both).headers["content-type"] == "image/png"
+
+
+def test_thb_02_of_several_frames_the_first(http: httpx.Client) -> None:
+    uids = {"StudyInstanceUID": new_uid(), "SOPInstanceUID": new_uid()}
+    [stored] = store(http, small_image(frames=3, **uids))
+    frames = f"{path_of(stored)}/frames"
+    first = http.get(f"{frames}/2/thumbnail")
+    assert first.status_code == 200
+    several = http.get(f"{frames}/2,3,1/thumbnail")
+    assert (several.status_code, several.content) == (200, first.content)
+    assert_problem(http.get(f"{frames}/2,0/thumbnail"), 400)
 
 
 def test_win_04_a_window_is_not_for_colours(http: httpx.Client, colour: Dataset) -> None:

@@ -86,7 +86,21 @@ def test_cch_05_what_is_no_gzip_or_cut_off_is_a_bad_request(http: httpx.Client, 
 def test_cch_05_other_codings_are_not_supported(http: httpx.Client, coding: str) -> None:
     body, kind = forms()["json"]
     packed = gzip.compress(gzip.compress(body))
-    assert_problem(send(http, packed, kind, Content_Encoding=coding), 415)
+    answer = send(http, packed, kind, Content_Encoding=coding)
+    assert_problem(answer, 415)
+    assert answer.headers["accept-encoding"] == "gzip, identity"  # RFC 9110 §15.5.16
+
+
+def test_cch_05_several_lines_are_one_list(http: httpx.Client) -> None:
+    body, kind = forms()["json"]
+    for codings, content, status in (
+        (("identity", "gzip"), gzip.compress(body), 200),
+        (("gzip", "gzip"), gzip.compress(gzip.compress(body)), 415),
+        (("identity", "br"), body, 415),
+    ):
+        headers = [("Content-Type", kind), *(("Content-Encoding", each) for each in codings)]
+        answer = http.post("studies", content=content, headers=headers)
+        assert answer.status_code == status, (codings, answer.text)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -33,6 +33,7 @@ JSON = Offer("application/dicom+json", False, default=True)
 XML = Offer("application/dicom+xml", True)
 JPEG_IMAGE = Offer("image/jpeg", False, default=True)
 PNG_IMAGE = Offer("image/png", False)
+SVG = Offer("image/svg+xml", multipart=False)
 
 INSTANCE = [DICOM, DICOM_SINGLE, Offer("application/octet-stream", True, (ELE,))]
 FRAME = [OCTETS, JLS_PARTS, OCTETS_SINGLE, JLS_SINGLE]
@@ -256,6 +257,7 @@ def test_neg_11_the_refusal_names_what_is_available() -> None:
         ("*/*", "text/html", RENDERED, JPEG_IMAGE),  # ACC-03
         ("image/png", "*/*", RENDERED, PNG_IMAGE),  # ACC-01
         ("*/*", "multipart/related; type=application/dicom xml", METADATA, XML),  # ACC-04
+        ("*/*", "image/jpeg;q=0.1, image/svg xml", [JPEG_IMAGE, SVG], SVG),  # of any type
         ("*/*", f"application/dicom;transfer-syntax={JLS}", INSTANCE, DICOM_SINGLE),  # ACC-05
     ],
 )

@@ -118,6 +118,13 @@ def required(level: Level) -> set[str]:
     return {a.key for a in ATTRIBUTES[level].values() if a.always}
 
 
+def test_a_study_without_any_modality_has_no_list_of_them() -> None:
+    """OHIF shows no studies at all where that of one is empty."""
+    query = parse_search(Level.STUDY, "").query
+    for none in ((), ("",)):
+        assert "00080061" not in write(query, replace(found(Level.STUDY), modalities_in_study=none))
+
+
 def test_a_study_has_all_required_attributes_and_what_is_computed() -> None:
     study = result(Level.STUDY)
 
