@@ -20,7 +20,7 @@ from dicomweb_server.config import Settings
 from dicomweb_server.errors import Refusal
 from dicomweb_server.web.errors import damaged, refuse, refuse_http
 from dicomweb_server.web.logs import configure_logs
-from dicomweb_server.web.middleware import RequestLog, TrailingSlash
+from dicomweb_server.web.middleware import Lingering, RequestLog, TrailingSlash
 from dicomweb_server.web.ohif import Ohif
 from dicomweb_server.web.routes import routes
 
@@ -52,7 +52,7 @@ def create_app(settings: Settings) -> Starlette:
             ):
                 yield
 
-    middleware = [Middleware(RequestLog), Middleware(TrailingSlash)]
+    middleware = [Middleware(RequestLog), Middleware(Lingering), Middleware(TrailingSlash)]
     if settings.cors_origins:
         cors = Middleware(
             CORSMiddleware,

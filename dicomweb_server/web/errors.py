@@ -94,9 +94,6 @@ async def refuse(request: Request, error: Exception) -> Response:
         headers["Accept-Encoding"] = "gzip, identity"  # RFC 9110 §15.5.16
     if isinstance(error, NotAcceptable) and error.available:
         members["available"] = list(error.available)  # NEG-11
-    if request.method == "POST" and request.scope["http_version"].startswith("1"):
-        # What is left of its body is not read: nothing more can come on this connection.
-        headers["Connection"] = "close"
     return problem(request, status, str(error), headers=headers, **members)
 
 

@@ -146,3 +146,51 @@ class TrailingSlash:
         if scope["type"] == "http" and len(scope["path"]) > 1 and scope["path"].endswith("/"):
             scope = {**scope, "path": scope["path"].rstrip("/") or "/"}
         await self.app(scope, receive, send)
+
+
+_LINGERING_SECONDS = 5.0
+
+
+class Lingering:
+    """Reads on for a while what is still sent by who is answered already, and throws it away
+    (RFC 9112 §9.6): a proxy that cannot write any more says 502 in place of what was answered, and
+    clients that write before they read see a connection that broke."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["http_version"] == "2":
+            await self.app(scope, receive, send)
+            return
+        content = _Content(receive)
+
+        async def sending(message: Message) -> None:
+            last = message["type"] == "http.response.body" and not message.get("more_body")
+            if not last or content.ended:
+                await send(message)
+                return
+            await send({**message, "more_body": True})
+            await content.pass_over()
+            await send({"type": "http.response.body", "body": b""})
+
+        await self.app(scope, content.receive, sending)
+
+
+class _Content:
+    """The content of a request, and whether it has ended."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.ended = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self.ended = not message.get("more_body")  # also of a client that has left
+        return message
+
+    async def pass_over(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LINGERING_SECONDS):
+                while not self.ended:
+                    await self.receive()

@@ -125,7 +125,6 @@ def test_more_uploads_than_allowed_are_refused_before_a_byte_of_them_is_read(
 
     assert answer.startswith("HTTP/1.1 503 ")
     assert "\r\nretry-after: " in answer.lower()
-    assert "\r\nconnection: close\r\n" in answer.lower()  # its body is not read
     assert client.get("studies").status_code in (200, 204)  # only uploads are held back
     for connection in (*under_way, third):
         connection.close()
@@ -134,6 +133,24 @@ def test_more_uploads_than_allowed_are_refused_before_a_byte_of_them_is_read(
     while (status := post(client, [file]).status_code) == 503 and time.monotonic() < deadline:
         time.sleep(0.1)
     assert status == 200  # the places of those that left are free again
+
+
+def write_then_read(server: RunningServer, size: int) -> bytes:
+    """The answer to a refused upload, for who writes all of it first, as proxies do."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        head = "POST /dicomweb/studies HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
+        try:
+            connection.sendall(f"{head}Content-Length: {size}\r\n\r\n".encode() + bytes(size))
+        except OSError:
+            return b""
+        return connection.recv(65536)
+
+
+def test_a_refused_upload_is_read_on_for_a_while(tight: RunningServer) -> None:
+    """Where the connection breaks while it is being written to, nginx answers 502 (RFC 9112 §9.6).
+    Granian now and then closes it all the same."""
+    answers = [write_then_read(tight, 16 << 20).startswith(b"HTTP/1.1 415 ") for _ in range(12)]
+    assert sum(answers) >= 3  # none were
 
 
 def test_an_upload_to_a_full_disk_is_refused_before_a_byte_of_it_is_read(
