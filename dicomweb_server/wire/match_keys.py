@@ -380,7 +380,12 @@ def _dates_and_times(
     if time[-1] == 0 or days is None:
         return None
     # A time on one day is a moment or one interval, a time on each of several days is not.
-    together = times is not None and (times.is_range if days.is_range else zone is not None)
+    # Neither is one where no bound of the times has a day that it could be of.
+    together = (
+        times is not None
+        and (times.is_range if days.is_range else zone is not None)
+        and bool((days.low and times.low) or (days.high and times.high))
+    )
     if not together and (zone is None or times is not None):
         return None
     first = times.low if times else None

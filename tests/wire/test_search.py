@@ -372,7 +372,7 @@ def test_the_limit_is_at_most_the_servers() -> None:
         ("20060705-20060707", "1000-1800", "20060705100000.000000", "20060707180059.999999"),
         ("20060705-20060707", "1800-1000", "20060705180000.000000", "20060707100059.999999"),
         ("20060705-", "1000-1800", "20060705100000.000000", None),
-        ("-20060707", "1000-", None, "20060707235960.999999"),
+        ("-20060707", "1000-1800", None, "20060707180059.999999"),
         ("20060705-20060707", "-18", "20060705000000.000000", "20060707185959.999999"),
     ],
 )
@@ -388,6 +388,14 @@ def test_two_ranges_are_one_interval(
         PPS_DATE: DateTimeRange(PPS_TIME, low, high),
         PPS_TIME: Universal(),
     }
+
+
+@pytest.mark.parametrize(("days", "times"), [("20060705-", "-1000"), ("-20060707", "1000-")])
+def test_ranges_that_are_open_at_opposite_ends_stay_two_conditions(days: str, times: str) -> None:
+    """No time has a day that it could be of; to drop it would show others (QRY-02)."""
+    found = conditions(f"StudyDate={days}&StudyTime={times}")
+    assert found == conditions(f"StudyDate={days}") | conditions(f"StudyTime={times}")
+    assert isinstance(found[STUDY_TIME], Range)
 
 
 def test_a_date_and_a_range_of_times_stay_two_conditions() -> None:
