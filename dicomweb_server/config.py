@@ -9,20 +9,48 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ByteSize, Field, ValidationInfo, field_validator
+from pydantic import (
+    ByteSize,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 GIB = 2**30
+_MOST_BYTES = 2**60  # beyond are numbers that the system's calls cannot be given
+_SIZE = re.compile(r"\s*\d*\.?\d+\s*(?:\w+)?\s*")
 _ORIGIN = re.compile(
     r"\*|null|[a-z][a-z0-9+.-]*://[^\s/?#@\"'\[\]]+|https?://\[[0-9a-f:]+\](?::\d+)?", re.I
 )
 
 
+def _whole_size(value: object, read: ValidatorFunctionWrapHandler) -> ByteSize:
+    """A number of bytes, with a unit or without. pydantic alone reads the beginning of a text,
+    and so ``1,5GiB`` as a byte."""
+    refusal = ValueError("should be a number of bytes, as 16GiB, 1.5 MiB or 1000")
+    if isinstance(value, str) and _SIZE.fullmatch(value) is None:
+        raise refusal
+    try:
+        size: ByteSize = read(value)
+    except ValidationError:
+        raise refusal from None
+    if size > _MOST_BYTES:
+        raise ValueError("should be 1EiB at the most")
+    return size
+
+
+Size = Annotated[ByteSize, WrapValidator(_whole_size)]
+
+
 class Settings(BaseSettings):
     """The server's options, read from the environment once and never changed after.
 
-    Byte counts may be written with a unit (``16GiB``). Raises pydantic's ValidationError
-    for a value that an option cannot have.
+    Byte counts may be written with a unit (``16GiB``), and are 1 EiB at the most. Raises
+    pydantic's ValidationError for a value that an option cannot have.
     """
 
     model_config = SettingsConfigDict(
@@ -60,7 +88,7 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Origins of web pages that may use the server, separated by commas"
     )
-    max_instance_bytes: ByteSize = Field(
+    max_instance_bytes: Size = Field(
         ByteSize(16 * GIB), ge=1, description="Largest single instance that is stored"
     )
     max_request_parts: int = Field(
@@ -69,24 +97,24 @@ class Settings(BaseSettings):
     max_concurrent_uploads: int = Field(
         32, ge=1, description="Store requests that one process works on at a time"
     )
-    min_free_bytes: ByteSize = Field(
+    min_free_bytes: Size = Field(
         ByteSize(GIB), ge=0, description="Free space on the disk below which nothing is stored"
     )
     quarantine: bool = Field(
         False, description="Whether files that cannot be stored are kept aside, with the reason"
     )
-    quarantine_limit_bytes: ByteSize = Field(
+    quarantine_limit_bytes: Size = Field(
         ByteSize(10 * GIB), ge=0, description="Most that the quarantine holds; more is refused only"
     )
-    cache_limit_bytes: ByteSize = Field(
+    cache_limit_bytes: Size = Field(
         ByteSize(4 * GIB),
         ge=0,
         description="Most that what is made of files takes in `data/cache`; 0 keeps nothing",
     )
-    inflate_limit_bytes: ByteSize = Field(
+    inflate_limit_bytes: Size = Field(
         ByteSize(2 * GIB), ge=1, description="Largest size that compressed content may unpack to"
     )
-    pixel_limit_bytes: ByteSize = Field(
+    pixel_limit_bytes: Size = Field(
         ByteSize(4 * GIB), ge=1, description="Largest decoded image, all that one answer needs"
     )
     max_rendered_frames: int = Field(
@@ -111,7 +139,7 @@ class Settings(BaseSettings):
     body_timeout_seconds: float = Field(
         60, gt=0, description="Longest silence in the middle of an upload"
     )
-    least_upload_rate: ByteSize = Field(
+    least_upload_rate: Size = Field(
         ByteSize(1024), ge=0, description="Bytes a second that an upload has to bring on average"
     )
     worker_timeout_seconds: float = Field(
@@ -148,7 +176,7 @@ class Settings(BaseSettings):
     s3_connections: int = Field(
         64, ge=2, le=1000, description="Requests to S3 that one process makes at a time"
     )
-    s3_local_bytes: ByteSize = Field(
+    s3_local_bytes: Size = Field(
         ByteSize(4 * GIB),
         ge=0,
         description="Most that copies of files on S3 take in `data/cache`; 0 keeps none",

@@ -1,12 +1,13 @@
 """Settings: read from the environment, written down in the README."""
 
+import contextlib
 import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import ByteSize, ValidationError
 
 from dicomweb_server.config import Settings
 
@@ -114,6 +115,57 @@ def test_an_impossible_value_is_refused(monkeypatch, variable, value):
         Settings()
     [error] = refused.value.errors()
     assert error["loc"] == (variable.lower(),)
+
+
+SIZES = [name for name, field in Settings.model_fields.items() if field.annotation is ByteSize]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("16GiB", 16 << 30),
+        ("512 MiB", 512 << 20),
+        (" 1.5GiB ", 3 << 29),
+        (".5KiB", 512),
+        ("16gib", 16 << 30),
+        ("2MB", 2_000_000),
+        ("1000", 1000),
+        ("4g", 4_000_000_000),
+    ],
+)
+def test_a_size_is_a_number_and_its_unit(monkeypatch, text, size):
+    monkeypatch.setenv("MIN_FREE_BYTES", text)
+    assert Settings().min_free_bytes == size
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("20%", "1,5GiB", "1'000GiB", "1.5.2GiB", "16GiB junk", "1.", "16 Gi B", "1 000", "GiB"),
+        *("x", "16GiB\nEVIL=1", "9" * 400, "9" * 5000, "1e400", "nan", "-1", "2EiB"),
+    ],
+)
+def test_a_text_that_is_no_size_as_a_whole_is_refused(monkeypatch, text):
+    monkeypatch.setenv("MIN_FREE_BYTES", text)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    [error] = refused.value.errors()
+    assert error["loc"] == ("min_free_bytes",)
+    assert "as 16GiB" in error["msg"] or "1EiB at the most" in error["msg"]
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_every_size_is_read_as_a_whole(monkeypatch, name):
+    assert len(SIZES) >= 8
+    monkeypatch.setenv(name.upper(), "20%")
+    with pytest.raises(ValidationError, match="a number of bytes, as 16GiB"):
+        Settings()
+
+
+@given(st.text() | st.from_regex(r"[0-9]{1,25}[.,]?[0-9]{0,3} ?([kmgtpe]i?b?)?.?"))
+def test_any_text_is_a_size_within_bounds_or_refused(text):
+    with contextlib.suppress(ValidationError):
+        assert 0 <= Settings(min_free_bytes=text).min_free_bytes <= 2**60
 
 
 def test_an_access_key_needs_its_secret(monkeypatch):

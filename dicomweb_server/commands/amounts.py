@@ -6,9 +6,11 @@ from datetime import timedelta
 import typer
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
+from dicomweb_server.config import Size
+
 _TIME = re.compile(r"([0-9]{1,5})([dhms])", re.ASCII)
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-_SIZE = TypeAdapter(ByteSize)
+_SIZE: TypeAdapter[ByteSize] = TypeAdapter(Size)
 
 
 def parse_time(text: str) -> timedelta:
@@ -26,7 +28,7 @@ def parse_rate(text: str) -> int:
     """Read bytes a second, with a unit or without, as in ``50MiB``. Raises typer.BadParameter."""
     try:
         rate = int(_SIZE.validate_python(text.strip().removesuffix("/s")))
-    except (ValidationError, OverflowError):
+    except ValidationError:
         rate = 0
     if rate < 1:
         raise typer.BadParameter("expected bytes a second, as in 50MiB")

@@ -46,7 +46,7 @@ def test_a_rate_is_a_size(text: str, rate: int) -> None:
     assert parse_rate(text) == rate
 
 
-@pytest.mark.parametrize("text", ["", "0", "-5MiB", "fast", "MiB", "nan", "1e400"])
+@pytest.mark.parametrize("text", ["", "0", "-5MiB", "fast", "MiB", "nan", "1e400", "20%", "1,5MiB"])
 def test_other_rates_are_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="50MiB"):
         parse_rate(text)
