@@ -8,6 +8,7 @@ the two together.
 import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     ByteSize,
@@ -21,10 +22,15 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 GIB = 2**30
+_ADDRESS = re.compile(
+    r"https?://(?:[\w.~%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?(?:/[\w.~!$&'()*+,;=:@%/-]*)?", re.ASCII
+)
+_MOST = 10**9  # of anything; with numbers of any length statements and timers fail
+_LONGEST = 1e9  # seconds
 _MOST_BYTES = 2**60  # beyond are numbers that the system's calls cannot be given
 _SIZE = re.compile(r"\s*\d*\.?\d+\s*(?:\w+)?\s*")
 _ORIGIN = re.compile(
-    r"\*|null|[a-z][a-z0-9+.-]*://[^\s/?#@\"'\[\]]+|https?://\[[0-9a-f:]+\](?::\d+)?", re.I
+    r"\*|null|[a-z][a-z0-9+.-]*://[^\s/?#@*\"'\[\]]+|https?://\[[0-9a-f:]+\](?::\d+)?", re.I
 )
 
 
@@ -92,10 +98,10 @@ class Settings(BaseSettings):
         ByteSize(16 * GIB), ge=1, description="Largest single instance that is stored"
     )
     max_request_parts: int = Field(
-        100_000, ge=1, description="Most parts that one store request may have"
+        100_000, ge=1, le=_MOST, description="Most parts that one store request may have"
     )
     max_concurrent_uploads: int = Field(
-        32, ge=1, description="Store requests that one process works on at a time"
+        32, ge=1, le=_MOST, description="Store requests that one process works on at a time"
     )
     min_free_bytes: Size = Field(
         ByteSize(GIB), ge=0, description="Free space on the disk below which nothing is stored"
@@ -118,10 +124,16 @@ class Settings(BaseSettings):
         ByteSize(4 * GIB), ge=1, description="Largest decoded image, all that one answer needs"
     )
     max_rendered_frames: int = Field(
-        5000, ge=1, description="Most frames of a study or series that one answer shows as pictures"
+        5000,
+        ge=1,
+        le=_MOST,
+        description="Most frames of a study or series that one answer shows as pictures",
     )
     max_results: int = Field(
-        5000, ge=1, description="Matches that a search returns at most, and where it names no limit"
+        5000,
+        ge=1,
+        le=_MOST,
+        description="Matches that a search returns at most, and where it names no limit",
     )
     search_timeout_seconds: float = Field(
         10, gt=0, le=600, description="Longest time that a search may take"
@@ -137,13 +149,16 @@ class Settings(BaseSettings):
         "+0000", description="Time zone of dates and times that tell none, as +0100"
     )
     body_timeout_seconds: float = Field(
-        60, gt=0, description="Longest silence in the middle of an upload"
+        60, gt=0, le=_LONGEST, description="Longest silence in the middle of an upload"
     )
     least_upload_rate: Size = Field(
         ByteSize(1024), ge=0, description="Bytes a second that an upload has to bring on average"
     )
     worker_timeout_seconds: float = Field(
-        60, gt=0, description="Longest time that one file or frame may keep a process busy"
+        60,
+        gt=0,
+        le=_LONGEST,
+        description="Longest time that one file or frame may keep a process busy",
     )
     database_pool: int = Field(
         8, ge=1, le=90, description="Database connections that one process keeps"
@@ -171,7 +186,10 @@ class Settings(BaseSettings):
     )
     s3_kms_key_id: str = Field("", description="Key of aws:kms; empty is the account's own")
     s3_timeout_seconds: float = Field(
-        30, gt=0, description="Longest silence of S3, after which a request is made again"
+        30,
+        gt=0,
+        le=86400,  # a socket takes 24 days at the most
+        description="Longest silence of S3, after which a request is made again",
     )
     s3_connections: int = Field(
         64, ge=2, le=1000, description="Requests to S3 that one process makes at a time"
@@ -204,6 +222,8 @@ class Settings(BaseSettings):
     def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         """As browsers send them; with anything more none of them would ever be met."""
         without_slash = tuple(origin.rstrip("/").lower() for origin in origins)
+        if any("*" in origin and origin != "*" for origin in without_slash):
+            raise ValueError("* stands alone, for every origin; those of a domain are named each")
         if not all(_ORIGIN.fullmatch(origin) for origin in without_slash):
             raise ValueError("should look like https://viewer.example, or be *")
         return without_slash
@@ -211,8 +231,11 @@ class Settings(BaseSettings):
     @field_validator("public_url", "s3_endpoint_url")
     @classmethod
     def _whole_address(cls, url: str) -> str:
-        if url and not url.startswith(("http://", "https://")):
-            raise ValueError("should begin with http:// or https://")
+        if url and not _is_address(url):
+            raise ValueError(
+                "should look like https://pacs.example/archive, "
+                "without spaces, a query or a fragment"
+            )
         return url.rstrip("/")
 
     @field_validator("s3_prefix")
@@ -300,6 +323,17 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """The variables from which another process reads exactly these settings."""
         return {name.upper(): _text(getattr(self, name)) for name in type(self).model_fields}
+
+
+def _is_address(url: str) -> bool:
+    """Whether paths can be put behind `url`, and all of it stand in a header."""
+    if _ADDRESS.fullmatch(url) is None:
+        return False
+    try:
+        _ = urlsplit(url).port
+    except ValueError:  # beyond 65535; or no address of IPv6 in the brackets
+        return False
+    return True
 
 
 def _reachable(host: str) -> str:

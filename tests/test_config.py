@@ -96,14 +96,38 @@ def test_origins_are_as_browsers_send_them(monkeypatch, given, origins):
         ("CORS_ORIGINS", '["https://a.example"]'),
         ("CORS_ORIGINS", "https://a.example/viewer"),
         ("CORS_ORIGINS", "a.example"),
+        ("CORS_ORIGINS", "https://*.example.org"),
+        ("CORS_ORIGINS", "https://a.example:*"),
         ("PORT", "abc"),
         ("PORT", "65536"),
         ("WORKERS", "-1"),
         ("LOG_LEVEL", "loud"),
-        ("PUBLIC_URL", "pacs.example"),
+        *(
+            (variable, url)
+            for variable in ("PUBLIC_URL", "S3_ENDPOINT_URL")
+            for url in (
+                *("pacs.example", "https://", "https:///", "https:///path", "https://:8080"),
+                *("https://pacs.example ", "https://pacs example", "https://pacs.example/a\tb"),
+                *("https://pacs.example\n", "https://pacs.example?a=b", "https://pacs.example/?"),
+                *("https://pacs.example/#", "https://pacs.example/a#b", "https://pacs.example:x"),
+                *("https://pacs.example:65536", "https://[::1", "https://[nowhere]"),
+                *("https://übersee.example", 'https://pacs.example/"', "https://<pacs>"),
+            )
+        ),
         ("DATABASE_URL", "mysql://db/name"),
         ("MAX_INSTANCE_BYTES", "-1"),
         ("S3_ENDPOINT_URL", "minio.example:9000"),
+        *(
+            (variable, "999999999999999999999999")
+            for variable in (
+                *("MAX_RESULTS", "MAX_RENDERED_FRAMES", "MAX_REQUEST_PARTS"),
+                *("MAX_CONCURRENT_UPLOADS", "BODY_TIMEOUT_SECONDS", "WORKER_TIMEOUT_SECONDS"),
+                *("S3_TIMEOUT_SECONDS", "SEARCH_TIMEOUT_SECONDS", "DATABASE_POOL"),
+            )
+        ),
+        ("BODY_TIMEOUT_SECONDS", "inf"),
+        ("WORKER_TIMEOUT_SECONDS", "nan"),
+        ("S3_TIMEOUT_SECONDS", "2147484"),  # a socket cannot be told so many milliseconds
         ("S3_ENCRYPTION", "rot13"),
         ("S3_KMS_KEY_ID", "a-key-without-its-kind"),
         ("S3_SECRET_ACCESS_KEY", "a-secret-of-no-key"),
@@ -166,6 +190,38 @@ def test_every_size_is_read_as_a_whole(monkeypatch, name):
 def test_any_text_is_a_size_within_bounds_or_refused(text):
     with contextlib.suppress(ValidationError):
         assert 0 <= Settings(min_free_bytes=text).min_free_bytes <= 2**60
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("PUBLIC_URL", "https://", "should look like https://pacs.example/archive"),
+        ("S3_ENDPOINT_URL", "https://a?b", "without spaces, a query or a fragment"),
+        ("CORS_ORIGINS", "https://*.example.org", r"\* stands alone, for every origin"),
+    ],
+)
+def test_what_is_expected_is_said(monkeypatch, variable, value, sentence):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ValidationError, match=sentence):
+        Settings()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://localhost:8080", "https://pacs.example/a-b/~c_d%20e", "http://[::1]:8080/x"),
+        *("https://PACS.example", "http://10.0.0.1", "https://pacs.example/(a)/b+c;d=e,f@g"),
+    ],
+)
+def test_an_address_is_kept_as_it_is(url):
+    assert Settings(public_url=url, s3_endpoint_url=url + "/").public_url == url
+
+
+@pytest.mark.parametrize(
+    "name", ["max_results", "max_rendered_frames", "max_request_parts", "max_concurrent_uploads"]
+)
+def test_as_good_as_no_limit_can_be_set(name):
+    assert getattr(Settings(**{name: 10**9}), name) == 10**9
 
 
 def test_an_access_key_needs_its_secret(monkeypatch):
