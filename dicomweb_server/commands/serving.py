@@ -210,6 +210,12 @@ async def prepare_database(url: str) -> None:
                 f"The database {name} is Postgres {version.major}; "
                 f"{OLDEST_POSTGRES} or newer is needed."
             )
+        encoding = await connection.fetchval("SHOW server_encoding")
+        if encoding != "UTF8":  # names of patients would fail in any other, or match wrongly
+            raise CannotServeError(
+                f"The database {name} is encoded in {encoding}; UTF8 is needed.\n"
+                "Make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0."
+            )
         await migrate(connection, _tell)
         await _warn_of_loss(connection)
     except (asyncpg.PostgresError, OSError) as error:
