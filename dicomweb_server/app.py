@@ -27,7 +27,7 @@ from dicomweb_server.web.routes import routes
 # Digest §7.2: what viewers send and need to read.
 _ALLOW = ["Accept", "Accept-Language", "Authorization", "Content-Type", "If-Match"]
 _ALLOW += ["If-None-Match", "If-Range", "Range", "Cache-Control", "X-Requested-With"]
-_ALLOW += ["traceparent"]
+_ALLOW += ["traceparent", "Content-Encoding"]
 _EXPOSE = ["Content-Location", "Location", "ETag", "Warning", "Content-Range", "Accept-Ranges"]
 _EXPOSE += ["Content-Length", "Content-Encoding", "Content-Disposition", "Retry-After", "Allow"]
 _EXPOSE += ["WWW-Authenticate", "Link", "X-Total-Count", "X-Request-ID"]

@@ -115,7 +115,10 @@ def test_searches_too(http: httpx.Client, stored: Dataset) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
 def test_a_viewer_may_ask_with_the_headers_it_has(http: httpx.Client, method: str) -> None:
-    asked = "accept,authorization,content-type,if-match,if-none-match,if-range,range,traceparent"
+    asked = (
+        "accept,authorization,content-encoding,content-type,"
+        "if-match,if-none-match,if-range,range,traceparent"
+    )
     headers = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": asked}
     response = http.options("studies", headers=headers)
     assert response.status_code == 200
