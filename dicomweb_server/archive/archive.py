@@ -19,6 +19,7 @@ from dicomweb_server.archive.frame_lookups import FrameLookups
 from dicomweb_server.archive.kept_planes import KeptPlanes
 from dicomweb_server.archive.neighbours import Neighbours
 from dicomweb_server.archive.new_series import NewSeries
+from dicomweb_server.archive.one_by_one import OneByOne
 from dicomweb_server.archive.scratch import scratch_path
 from dicomweb_server.archive.series_leases import SeriesLeases
 from dicomweb_server.archive.workers import WorkerPool
@@ -65,6 +66,7 @@ class Archive:
     new_series: NewSeries = field(default_factory=NewSeries)
     checksums: Checksums = field(default_factory=Checksums)
     planes: KeptPlanes = field(default_factory=KeptPlanes)
+    settling: OneByOne = field(default_factory=OneByOne)  # by institution and SOP Instance UID
 
     @asynccontextmanager
     async def session(self, principal: Principal, action: Action) -> AsyncIterator[Session]:

@@ -2,10 +2,16 @@
 
 The same data set is a retry, and a success. Another one is refused, or replaces what is there,
 as the institution's policy says; both are noted in the audit.
+
+Those of one process that have the same UID are settled one after the other: side by side all but
+one of them would put their blobs for nothing, and do so again. Other processes may still overtake.
 """
 
+import asyncio
 import os
+import random
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +20,7 @@ import structlog
 from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.blob_keys import blob_key
 from dicomweb_server.archive.commit import Candidate, StorageFailed
+from dicomweb_server.archive.one_by_one import StillWaiting
 from dicomweb_server.archive.outcomes import refused, stored
 from dicomweb_server.archive.staging import in_thread
 from dicomweb_server.archive.work import dataset_digest
@@ -31,7 +38,11 @@ from dicomweb_server.wire.store_report import Result
 
 log = structlog.get_logger()
 
-_ROUNDS = 4  # of others storing, replacing and deleting the same instance meanwhile
+_WAIT = 300.0  # seconds for others of this process, of whom each gets on
+_PATIENCE = 30.0  # seconds of other processes storing, replacing and deleting it meanwhile
+_ROUNDS = 4  # that are made in any case, however long they take
+_PAUSE = 0.01  # seconds at the most after the first of them; twice as many after each
+_MOST_PAUSE = 0.2  # seconds
 
 
 async def settle(
@@ -43,16 +54,35 @@ async def settle(
     Unless it is stored no blob of it stays, and its staged file is where it was. What was there
     before may be had until the leases of its study have run out. Raises Unavailable.
     """
-    held = await _find(archive, candidate) if again else existing
-    for _ in range(_ROUNDS):
+    key = (candidate.scope.home, candidate.uid)
+    try:
+        async with archive.settling.turn(key, _WAIT) as others:
+            held = await _find(archive, candidate) if again or others else existing
+            result = await _in_rounds(archive, candidate, held)
+    except StillWaiting:
+        result = None
+    if result is not None:
+        return result
+    await _take_back(archive, candidate)
+    raise Unavailable("the same instance is stored and deleted by others all the time")
+
+
+async def _in_rounds(
+    archive: Archive, candidate: Candidate, held: Existing | None
+) -> Result | None:
+    """Until no other process overtakes; None if all of them do. `held`: what is stored."""
+    rounds, patient_until, pause = 0, time.monotonic() + _PATIENCE, _PAUSE
+    while True:
         if held is None:  # deleted in between
             held = await _commit_again(archive, candidate)
         result = await _judge(archive, candidate, held) if held else _new(candidate)
-        if result is not None:
+        rounds += 1
+        if result is not None or (rounds >= _ROUNDS and time.monotonic() > patient_until):
             return result
+        # Of those who wait equally long the same one would always be the later.
+        await asyncio.sleep(random.uniform(0, pause))  # noqa: S311  no secret
+        pause = min(2 * pause, _MOST_PAUSE)
         held = await _find(archive, candidate)
-    await _take_back(archive, candidate)
-    raise Unavailable("the same instance is stored and deleted by others all the time")
 
 
 async def _judge(archive: Archive, candidate: Candidate, held: Existing) -> Result | None:
