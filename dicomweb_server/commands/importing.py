@@ -33,7 +33,7 @@ def run_import(settings: Settings, paths: Sequence[Path]) -> int:
         _report(tally, console)
         return 1 if tally.failed else 0
 
-    return maintain(settings, work, console)
+    return maintain(settings, work, console, makes=True)
 
 
 async def _import(archive: Archive, paths: Sequence[Path], console: Console) -> Tally:

@@ -18,10 +18,12 @@ from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.opening import open_archive
 from dicomweb_server.commands.serving import (
     check_bucket,
+    make_data_folder,
     make_folders,
     own_postgres,
     prepare_database,
 )
+from dicomweb_server.commands.whereabouts import Whereabouts, require_archive
 from dicomweb_server.config import Settings
 from dicomweb_server.errors import NotFound, Unavailable
 from dicomweb_server.index.database import Pool, open_pool
@@ -49,25 +51,30 @@ def found_database(settings: Settings) -> Iterator[str]:
         yield url
 
 
-def maintain(settings: Settings, work: Work, console: Console) -> int:
+def maintain(settings: Settings, work: Work, console: Console, *, makes: bool = False) -> int:
     """Do `work` with the archive, and return its exit code; 1 if the archive goes away meanwhile.
+    `makes`: an archive that is not there, too.
 
     Raises CannotServeError, EmbeddedPostgresError, SchemaMismatchError.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    here = Whereabouts.of(settings)
+    here.check(settings.data_dir)
+    if not makes:
+        require_archive(settings)
     make_folders(settings)
     asyncio.run(check_bucket(settings))
     with found_database(settings) as url:
         known = settings.model_copy(update={"database_url": url})
         try:
-            return asyncio.run(_with_archive(known, work))
+            return asyncio.run(_with_archive(known, work, here))
         except* Unavailable as group:
             say(console, f"Stopped: {first_of(group)}. Start it again to go on.")
     return 1
 
 
-async def _with_archive(settings: Settings, work: Work) -> int:
+async def _with_archive(settings: Settings, work: Work, here: Whereabouts) -> int:
     await prepare_database(settings.database_url)
+    here.note(settings.data_dir)
     async with open_archive(settings) as archive:
         return await work(archive)
 
@@ -78,15 +85,19 @@ def with_index(settings: Settings, work: Callable[[Pool], Awaitable[None]]) -> i
     Raises what `maintain` raises.
     """
 
+    here = Whereabouts.of(settings)
+    here.check(settings.data_dir)
+
     async def connected(url: str) -> None:
         await prepare_database(url)
+        here.note(settings.data_dir)
         pool = await open_pool(url, max_size=2)
         try:
             await work(pool)
         finally:
             await pool.close()
 
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_data_folder(settings)
     with found_database(settings) as url:
         try:
             asyncio.run(connected(url))

@@ -26,7 +26,7 @@ def run_rebuild(settings: Settings, go_on: bool) -> int:
         _report(done, console)
         return 1 if done.failed else 0
 
-    return maintain(settings, work, console)
+    return maintain(settings, work, console, makes=True)
 
 
 def _report(done: Rebuilt, console: Console) -> None:

@@ -26,6 +26,9 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from dicomweb_server import __version__
+from dicomweb_server.commands.refusals import CannotServeError as CannotServeError
+from dicomweb_server.commands.refusals import unwritable
+from dicomweb_server.commands.whereabouts import Whereabouts
 from dicomweb_server.config import Settings
 from dicomweb_server.index.embedded import (
     EmbeddedPostgres,
@@ -45,10 +48,6 @@ LOOPBACK = ("127.", "::1")
 M_ARENA_MAX = -8  # of malloc.h
 
 Load = Callable[[], Any]  # makes the ASGI application, in a worker
-
-
-class CannotServeError(RuntimeError):
-    """The server cannot run. ``str()`` tells the operator what is wrong, and what to do."""
 
 
 def load_app() -> Any:
@@ -79,6 +78,8 @@ def run(settings: Settings, load: Load = load_app) -> None:
         address, port = reserved.getsockname()[:2]
         settings = settings.model_copy(update={"port": port})
         stack.callback(FolderLock(settings.data_dir).release)
+        here = Whereabouts.of(settings)
+        here.check(settings.data_dir)
         make_folders(settings)
         asyncio.run(check_bucket(settings))
         if not settings.database_url:
@@ -89,6 +90,7 @@ def run(settings: Settings, load: Load = load_app) -> None:
         else:
             database = f"{_without_password(settings.database_url)} (DATABASE_URL)"
         asyncio.run(prepare_database(settings.database_url))
+        here.note(settings.data_dir)
         _allow_many_files()
         os.environ.update(settings.environment())  # from which the workers read them
         announcement = threading.Thread(
@@ -150,16 +152,22 @@ def make_folders(settings: Settings) -> None:
 
     Raises CannotServeError.
     """
+    make_data_folder(settings)
     try:
         for folder in (settings.blobs_dir, settings.tmp_dir, settings.cache_dir):
             folder.mkdir(mode=0o700, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
     except OSError as error:
-        raise CannotServeError(
-            f"The data folder {settings.data_dir} cannot be written: {error.strerror}.\n"
-            "Make it writable for this user, or choose another with DATA_DIR."
-        ) from None
+        raise unwritable(settings.data_dir, error) from None
+
+
+def make_data_folder(settings: Settings) -> None:
+    """Make the data folder, if it is not there. Raises CannotServeError."""
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(settings.data_dir, error) from None
 
 
 async def check_bucket(settings: Settings) -> None:
