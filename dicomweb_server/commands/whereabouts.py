@@ -62,7 +62,7 @@ class Whereabouts:
         part = path.with_suffix(f".{os.getpid()}")
         try:
             with part.open("wb") as file:
-                os.fchmod(file.fileno(), 0o600)
+                os.fchmod(file.fileno(), 0o644)  # whoever runs the next command
                 file.write(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2) + b"\n")
                 file.flush()
                 os.fsync(file.fileno())

@@ -34,7 +34,7 @@ async def other(postgres_url: str, request: pytest.FixtureRequest) -> AsyncItera
 
 
 @pytest.mark.parametrize(
-    ("other", "encoding"), zip(OTHERS, OTHERS, strict=True), indirect=["other"]
+    ("other", "encoding"), [*zip(OTHERS, OTHERS, strict=True)], indirect=["other"]
 )
 async def test_another_encoding_is_named_with_a_way_out(other: str, encoding: str) -> None:
     with pytest.raises(CannotServeError, match=f"is encoded in {encoding}") as refused:

@@ -42,7 +42,7 @@ def test_a_database_that_is_forgotten(tmp_path: Path, file: Path, postgres_url: 
         "database": "in the data folder",
         "blobs": "in the data folder",
     }
-    assert (data / FILE).stat().st_mode & 0o777 == 0o600
+    assert (data / FILE).stat().st_mode & 0o777 == 0o644
     for command in (*LOOKS_AFTER, ["import", file], ["institution", "list"], ["serve"]):
         ended = run(data, *command, DATABASE_URL=postgres_url, PORT="0")
         assert ended.returncode != 0
