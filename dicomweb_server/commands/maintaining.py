@@ -23,7 +23,7 @@ from dicomweb_server.commands.serving import (
     own_postgres,
     prepare_database,
 )
-from dicomweb_server.commands.whereabouts import Whereabouts, require_archive
+from dicomweb_server.commands.whereabouts import Whereabouts, has_archive, no_archive
 from dicomweb_server.config import Settings
 from dicomweb_server.errors import NotFound, Unavailable
 from dicomweb_server.index.database import Pool, open_pool
@@ -59,22 +59,26 @@ def maintain(settings: Settings, work: Work, console: Console, *, makes: bool = 
     """
     here = Whereabouts.of(settings)
     here.check(settings.data_dir)
-    if not makes:
-        require_archive(settings)
+    new = not has_archive(settings)
+    if new and not makes and not settings.database_url:
+        raise no_archive(settings)
     make_folders(settings)
     asyncio.run(check_bucket(settings))
     with found_database(settings) as url:
         known = settings.model_copy(update={"database_url": url})
         try:
-            return asyncio.run(_with_archive(known, work, here))
+            return asyncio.run(_with_archive(known, work, here if new else None))
         except* Unavailable as group:
             say(console, f"Stopped: {first_of(group)}. Start it again to go on.")
     return 1
 
 
-async def _with_archive(settings: Settings, work: Work, here: Whereabouts) -> int:
+async def _with_archive(settings: Settings, work: Work, here: Whereabouts | None) -> int:
+    """`here`: to be noted. Of an archive that was there the server does so, whose settings are
+    right."""
     await prepare_database(settings.database_url)
-    here.note(settings.data_dir)
+    if here is not None:
+        here.note(settings.data_dir)
     async with open_archive(settings) as archive:
         return await work(archive)
 
@@ -84,13 +88,10 @@ def with_index(settings: Settings, work: Callable[[Pool], Awaitable[None]]) -> i
 
     Raises what `maintain` raises.
     """
-
-    here = Whereabouts.of(settings)
-    here.check(settings.data_dir)
+    Whereabouts.of(settings).check(settings.data_dir, blobs=False)
 
     async def connected(url: str) -> None:
         await prepare_database(url)
-        here.note(settings.data_dir)
         pool = await open_pool(url, max_size=2)
         try:
             await work(pool)

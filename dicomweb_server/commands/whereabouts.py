@@ -36,11 +36,11 @@ class Whereabouts:
         database = _ELSEWHERE if settings.database_url else _OWN
         return cls(database, bucket if settings.s3_bucket else _OWN)
 
-    def check(self, data_dir: Path) -> None:
-        """Hold it against what the data folder says, if it says anything. Raises
-        CannotServeError."""
+    def check(self, data_dir: Path, *, blobs: bool = True) -> None:
+        """Hold it against what the data folder says, if it says anything; `blobs` too, or the
+        database alone. Raises CannotServeError."""
         told = _read(data_dir)
-        if told is None or told == self:
+        if told is None or told == self or (told.database == self.database and not blobs):
             return
         if told.database != self.database:
             what, was, now = "The database", told.database, self.database
@@ -73,19 +73,22 @@ class Whereabouts:
             raise unwritable(data_dir, error) from None
 
 
-def require_archive(settings: Settings) -> None:
-    """Raises CannotServeError if there is none: a command that looks after one would make an
-    empty one, and find nothing wrong with it."""
+def has_archive(settings: Settings) -> bool:
+    """Whether there is something of an archive in the data folder. Raises CannotServeError."""
     try:
         places = settings.data_dir / FILE, settings.postgres_dir, settings.blobs_dir
-        there = settings.database_url or any(place.exists() for place in places)
+        return any(place.exists() for place in places)
     except OSError as error:
         raise unwritable(settings.data_dir, error) from None
-    if not there:
-        raise CannotServeError(
-            f"There is no archive in {settings.data_dir.absolute()}.\n"
-            "Name its folder with DATA_DIR, or its database with DATABASE_URL, as for the server."
-        )
+
+
+def no_archive(settings: Settings) -> CannotServeError:
+    """What a command says that looks after an archive: it would make an empty one, and find
+    nothing wrong with it."""
+    return CannotServeError(
+        f"There is no archive in {settings.data_dir.absolute()}.\n"
+        "Name its folder with DATA_DIR, or its database with DATABASE_URL, as for the server."
+    )
 
 
 def _read(data_dir: Path) -> Whereabouts | None:

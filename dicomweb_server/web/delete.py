@@ -10,9 +10,7 @@ from dicomweb_server.web.retrieve import retrieve_instances
 
 
 async def delete_resource(request: Request) -> Response:
-    """204 when it is gone; 405 unless ALLOW_DELETE is set."""
-    archive = archive_of(request)
-    if archive.settings.allow_delete:
-        await check_preconditions(request, retrieve_instances, creates=False)
-    await delete(archive, principal_of(request), *uids_of(request))
+    """204 when it is gone."""
+    await check_preconditions(request, retrieve_instances, creates=False)
+    await delete(archive_of(request), principal_of(request), *uids_of(request))
     return Response(status_code=204)

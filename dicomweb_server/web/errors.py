@@ -94,6 +94,8 @@ async def refuse(request: Request, error: Exception) -> Response:
         headers["Accept-Encoding"] = "gzip, identity"  # RFC 9110 §15.5.16
     if isinstance(error, NotAcceptable) and error.available:
         members["available"] = list(error.available)  # NEG-11
+    if request.method == "POST" and "expect" in request.headers:
+        headers["Connection"] = "close"  # the client may never send what it announced
     return problem(request, status, str(error), headers=headers, **members)
 
 
@@ -101,7 +103,8 @@ async def refuse_http(request: Request, error: Exception) -> Response:
     """What Starlette itself refuses: unknown paths, methods that a resource lacks."""
     assert isinstance(error, HTTPException)
     detail = "there is no such resource" if error.status_code == 404 else error.detail
-    if request.method == "DELETE" and not archive_of(request).settings.allow_delete:
+    off = request.method == "DELETE" and not archive_of(request).settings.allow_delete
+    if error.status_code == 405 and off:
         detail = "deleting is switched off (ALLOW_DELETE)"
     note(request.scope, reason=detail)
     return problem(request, error.status_code, detail, headers=dict(error.headers or {}))

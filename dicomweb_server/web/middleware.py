@@ -67,7 +67,7 @@ class RequestLog:
                 path=scope["path"][:_LONGEST_PATH],
                 status=watch.status or 499,
                 bytes=watch.sent,
-                ms=round((time.perf_counter() - started) * 1000, 1),
+                ms=round(((watch.answered or time.perf_counter()) - started) * 1000, 1),
                 **({"failure": failure} if failure else {}),
                 **noted,
             )
@@ -116,6 +116,7 @@ class _Watch:
         self.request_id = f"{_random.getrandbits(64):016x}"
         self.status: int | None = None
         self.sent = 0  # bytes of body
+        self.answered = 0.0  # time.perf_counter() when the last of the answer went out
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -126,6 +127,8 @@ class _Watch:
                 message = {**message, "body": b""}
             self.sent += len(message.get("body", b""))
         await self._send(message)
+        if message["type"] == "http.response.start" or message.get("body"):
+            self.answered = time.perf_counter()
 
 
 def _add_headers(message: MutableMapping[str, Any], request_id: str) -> None:
@@ -148,30 +151,39 @@ class TrailingSlash:
         await self.app(scope, receive, send)
 
 
-_LINGERING_SECONDS = 5.0
+_LINGERING_SECONDS, _LINGERING_MOST = 5.0, 32
 
 
 class Lingering:
     """Reads on for a while what is still sent by who is answered already, and throws it away
     (RFC 9112 §9.6): a proxy that cannot write any more says 502 in place of what was answered, and
-    clients that write before they read see a connection that broke."""
+    clients that write before they read see a connection that broke. For a few at a time, as a
+    server that refuses uploads has enough to do."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
+        self._lingering = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST" or scope["http_version"] == "2":
+            await self.app(scope, receive, send)
+            return
+        if any(name == b"expect" for name, _ in scope["headers"]):  # it sends nothing, then
             await self.app(scope, receive, send)
             return
         content = _Content(receive)
 
         async def sending(message: Message) -> None:
             last = message["type"] == "http.response.body" and not message.get("more_body")
-            if not last or content.ended:
+            if not last or content.ended or self._lingering >= _LINGERING_MOST:
                 await send(message)
                 return
-            await send({**message, "more_body": True})
-            await content.pass_over()
+            self._lingering += 1
+            try:
+                await send({**message, "more_body": True})
+                await content.pass_over()
+            finally:
+                self._lingering -= 1
             await send({"type": "http.response.body", "body": b""})
 
         await self.app(scope, content.receive, sending)

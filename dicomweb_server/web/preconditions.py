@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message
 
-from dicomweb_server.errors import NotFound, PreconditionFailed, Refusal
+from dicomweb_server.blobs.store import BlobDamaged
+from dicomweb_server.errors import NotFound, PreconditionFailed, Refusal, Unavailable
 from dicomweb_server.web.responses import discard
 from dicomweb_server.wire.conditions import check_match, is_unmodified
 
@@ -21,7 +22,7 @@ _NOT_OF_GET = {*_CONDITIONS, b"if-range", b"range", b"content-type", b"content-l
 async def check_preconditions(request: Request, get: Get, *, creates: bool) -> None:
     """Hold If-Match and If-None-Match against the representation that `get` gives of the target.
     `creates`: the request makes what is not there; for another what `get` says of that is the
-    answer, whatever the conditions. Raises PreconditionFailed, NotFound."""
+    answer, whatever the conditions. Raises PreconditionFailed, NotFound, Unavailable."""
     asked = [b", ".join(v for k, v in request.headers.raw if k == name) for name in _CONDITIONS]
     if not any(asked):
         return
@@ -40,15 +41,15 @@ async def check_preconditions(request: Request, get: Get, *, creates: bool) -> N
 
 
 async def _tags(request: Request, get: Get) -> list[str]:
-    """The entity tags of what GET would send. Raises NotFound."""
+    """The entity tags of what GET would send. Raises NotFound, Unavailable."""
     headers = [field for field in request.headers.raw if field[0] not in _NOT_OF_GET]
     scope = {**request.scope, "method": "HEAD", "headers": headers}
     try:
         answer = await get(Request(scope, _nothing_comes))
-    except NotFound:
+    except (NotFound, Unavailable):
         raise
-    except Refusal:  # nothing that the request would accept, so that it can have no tag of it
-        return []
+    except (Refusal, BlobDamaged):
+        return []  # it is there, and has no tag: nothing of it is acceptable, or can be read
     await discard(answer)
     return answer.headers.getlist("etag")
 

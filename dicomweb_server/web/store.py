@@ -79,7 +79,10 @@ async def store_instances(request: Request) -> Response:
         results = await intake.results()
     if cut is not None:
         if not anything_stored(results):
-            raise cut
+            try:
+                raise cut
+            finally:
+                del cut  # which holds this frame, and with it the connection
         comment = f"the rest was not read: {cut}"
         results.append(failed("cannot_understand", comment=comment))
     if not results:

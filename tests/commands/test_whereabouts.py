@@ -15,6 +15,7 @@ from dicomweb_server.config import Settings
 from dicomweb_server.index.embedded import start_postgres
 from tests.commands.running import run
 from tests.make import instance_with
+from tests.running import RunningServer
 
 LOOKS_AFTER = [["verify"], ["sweep"], ["purge"], ["quarantine", "release", "1"]]
 
@@ -53,7 +54,9 @@ def test_a_database_that_is_forgotten(tmp_path: Path, file: Path, postgres_url: 
     with start_postgres(tmp_path / "other") as other:
         asyncio.run(prepare_database(other.url))
         assert run(data, "rebuild-index", DATABASE_URL=other.url).returncode == 0
-        assert "at DATABASE_URL" in (data / FILE).read_text()
+        assert not (data / FILE).exists()  # the server's settings are the right ones
+        with RunningServer(data, {"DATABASE_URL": other.url}):
+            assert "at DATABASE_URL" in (data / FILE).read_text()
         ended = run(data, "sweep", "--older-than", "0s")
         assert ended.returncode != 0
         assert "Set DATABASE_URL as for the server" in ended.stderr
@@ -73,6 +76,7 @@ def test_a_bucket_that_is_forgotten(tmp_path: Path, file: Path, s3: dict[str, st
             assert ended.returncode != 0
             assert "Set S3_BUCKET, and S3_PREFIX if it has one, as for the server" in ended.stderr
     assert run(data, "verify", **far).returncode == 0
+    assert run(data, "institution", "list").returncode == 0  # of the index alone
     assert not [*(data / "blobs").rglob("*.dcm")]
 
 

@@ -153,6 +153,18 @@ def test_a_refused_upload_is_read_on_for_a_while(tight: RunningServer) -> None:
     assert sum(answers) >= 3  # none were
 
 
+def test_who_waits_for_a_word_is_told_that_nothing_more_comes(tight: RunningServer) -> None:
+    """RFC 9110 §10.1.1: the client may never send what it announced."""
+    with socket.create_connection(("127.0.0.1", tight.port), timeout=30) as connection:
+        head = "POST /dicomweb/studies HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
+        connection.sendall(f"{head}Content-Length: 9\r\nExpect: 100-continue\r\n\r\n".encode())
+        started = time.monotonic()
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert time.monotonic() - started < 4
+    assert answer.startswith(b"HTTP/1.1 415 ")
+    assert b"\r\nconnection: close\r\n" in answer.lower()
+
+
 def test_an_upload_to_a_full_disk_is_refused_before_a_byte_of_it_is_read(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

@@ -88,6 +88,8 @@ def test_what_is_switched_off_is_not_described(tmp_path: Path) -> None:
                 told = sorted(refused.headers["allow"].replace(" ", "").split(","))
                 assert ", ".join(told) == methods
                 assert ("ALLOW_DELETE" in problem["detail"]) == (method == "DELETE")
+        missing = assert_problem(http.delete("nothing"), 404)
+        assert missing["detail"] == "there is no such resource"
         assert b"DELETE" not in http.options("/").content
         described = http.get(f"{server.url}/openapi.json").json()["paths"]
         assert not [path for path, methods in described.items() if "delete" in methods]

@@ -1,5 +1,7 @@
 """ETag, If-None-Match and If-Match: who has an answer gets 304, and gets the same bytes again."""
 
+import asyncio
+
 import httpx
 import pytest
 from pydicom import Dataset
@@ -8,10 +10,15 @@ from pydicom.uid import (
     JPEG2000Lossless,
     RLELossless,
 )
+from starlette.requests import Request
+from starlette.responses import Response
 
+from dicomweb_server.errors import Unavailable
+from dicomweb_server.web.preconditions import check_preconditions
 from tests.make import instance_with, small_image
 from tests.running import RunningServer
 from tests.web.asking import assert_problem, new_uid, path_of, store
+from tests.web.test_damage import blob_of
 
 DICOM = "application/dicom"
 OCTETS = "application/octet-stream"
@@ -219,6 +226,27 @@ def test_deletes_only_what_is_still_as_the_condition_says(http: httpx.Client) ->
     matching = {"If-Match": f'"other", {tag}', "If-None-Match": '"another"'}
     assert http.delete(path, headers=matching).status_code == 204
     assert_problem(http.delete(path, headers={"If-Match": "*"}), 404)
+
+
+def test_what_cannot_be_asked_now_is_not_taken_for_an_answer() -> None:
+    """A store that is away says nothing of the tag."""
+
+    async def away(request: Request) -> Response:
+        raise Unavailable("S3 is away")
+
+    for name in (b"if-match", b"if-none-match"):
+        scope = {"type": "http", "method": "DELETE", "headers": [(name, b'"tag"')]}
+        with pytest.raises(Unavailable):
+            asyncio.run(check_preconditions(Request(scope), away, creates=False))
+
+
+def test_what_has_lost_its_file_is_there_all_the_same(
+    server: RunningServer, http: httpx.Client
+) -> None:
+    [lost] = store(http, instance_with(StudyInstanceUID=new_uid(), SOPInstanceUID=new_uid()))
+    blob_of(server, lost.SOPInstanceUID).unlink()
+    assert_problem(http.delete(path_of(lost), headers={"If-Match": '"tag"'}), 412)
+    assert http.delete(path_of(lost), headers={"If-Match": "*"}).status_code == 204
 
 
 def test_stores_only_where_the_condition_holds(http: httpx.Client) -> None:
