@@ -94,8 +94,6 @@ async def refuse(request: Request, error: Exception) -> Response:
         headers["Accept-Encoding"] = "gzip, identity"  # RFC 9110 §15.5.16
     if isinstance(error, NotAcceptable) and error.available:
         members["available"] = list(error.available)  # NEG-11
-    if request.method == "POST" and "expect" in request.headers:
-        headers["Connection"] = "close"  # the client may never send what it announced
     return problem(request, status, str(error), headers=headers, **members)
 
 

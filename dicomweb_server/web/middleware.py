@@ -157,8 +157,11 @@ _LINGERING_SECONDS, _LINGERING_MOST = 5.0, 32
 class Lingering:
     """Reads on for a while what is still sent by who is answered already, and throws it away
     (RFC 9112 §9.6): a proxy that cannot write any more says 502 in place of what was answered, and
-    clients that write before they read see a connection that broke. For a few at a time, as a
-    server that refuses uploads has enough to do."""
+    clients that write before they read see a connection that broke.
+
+    For a few at a time, as a server that refuses uploads has enough to do; others, and who waits
+    for a word before it sends anything, are told that nothing more can come on the connection.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -168,25 +171,34 @@ class Lingering:
         if scope["type"] != "http" or scope["method"] != "POST" or scope["http_version"] == "2":
             await self.app(scope, receive, send)
             return
-        if any(name == b"expect" for name, _ in scope["headers"]):  # it sends nothing, then
-            await self.app(scope, receive, send)
-            return
         content = _Content(receive)
+        waits = any(name == b"expect" for name, _ in scope["headers"])
+        lingers = False
 
         async def sending(message: Message) -> None:
+            nonlocal lingers
+            if message["type"] == "http.response.start" and not content.ended:
+                lingers = not waits and self._lingering < _LINGERING_MOST
+                if not lingers:
+                    headers = [*message.get("headers", ()), (b"connection", b"close")]
+                    message = {**message, "headers": headers}
             last = message["type"] == "http.response.body" and not message.get("more_body")
-            if not last or content.ended or self._lingering >= _LINGERING_MOST:
+            if last and lingers and not content.ended:
+                await self._linger(message, content, send)
+            else:
                 await send(message)
-                return
-            self._lingering += 1
-            try:
-                await send({**message, "more_body": True})
-                await content.pass_over()
-            finally:
-                self._lingering -= 1
-            await send({"type": "http.response.body", "body": b""})
 
         await self.app(scope, content.receive, sending)
+
+    async def _linger(self, last: Message, content: "_Content", send: Send) -> None:
+        """Send the last of an answer, and end it when the content has ended."""
+        self._lingering += 1
+        try:
+            await send({**last, "more_body": True})
+            await content.pass_over()
+        finally:
+            self._lingering -= 1
+        await send({"type": "http.response.body", "body": b""})
 
 
 class _Content:
