@@ -15,14 +15,7 @@ By a part of a name they go through the quarters of years (`search_quarters`).
 from dataclasses import replace
 
 from dicomweb_server.access.policy import Scope
-from dicomweb_server.dicom.query import (
-    Condition,
-    Equal,
-    Level,
-    Path,
-    Returned,
-    SearchQuery,
-)
+from dicomweb_server.dicom.query import Condition, Equal, Level, Path, Returned, SearchQuery
 from dicomweb_server.index.attribute_conditions import compile_indexed
 from dicomweb_server.index.conditions import (
     Arguments,
