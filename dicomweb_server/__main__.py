@@ -246,6 +246,10 @@ def plain_failures() -> Iterator[None]:
     except (CannotServeError, EmbeddedPostgresError, SchemaMismatchError) as failure:
         typer.echo(f"\n{failure}", err=True)
         raise typer.Exit(1) from None
+    except PermissionError as error:
+        what = error.filename or "Something of the archive"
+        typer.echo(f"\n{what}: {error.strerror}.\nRun it as the server's user.", err=True)
+        raise typer.Exit(1) from None
 
 
 def read_settings(**given: object) -> Settings:

@@ -18,12 +18,11 @@ from dicomweb_server.archive.archive import Archive
 from dicomweb_server.archive.opening import open_archive
 from dicomweb_server.commands.serving import (
     check_bucket,
-    make_data_folder,
     make_folders,
     own_postgres,
     prepare_database,
 )
-from dicomweb_server.commands.whereabouts import Whereabouts, has_archive, no_archive
+from dicomweb_server.commands.whereabouts import Whereabouts, has_archive, require_archive
 from dicomweb_server.config import Settings
 from dicomweb_server.errors import NotFound, Unavailable
 from dicomweb_server.index.database import Pool, open_pool
@@ -59,9 +58,9 @@ def maintain(settings: Settings, work: Work, console: Console, *, makes: bool = 
     """
     here = Whereabouts.of(settings)
     here.check(settings.data_dir)
+    if not makes:
+        require_archive(settings)
     new = not has_archive(settings)
-    if new and not makes and not settings.database_url:
-        raise no_archive(settings)
     make_folders(settings)
     asyncio.run(check_bucket(settings))
     with found_database(settings) as url:
@@ -89,6 +88,7 @@ def with_index(settings: Settings, work: Callable[[Pool], Awaitable[None]]) -> i
     Raises what `maintain` raises.
     """
     Whereabouts.of(settings).check(settings.data_dir, blobs=False)
+    require_archive(settings)
 
     async def connected(url: str) -> None:
         await prepare_database(url)
@@ -98,7 +98,6 @@ def with_index(settings: Settings, work: Callable[[Pool], Awaitable[None]]) -> i
         finally:
             await pool.close()
 
-    make_data_folder(settings)
     with found_database(settings) as url:
         try:
             asyncio.run(connected(url))

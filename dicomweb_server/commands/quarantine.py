@@ -12,6 +12,7 @@ from dicomweb_server.archive.quarantine import Refused, drop, find_refused, list
 from dicomweb_server.archive.release import release
 from dicomweb_server.commands.amounts import size_text
 from dicomweb_server.commands.maintaining import maintain, say
+from dicomweb_server.commands.whereabouts import require_archive
 from dicomweb_server.config import Settings
 from dicomweb_server.errors import Unavailable
 from dicomweb_server.wire.store_report import REASONS, Failed
@@ -22,7 +23,9 @@ _TEXTS = {reason.code: reason.text for reason in REASONS.values()}
 
 
 def run_list(settings: Settings, as_json: bool) -> int:
-    """Print what is in quarantine on standard output, the oldest first; returns 0."""
+    """Print what is in quarantine on standard output, the oldest first; returns 0. Raises
+    CannotServeError."""
+    require_archive(settings)
     for entry in list_refused(settings.quarantine_dir):
         if as_json:
             sys.stdout.write(orjson.dumps(asdict(entry)).decode() + "\n")
@@ -86,7 +89,9 @@ async def _release(archive: Archive, token: str) -> str | None:
 
 
 def run_drop(settings: Settings, tokens: Sequence[str]) -> int:
-    """Remove files from quarantine; returns the exit code: 0, or 1 if one is not there."""
+    """Remove files from quarantine; returns the exit code: 0, or 1 if one is not there. Raises
+    CannotServeError."""
+    require_archive(settings)
     console = Console(stderr=True)
     missing = 0
     for token in tokens:

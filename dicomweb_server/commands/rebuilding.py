@@ -26,7 +26,8 @@ def run_rebuild(settings: Settings, go_on: bool) -> int:
         _report(done, console)
         return 1 if done.failed else 0
 
-    return maintain(settings, work, console, makes=True)
+    # With a bucket the data folder may be lost with the database; without one it has the files.
+    return maintain(settings, work, console, makes=bool(settings.s3_bucket))
 
 
 def _report(done: Rebuilt, console: Console) -> None:

@@ -152,20 +152,12 @@ def make_folders(settings: Settings) -> None:
 
     Raises CannotServeError.
     """
-    make_data_folder(settings)
     try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
         for folder in (settings.blobs_dir, settings.tmp_dir, settings.cache_dir):
             folder.mkdir(mode=0o700, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
-    except OSError as error:
-        raise unwritable(settings.data_dir, error) from None
-
-
-def make_data_folder(settings: Settings) -> None:
-    """Make the data folder, if it is not there. Raises CannotServeError."""
-    try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(settings.data_dir, error) from None
 

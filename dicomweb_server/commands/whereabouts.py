@@ -82,13 +82,17 @@ def has_archive(settings: Settings) -> bool:
         raise unwritable(settings.data_dir, error) from None
 
 
-def no_archive(settings: Settings) -> CannotServeError:
-    """What a command says that looks after an archive: it would make an empty one, and find
-    nothing wrong with it."""
-    return CannotServeError(
-        f"There is no archive in {settings.data_dir.absolute()}.\n"
-        "Name its folder with DATA_DIR, or its database with DATABASE_URL, as for the server."
-    )
+def require_archive(settings: Settings) -> None:
+    """For what looks after an archive: it would make an empty one, and find nothing wrong with
+    it. With a database elsewhere the data folder of another machine may be new.
+
+    Raises CannotServeError if there is none, or the data folder cannot be read.
+    """
+    if not has_archive(settings) and not settings.database_url:
+        raise CannotServeError(
+            f"There is no archive in {settings.data_dir.absolute()}.\n"
+            "Name its folder with DATA_DIR, or its database with DATABASE_URL, as for the server."
+        )
 
 
 def _read(data_dir: Path) -> Whereabouts | None:

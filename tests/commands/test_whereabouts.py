@@ -5,9 +5,11 @@ import json
 from pathlib import Path
 
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dicomweb_server.__main__ import plain_failures
 from dicomweb_server.commands.refusals import CannotServeError
 from dicomweb_server.commands.serving import prepare_database
 from dicomweb_server.commands.whereabouts import FILE, Whereabouts
@@ -18,6 +20,13 @@ from tests.make import instance_with
 from tests.running import RunningServer
 
 LOOKS_AFTER = [["verify"], ["sweep"], ["purge"], ["quarantine", "release", "1"]]
+OF_THE_INDEX = [
+    ["institution", "list"],
+    ["institution", "policy", "default", "replace"],
+    ["attribute", "list"],
+    ["attribute", "drop", "InstitutionName"],
+]
+OF_THE_FOLDER = [["quarantine", "list"], ["quarantine", "drop", "1"]]
 
 
 @pytest.fixture
@@ -28,7 +37,9 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("command", LOOKS_AFTER)
+@pytest.mark.parametrize(
+    "command", [*LOOKS_AFTER, *OF_THE_INDEX, *OF_THE_FOLDER, ["rebuild-index"]]
+)
 def test_what_looks_after_an_archive_makes_none(tmp_path: Path, command: list[str]) -> None:
     ended = run(tmp_path / "data", *command)
     assert ended.returncode != 0
@@ -85,6 +96,28 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, file: Path) -> None:
         ended = run(file / "data", *command)
         assert ended.returncode != 0
         assert "cannot be" in ended.stderr
+
+
+def test_a_lost_folder_is_made_again_from_the_bucket(
+    tmp_path: Path, file: Path, s3: dict[str, str]
+) -> None:
+    far = {**s3, "S3_PREFIX": "lost"}
+    assert run(tmp_path / "lost", "import", file, **far).returncode == 0
+    again = run(tmp_path / "new", "rebuild-index", **far)
+    assert again.returncode == 0
+    assert "1 instances stored" in again.stderr
+    assert (tmp_path / "new" / FILE).exists()
+
+
+def test_a_new_folder_is_right_with_a_database_elsewhere(tmp_path: Path, postgres_url: str) -> None:
+    for command in (["institution", "list"], ["quarantine", "list"]):
+        assert run(tmp_path / "data", *command, DATABASE_URL=postgres_url).returncode == 0
+
+
+def test_what_is_not_for_this_user_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit), plain_failures():
+        raise PermissionError(13, "Permission denied", "data/quarantine")
+    assert "data/quarantine: Permission denied" in capsys.readouterr().err
 
 
 @given(st.binary())
